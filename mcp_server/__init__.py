@@ -1,0 +1,3 @@
+"""Fresh Context: a local-context MCP server."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,165 @@
+"""`fresh-context demo`: a real client, over stdio, on a copy of the example data; every step shown as it happens."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters
+
+from mcp_context_resources.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mcp_types import CallToolResult
+
+_SHOWN_LINES: Final = 14
+_WIDTH: Final = 110
+
+_BUSIEST: Final = """\
+SELECT s.停留所名 AS stop, s.区 AS ward, sum(t.boardings) AS boardings
+FROM trips t JOIN 停留所 s ON t.stop_no = s.停留所番号
+GROUP BY ALL ORDER BY boardings DESC LIMIT 3"""
+_RAIN: Final = """\
+SELECT w.date, w.rain_mm, sum(t.boardings) FILTER (line = 'Harbour') AS harbour,
+       sum(t.boardings) FILTER (line = 'Hill') AS hill
+FROM weather w JOIN trips t USING (date)
+WHERE w.rain_mm > 80 GROUP BY ALL ORDER BY w.rain_mm DESC"""
+_FESTIVAL: Final = "SELECT count(*) AS stops FROM 停留所"
+_QUESTION: Final = "How much is an adult single? Answer in one sentence."
+
+
+def run(data: Path | None = None, *, with_model: bool = True) -> int:
+    """Run the demo and return its exit status: 0 when every step did what it should.
+
+    Raises `ConfigurationError` when the example data isn't there.
+    """
+    source = data or _shipped_data()
+    if not source.is_dir():
+        raise ConfigurationError(f"There is no example data in {source}.", "Name its folder with --data.")
+    with tempfile.TemporaryDirectory(prefix="fresh-context-demo-") as folder:
+        copy = Path(folder) / "tramway"
+        shutil.copytree(source, copy)
+        return anyio.run(_Demo(copy, with_model=with_model).run)
+
+
+def _shipped_data() -> Path:
+    """Find the example data: inside the installed package, or beside it in a checkout."""
+    here = Path(__file__).parent
+    shipped = here / "demo_data"
+    return shipped if shipped.is_dir() else here.parent / "examples" / "data"
+
+
+class _Demo:
+    def __init__(self, data: Path, *, with_model: bool) -> None:
+        self._data = data
+        self._with_model = with_model
+        self._failed = 0
+
+    async def run(self) -> int:
+        started = time.perf_counter()
+        parameters = StdioServerParameters(
+            command=sys.executable,
+            args=["-m", "mcp_server", "serve", str(self._data), "--log-level", "warning"],
+            cwd=self._data.anchor,
+        )
+        _say("Fresh Context demo: an MCP client starts the server as Claude Desktop would and uses its tools.")
+        _say(f"Data: a copy of the example data (a made-up tramway) in {self._data}\n")
+        async with Client(parameters) as client:
+            tools = (await client.list_tools()).tools
+            size = sum(len(tool.model_dump_json(by_alias=True, exclude_none=True)) for tool in tools)
+            names = ", ".join(tool.name for tool in tools)
+            _say(f"Connected after {time.perf_counter() - started:.1f} s. Tools: {names} ({size:,} bytes).")
+            await self._tables(client)
+            await self._documents(client)
+            await self._safety(client)
+            if self._with_model:
+                await self._model(client)
+        _say(f"\nDone in {time.perf_counter() - started:.1f} s; {self._failed} steps went wrong.")
+        _say("Next: fresh-context install claude-desktop ~/Documents   (or `fresh-context serve --help`)")
+        return 1 if self._failed else 0
+
+    async def _tables(self, client: Client) -> None:
+        await self._step(client, "What is there?", "list_sources", {})
+        await self._step(client, "What is in the Japanese (CP932) table?", "describe_table", {"table": "停留所"})
+        await self._step(client, "A CP932 file joined to a UTF-8 file", "query_tables", {"sql": _BUSIEST})
+        await self._step(client, "CSV joined to Parquet: what heavy rain does", "query_tables", {"sql": _RAIN})
+        await self._step(client, "Count the stops", "query_tables", {"sql": _FESTIVAL})
+        stops = next(self._data.rglob("停留所.csv"))
+        with stops.open("a", encoding="cp932", newline="") as file:
+            file.write("999,新駅,ｼﾝｴｷ,中区,2026-11-21,○\r\n")
+        _say(f"\n(Now one line is added to {stops.name} on disk.)")
+        await self._step(client, "Count again: the edit is in the very next answer", "query_tables", {"sql": _FESTIVAL})
+
+    async def _documents(self, client: Client) -> None:
+        arguments = {"document": "passenger-handbook.pdf", "pages": "4"}
+        await self._step(client, "Why did the Hill Line stand still? The handbook, page 4", "read_document", arguments)
+        await self._step(
+            client,
+            "The same in Japanese",
+            "read_document",
+            {"document": "運行案内.pdf", "pages": "2", "max_chars": 400},
+        )
+
+    async def _safety(self, client: Client) -> None:
+        passwords = {"sql": "SELECT * FROM read_text('/etc/passwd')"}
+        await self._step(client, "Can SQL read other files?", "query_tables", passwords, refused=True)
+        await self._step(client, "Can SQL write?", "query_tables", {"sql": "DROP VIEW trips"}, refused=True)
+
+    async def _model(self, client: Client) -> None:
+        found = await client.call_tool("list_sources", {"kind": "model"})
+        if not (found.structured_content or {}).get("sources"):
+            _say("\nNo local model is installed: pip install 'fresh-context[starter]' adds a small one.")
+            return
+        sources = ["passenger-handbook.pdf#pages=2"]
+        arguments = {"task": "generate", "prompt": _QUESTION, "sources": sources, "max_tokens": 60}
+        await self._step(client, "Ask the local model about page 2", "run_model", arguments)
+        schema = {
+            "type": "object",
+            "properties": {"language": {"enum": ["English", "Japanese", "French"]}},
+            "required": ["language"],
+        }
+        arguments = {
+            "task": "extract",
+            "prompt": "Which language is this document written in?",
+            "sources": ["passenger-handbook.pdf#pages=3"],
+            "json_schema": schema,
+        }
+        await self._step(client, "A JSON answer that must follow a schema", "run_model", arguments)
+
+    async def _step(
+        self, client: Client, title: str, tool: str, arguments: dict[str, Any], *, refused: bool = False
+    ) -> None:
+        _say(f"\n── {title}")
+        shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name != "sql")
+        _say(f"   {tool}({shown})" if "sql" not in arguments else f"   {tool}:")
+        if "sql" in arguments:
+            _say(textwrap.indent(arguments["sql"], "     "))
+        started = time.perf_counter()
+        result = await client.call_tool(tool, arguments)
+        elapsed = time.perf_counter() - started
+        verdict = "refused, as it should be" if refused else "answered"
+        if bool(result.is_error) is not refused:
+            self._failed += 1
+            verdict = "WENT WRONG"
+        _say(_excerpt(result))
+        _say(f"   [{verdict} in {elapsed * 1000:,.0f} ms]")
+
+
+def _excerpt(result: CallToolResult) -> str:
+    text = "\n".join(block.text for block in result.content if block.type == "text")
+    lines = [textwrap.shorten(line, _WIDTH, placeholder=" …") for line in text.splitlines()]
+    if len(lines) > _SHOWN_LINES:
+        head, tail = lines[: _SHOWN_LINES - 2], lines[-1:]
+        lines = [*head, f"… {len(lines) - len(head) - 1} more lines …", *tail]
+    return textwrap.indent("\n".join(lines), "   │ ")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

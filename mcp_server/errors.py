@@ -1,0 +1,41 @@
+"""From errors to the wire: the one place where a `ContextError` becomes a tool result."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from mcp_types import CallToolResult, TextContent
+
+from mcp_context_resources.errors import ContextError, InvalidInputError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+
+def error_result(error: ContextError) -> CallToolResult:
+    """Tell a model what went wrong and what to do next, in both channels."""
+    text = f"{error.message}\nHint: {error.hint}" if error.hint else error.message
+    details = {"code": error.code, "message": error.message, "hint": error.hint}
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)], structured_content={"error": details}, is_error=True
+    )
+
+
+def bad_arguments(tool: str, model: type[BaseModel], error: ValidationError) -> InvalidInputError:
+    """Tell which arguments are wrong and why, with the nearest name for an unknown one."""
+    known = list(model.model_fields)
+    problems = [_problem(dict(issue), known) for issue in error.errors()[:5]]
+    return InvalidInputError(f"{tool}: {'; '.join(problems)}.", f"Its parameters are {', '.join(known)}.")
+
+
+def _problem(issue: dict[str, Any], known: list[str]) -> str:
+    place = issue["loc"]
+    name = str(place[0]) if place else "arguments"
+    if issue["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        return f"there is no parameter {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
+    if issue["type"] == "missing":
+        return f"{name!r} is required"
+    message = str(issue["msg"])
+    return f"{name!r}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,143 @@
+"""The MCP surface: our tools as an SDK server, exact where the SDK's comfortable layer is loose.
+
+The low-level server is used so that schemas are strict and small, unknown tools and bad cursors are protocol errors
+(-32602), and both result channels are ours to write.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
+from pydantic import ValidationError
+
+from mcp_context_resources.errors import ContextError
+from mcp_server.errors import bad_arguments, error_result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp.server.context import ServerRequestContext
+    from pydantic import BaseModel
+
+    from mcp_context_tools.tool import Services
+    from mcp_context_tools.tool import Tool as ContextTool
+
+_log = logging.getLogger("fresh_context")
+_PROGRESS_SECONDS: Final = 0.2
+
+
+class ToolRegistry:
+    """Serves `tools/list` and `tools/call` for a fixed set of tools."""
+
+    def __init__(self, tools: Sequence[ContextTool[Any]]) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+        self._listed = [_definition(tool) for tool in tools]
+
+    async def list_tools(
+        self, _context: ServerRequestContext[Services], params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        """Answer `tools/list`: one page, always in the same order."""
+        if params is not None and params.cursor is not None:
+            raise MCPError(INVALID_PARAMS, "Unknown cursor: the list of tools has one page.")
+        return ListToolsResult(tools=self._listed)
+
+    async def call_tool(self, context: ServerRequestContext[Services], params: CallToolRequestParams) -> CallToolResult:
+        """Answer `tools/call`. Failures a caller can act on are results with `isError`."""
+        tool = self._tools.get(params.name)
+        if tool is None:
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}. There is {', '.join(self._tools)}.")
+        started = time.perf_counter()
+        outcome = "cancelled"
+        try:
+            result = await self._run(tool, context, params.arguments or {})
+            outcome = "error" if result.is_error else "ok"
+        finally:
+            _log.info("%s %s %.0f ms", tool.name, outcome, (time.perf_counter() - started) * 1000)
+        return result
+
+    async def _run(
+        self, tool: ContextTool[Any], context: ServerRequestContext[Services], arguments: dict[str, Any]
+    ) -> CallToolResult:
+        try:
+            try:
+                given = tool.input.model_validate(arguments)
+            except ValidationError as error:
+                raise bad_arguments(tool.name, tool.input, error) from error
+            answer = await tool.run(context.lifespan_context, given, _Progress(context))
+        except ContextError as error:
+            return error_result(error)
+        except Exception:  # noqa: BLE001 - a fault of ours must not end the session
+            _log.exception("%s failed", tool.name)
+            return error_result(
+                ContextError(
+                    f"{tool.name} failed inside the server.", "This is a fault of the server; its log has details."
+                )
+            )
+        return CallToolResult(
+            content=[TextContent(type="text", text=answer.text)], structured_content=answer.data, is_error=False
+        )
+
+
+class _Progress:
+    """Sends progress that only ever grows, and not too often."""
+
+    def __init__(self, context: ServerRequestContext[Services]) -> None:
+        self._context = context
+        self._last = 0.0
+        self._sent_at = 0.0
+
+    async def __call__(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        now = time.monotonic()
+        if done <= self._last or now - self._sent_at < _PROGRESS_SECONDS:
+            return
+        self._last, self._sent_at = done, now
+        await self._context.session.report_progress(done, total, message)
+
+
+def _definition(tool: ContextTool[Any]) -> Tool:
+    return Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=input_schema(tool.input),
+        annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False),
+    )
+
+
+def input_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of a tool's input without what costs tokens and tells nothing."""
+    schema = model.model_json_schema()
+    schema.pop("description", None)
+    slim = _slim(schema)
+    assert isinstance(slim, dict)  # noqa: S101 - an object stays an object
+    return slim
+
+
+def _slim(node: Any) -> Any:
+    """Drop titles and null defaults, and fold `anyOf: [X, null]` of an optional parameter into X."""
+    if isinstance(node, list):
+        return [_slim(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    slim = {key: _slim(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}
+    if "default" in slim and slim["default"] in (None, [], ""):
+        del slim["default"]
+    choices = slim.get("anyOf")
+    if isinstance(choices, list) and {"type": "null"} in choices:
+        rest = [choice for choice in choices if choice != {"type": "null"}]
+        del slim["anyOf"]
+        slim |= rest[0] if len(rest) == 1 else {"anyOf": rest}
+    return slim

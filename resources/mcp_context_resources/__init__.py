@@ -1,0 +1,1 @@
+"""What there is to serve: workspace, tables, documents and models."""

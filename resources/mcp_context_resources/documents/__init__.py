@@ -1,0 +1,1 @@
+"""Documents, page by page. The only importer of pypdf and pypdfium2."""

@@ -1,0 +1,124 @@
+"""The one error tree of Fresh Context.
+
+Every failure a caller can act on is a `ContextError`: a message that says what happened and a hint that says
+what to do next. It knows nothing of any protocol; `mcp_server.errors` alone translates it to the wire.
+"""
+
+from __future__ import annotations
+
+
+class ContextError(Exception):
+    """A failure worth telling the caller.
+
+    `message` is one sentence about what happened, `hint` one about what to do next (may be empty).
+    Both survive pickling, so an error raised in a worker process arrives whole.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[type[ContextError], tuple[str, str]]:
+        return type(self), (self.message, self.hint)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class ConfigurationError(ContextError):
+    """A setting, flag or root folder is wrong."""
+
+    code = "configuration"
+
+
+class InvalidInputError(ContextError):
+    """An argument is out of range or malformed."""
+
+    code = "invalid_input"
+
+
+class InvalidCursorError(InvalidInputError):
+    """A cursor was not made by this server or belongs to another request."""
+
+    code = "invalid_cursor"
+
+
+class StaleCursorError(ContextError):
+    """A source changed since the cursor was made, so going on would mix two versions."""
+
+    code = "stale_cursor"
+
+
+class NotFoundError(ContextError):
+    """No source, page or model goes by that name."""
+
+    code = "not_found"
+
+
+class AccessDeniedError(ContextError):
+    """The path lies outside the folders this server may read."""
+
+    code = "access_denied"
+
+
+class UnreadableSourceError(ContextError):
+    """The file is there but can't be read as what it claims to be."""
+
+    code = "unreadable_source"
+
+
+class PasswordRequiredError(UnreadableSourceError):
+    """The document is encrypted and opens only with a password."""
+
+    code = "password_required"
+
+
+class SqlError(ContextError):
+    """The statement has a syntax, name or type error, or failed while it ran."""
+
+    code = "sql_error"
+
+
+class SqlRefusedError(ContextError):
+    """The statement is not one read-only query."""
+
+    code = "sql_refused"
+
+
+class DeadlineExceededError(ContextError):
+    """The work took longer than its time limit and was stopped."""
+
+    code = "deadline_exceeded"
+
+
+class OutOfMemoryError(ContextError):
+    """The work needed more memory than its limit and was stopped."""
+
+    code = "out_of_memory"
+
+
+class WorkerCrashedError(ContextError):
+    """The process doing the work died; a new one takes its place."""
+
+    code = "worker_crashed"
+
+
+class BusyError(ContextError):
+    """Every worker stayed occupied for too long."""
+
+    code = "busy"
+
+
+class ModelUnavailableError(ContextError):
+    """No local model can run: none installed, or the file is not a usable GGUF."""
+
+    code = "model_unavailable"
+
+
+class PromptTooLongError(ContextError):
+    """Prompt and answer together do not fit the model's context window."""
+
+    code = "prompt_too_long"

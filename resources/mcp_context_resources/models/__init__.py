@@ -1,0 +1,1 @@
+"""Local language models. The only importer of llama_cpp."""

@@ -1,0 +1,43 @@
+"""Where a fact comes from: the source and when it was read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict
+
+Kind = Literal["table", "document", "model"]
+"""What a source is to a caller."""
+
+
+class SourceRef(BaseModel):
+    """One source as a result names it.
+
+    `modified` is the file's, `read_at` the moment its content was read for this answer; both UTC, to the second.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    uri: str
+    name: str
+    file: str
+    modified: str
+    fingerprint: str
+    read_at: str
+
+
+def source_uri(kind: Kind, name: str) -> str:
+    """Return the resource URI of a source (`table://…`, `document://…`, `model://…`), percent-encoded per RFC 3986."""
+    return f"{kind}://{quote(name, safe='/')}"
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a moment as `2026-11-21T08:30:00Z`."""
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def now_text() -> str:
+    """Write the present moment, as `utc_text`."""
+    return utc_text(datetime.now(UTC))

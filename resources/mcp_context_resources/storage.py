@@ -1,0 +1,27 @@
+"""Settings of the folder for derived files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class StorageSettings(BaseModel):
+    """Where derived files are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cache_dir: Path | None = Field(default=None, description="Cache folder; the user's cache folder by default.")
+    max_cache_bytes: int = Field(
+        default=5 << 30, ge=0, description="Least recently used files beyond this size are removed."
+    )
+
+    def folder(self) -> Path:
+        """Return the cache folder, made if missing, readable by its owner only."""
+        import platformdirs
+
+        folder = self.cache_dir or platformdirs.user_cache_path("fresh-context", appauthor=False)
+        folder = folder.expanduser().absolute()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder.resolve()

@@ -1,0 +1,1 @@
+"""Local tables behind one read-only SQL engine. The only importer of duckdb and pandas."""

@@ -1,0 +1,121 @@
+"""In which encoding a text file is written, and a UTF-8 copy where the engine can't read it."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from mcp_context_resources.errors import UnreadableSourceError
+
+if TYPE_CHECKING:
+    from mcp_context_resources.cache import Cache
+
+_SAMPLE_BYTES: Final = 256 << 10
+_BLOCK_BYTES: Final = 1 << 20
+_BOMS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_KANA: Final = re.compile("[ぁ-ゖァ-ヺ]")
+_HALF_WIDTH_OR_RARE: Final = re.compile("[｡-ﾟ\ue000-\uf8ff]")
+# A detector names the narrow standard; files in the wild use its superset.
+_SUPERSETS: Final = {"shift_jis": "cp932", "shift_jis_2004": "cp932", "gb2312": "gb18030", "ascii": "utf-8"}
+
+
+def detect_encoding(path: str) -> str:
+    """Return the Python name of the encoding a text file is written in.
+
+    A byte-order mark decides; else UTF-8 if the whole file is valid UTF-8; else Japanese encodings by strict decoding
+    and how plausible the text is; else charset-normalizer's best guess.
+
+    Raises `UnreadableSourceError` for an empty file and for one that is not text.
+    """
+    with open_bytes(path) as file:
+        sample = file.read(_SAMPLE_BYTES)
+    if not sample:
+        raise UnreadableSourceError(f"{Path(path).name!r} is empty.", "A table needs at least a header line.")
+    for mark, encoding in _BOMS:
+        if sample.startswith(mark):
+            return encoding
+    if b"\0" in sample:
+        raise UnreadableSourceError(
+            f"{Path(path).name!r} is binary data, not text.", "Check that the file is what its name says."
+        )
+    if _is_valid_utf8(path):
+        return "utf-8"
+    return _japanese(sample) or _guess(sample, path)
+
+
+def utf8_copy(path: str, encoding: str, fingerprint: str, cache: Cache) -> str:
+    """Return the path of a UTF-8 copy of a text file, made once for each version of the file.
+
+    Raises `UnreadableSourceError` naming the byte where the file stops being valid.
+    """
+    name = f"{fingerprint}-{encoding}.txt"
+    if (existing := cache.get(name)) is not None:
+        return str(existing)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    done = 0
+    with open_bytes(path) as source, cache.create(name) as target:
+        while block := source.read(_BLOCK_BYTES):
+            try:
+                target.write(decoder.decode(block).encode())
+            except UnicodeDecodeError as error:
+                raise UnreadableSourceError(
+                    f"{Path(path).name!r} looks like {encoding} but byte {done + error.start:,} is not.",
+                    "Save the file as UTF-8.",
+                ) from error
+            done += len(block)
+        target.write(decoder.decode(b"", final=True).encode())
+    return str(cache.get(name))
+
+
+def open_bytes(path: str) -> BinaryIO:
+    """Open a file for reading, unpacked where its name ends in `.gz`."""
+    if path.lower().endswith(".gz"):
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    return open(path, "rb")
+
+
+def _is_valid_utf8(path: str) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with open_bytes(path) as file:
+        try:
+            while block := file.read(_BLOCK_BYTES):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _japanese(sample: bytes) -> str | None:
+    """Tell CP932 and EUC-JP apart, or give up: kana in plenty, few half-width or private-use characters."""
+    best, best_score = None, 0.0
+    for encoding in ("cp932", "euc_jp"):
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(sample)
+        except UnicodeDecodeError:
+            continue
+        wide = sum(1 for character in text if ord(character) > 0x7F)
+        score = (len(_KANA.findall(text)) - 2 * len(_HALF_WIDTH_OR_RARE.findall(text))) / max(wide, 1)
+        if score > best_score:
+            best, best_score = encoding, score
+    return best if best_score > 0.05 else None
+
+
+def _guess(sample: bytes, path: str) -> str:
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample).best()
+    if best is None:
+        raise UnreadableSourceError(
+            f"{Path(path).name!r} is not text in any encoding known here.", "Save the file as UTF-8."
+        )
+    return _SUPERSETS.get(best.encoding, best.encoding)

@@ -1,0 +1,20 @@
+"""Settings of the table engine."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TableSettings(BaseModel):
+    """Limits of the SQL engine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deadline_seconds: float = Field(default=30.0, gt=0, le=3600, description="Longest a statement may run.")
+    default_rows: int = Field(default=100, ge=1, description="Rows returned when max_rows isn't given.")
+    max_rows: int = Field(default=10_000, ge=1, le=1_000_000, description="Most rows one call may ask for.")
+    workers: int = Field(default=2, ge=1, le=64, description="Statements that can run at once, each in a process.")
+    threads: int = Field(default=0, ge=0, le=1024, description="Threads of each engine; 0: the cores there are.")
+    memory_mb: int = Field(default=1024, ge=64, description="Memory the engine may use before it spills to disk.")
+    worker_memory_mb: int = Field(default=3072, ge=512, description="Memory at which a worker process is stopped.")
+    max_spill_mb: int = Field(default=4096, ge=0, description="Disk space a statement may spill to, in the cache.")

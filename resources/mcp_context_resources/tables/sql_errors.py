@@ -1,0 +1,86 @@
+"""The engine's errors, told so that the writer of the statement can mend it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_context_resources.errors import ContextError, OutOfMemoryError, SqlError, SqlRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SHOWN_LINE_CHARS: Final = 160
+# Absolute paths, of which only the file's name is shown.
+_PATH: Final = re.compile(r"""(?<![\w.)])(?:[A-Za-z]:)?(?:[\\/][^"'\\/\n]+)*[\\/]([^"'\\/\n]+\.\w{1,8})(?=["'\s]|$)""")
+
+
+def explain(error: Exception, sql: str) -> ContextError:
+    """Turn a DuckDB error (raised with `errors_as_json`) into ours: what, where in `sql`, and the nearest names."""
+    details = _details(error)
+    kind = details.get("exception_type", "")
+    message = details.get("exception_message") or str(error)
+    if kind == "Permission":
+        return SqlRefusedError(
+            "The statement reaches for a file, a network address or a setting, which SQL here may not.",
+            "Use the tables of list_sources by name.",
+        )
+    if kind == "Out of Memory":
+        return OutOfMemoryError(
+            "The statement needed more memory than tables.memory_mb allows.",
+            "Filter or aggregate first, or select fewer columns.",
+        )
+    first, *rest = _PATH.sub(r"\1", message).strip().splitlines() or ["The statement failed."]
+    where = _position(details.get("position"), sql)
+    missing = {"missing_name": details.get("name", "")} if details.get("type") == "Table" else {}
+    hint = " ".join(line.strip() for line in rest if line.strip())[:400]
+    name = f"{kind} error" if kind else "Error"
+    return _SqlNameError(f"{name}: {first}{where}", hint, missing.get("missing_name", ""))
+
+
+class _SqlNameError(SqlError):
+    """A `SqlError` that knows which table was not found."""
+
+    def __init__(self, message: str, hint: str = "", missing_table: str = "") -> None:
+        super().__init__(message, hint)
+        self.missing_table = missing_table
+
+    def __reduce__(self) -> tuple[type[_SqlNameError], tuple[str, str, str]]:  # type: ignore[override] # one field more
+        return type(self), (self.message, self.hint, self.missing_table)
+
+
+def suggest_tables(error: SqlError, names: Sequence[str]) -> SqlError:
+    """Add the nearest table names to an error about a missing table."""
+    missing = getattr(error, "missing_table", "")
+    if not missing:
+        return error
+    by_key = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(missing.casefold(), by_key, n=3, cutoff=0.4)
+    hint = f"Did you mean {', '.join(by_key[key] for key in near)}?" if near else "list_sources names every table."
+    return SqlError(error.message, hint)
+
+
+def _details(error: Exception) -> dict[str, Any]:
+    _, _, body = str(error).partition("{")
+    try:
+        details = json.loads("{" + body)
+    except ValueError:
+        return {}
+    return details if isinstance(details, dict) else {}
+
+
+def _position(offset: str | None, sql: str) -> str:
+    """Show the line of a byte offset with a caret under it."""
+    if offset is None or not offset.isdigit():
+        return ""
+    before = sql.encode()[: int(offset)].decode(errors="ignore")
+    line_number = before.count("\n") + 1
+    column = len(before) - (before.rfind("\n") + 1)
+    line = sql.split("\n")[line_number - 1] if sql else ""
+    start = max(0, column - _SHOWN_LINE_CHARS // 2)
+    shown = line[start : start + _SHOWN_LINE_CHARS]
+    # Wide characters take two columns in a fixed-width font.
+    pad = "".join("　" if ord(character) > 0x2E7F else " " for character in shown[: column - start])
+    return f" (line {line_number}, column {column + 1})\n{shown}\n{pad}^"

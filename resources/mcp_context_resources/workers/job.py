@@ -1,0 +1,72 @@
+"""What a function running inside a worker process can ask of, and tell, the server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mcp_context_resources.workers.board import CallBoard
+
+
+class Job:
+    """One call inside a worker: its deadline, its stop flag, its progress.
+
+    Work that runs in long native calls registers an interrupt; work in steps asks `should_stop` between them.
+    """
+
+    def __init__(self, board: CallBoard, deadline_seconds: float) -> None:
+        self._board = board
+        self._ends = time.monotonic() + deadline_seconds
+        self._interrupt: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+        self.deadline_seconds = deadline_seconds
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the caller gave up."""
+        return self._board.stop_requested
+
+    @property
+    def expired(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.monotonic() >= self._ends
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether to stop now, for either reason."""
+        return self.cancelled or self.expired
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline, never negative."""
+        return max(0.0, self._ends - time.monotonic())
+
+    def progress(self, done: float, total: float = 0.0) -> None:
+        """Publish progress; `total` 0 means unknown."""
+        self._board.set_progress(done, total)
+
+    @contextmanager
+    def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, a stop or the deadline calls `interrupt` from another thread."""
+        with self._lock:
+            self._interrupt = interrupt
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._interrupt = None
+
+    def interrupt_if_due(self) -> bool:
+        """Call the registered interrupt when the job must stop; tells whether it was called."""
+        if not self.should_stop:
+            return False
+        with self._lock:
+            if self._interrupt is None:
+                return False
+            self._interrupt()
+        return True

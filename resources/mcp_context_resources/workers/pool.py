@@ -1,0 +1,218 @@
+"""A pool of killable worker processes, on Pebble.
+
+Each worker is a Pebble pool of one process, so that killing one can't disturb another's pipe. Calls are bounded in
+time twice: at the deadline the worker is asked to stop (`Job`), a little later it is killed and replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import signal
+from concurrent.futures import CancelledError as FutureCancelled
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from mcp_context_resources.errors import (
+    BusyError,
+    ContextError,
+    DeadlineExceededError,
+    OutOfMemoryError,
+    WorkerCrashedError,
+)
+from mcp_context_resources.workers import process
+from mcp_context_resources.workers.board import CallBoard
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from concurrent.futures import Future
+    from multiprocessing.context import SpawnContext
+
+    from pebble import ProcessPool
+
+    from mcp_context_resources.workers.confinement import Confinement
+
+T = TypeVar("T")
+
+_KILL_AFTER_SECONDS: Final = 1.0
+_PROGRESS_EVERY_SECONDS: Final = 0.25
+
+
+class WorkerPool:
+    """Up to `size` worker processes of one kind, started on first use.
+
+    `preload` names the modules a worker imports before it is confined. A call that finds all of them busy waits
+    up to `queue_seconds`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        size: int,
+        confinement: Confinement,
+        preload: tuple[str, ...] = (),
+        queue_seconds: float = 60.0,
+    ) -> None:
+        self.name = name
+        self._queue_seconds = queue_seconds
+        self._free = [_Worker(confinement, preload) for _ in range(size)]
+        self._all = tuple(self._free)
+        self._slots = anyio.Semaphore(size)
+
+    async def run(
+        self,
+        function: Callable[..., T],
+        *arguments: Any,
+        deadline: float,
+        on_progress: Callable[[float, float], Awaitable[None]] | None = None,
+    ) -> T:
+        """Run `function(job, *arguments)` in a worker and return its result.
+
+        `function` must be importable by name, arguments and result picklable; `deadline` is in seconds.
+
+        Raises `DeadlineExceededError`, `OutOfMemoryError`, `WorkerCrashedError`, `BusyError`, or whatever
+        `function` raised. When the caller is cancelled the work stops before this returns.
+        """
+        try:
+            with anyio.fail_after(self._queue_seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise BusyError(
+                f"All {len(self._all)} {self.name} workers are busy.", "Try again when earlier calls have finished."
+            ) from None
+        worker = self._free.pop()
+        try:
+            return await worker.call(self.name, function, arguments, deadline, on_progress)
+        finally:
+            self._free.append(worker)
+            self._slots.release()
+
+    async def aclose(self) -> None:
+        """Stop every worker process; calls under way fail."""
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as group:
+                for worker in self._all:
+                    group.start_soon(anyio.to_thread.run_sync, worker.stop)
+
+
+class _Worker:
+    """One process slot: a Pebble pool of one, replaced whole when it breaks."""
+
+    def __init__(self, confinement: Confinement, preload: tuple[str, ...]) -> None:
+        self._confinement = confinement
+        self._preload = preload
+        self._context: SpawnContext = multiprocessing.get_context("spawn")
+        self._board: CallBoard | None = None
+        self._pool: ProcessPool | None = None
+
+    async def call(
+        self,
+        name: str,
+        function: Callable[..., T],
+        arguments: tuple[Any, ...],
+        deadline: float,
+        on_progress: Callable[[float, float], Awaitable[None]] | None,
+    ) -> T:
+        future, board = self._submit(function, arguments, deadline)
+        waiter = asyncio.wrap_future(future)
+        waiter.add_done_callback(_retrieve)
+        try:
+            await _follow(waiter, board, on_progress)
+        except BaseException:
+            board.request_stop()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({waiter}, timeout=_KILL_AFTER_SECONDS)
+            future.cancel()
+            raise
+        return self._outcome(name, future, deadline)
+
+    def stop(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+
+    def _submit(
+        self, function: Callable[..., T], arguments: tuple[Any, ...], deadline: float
+    ) -> tuple[Future[T], CallBoard]:
+        from pebble import ProcessPool
+
+        if self._pool is None or not self._pool.active:
+            self._board = CallBoard(self._context)
+            self._pool = ProcessPool(
+                max_workers=1,
+                initializer=process.start,
+                initargs=(self._board, self._confinement, self._preload),
+                context=self._context,
+            )
+        assert self._board is not None  # noqa: S101 - set together with the pool
+        self._board.reset()
+        future = self._pool.schedule(
+            process.run_job, args=(function, arguments, deadline), timeout=deadline + _KILL_AFTER_SECONDS
+        )
+        return future, self._board
+
+    def _outcome(self, name: str, future: Future[T], deadline: float) -> T:
+        from pebble import ProcessExpired
+
+        try:
+            return future.result()
+        except ContextError:
+            raise
+        except TimeoutError as error:
+            raise deadline_exceeded(deadline) from error
+        except ProcessExpired as error:
+            raise _died(name, error.exitcode) from error
+        except (BrokenProcessPool, FutureCancelled) as error:
+            self.stop()
+            raise WorkerCrashedError(
+                f"The {name} worker could not start or broke.", "Try again; see the server's log if it persists."
+            ) from error
+
+
+def deadline_exceeded(seconds: float) -> DeadlineExceededError:
+    """Make the error for work that ran past `seconds`."""
+    return DeadlineExceededError(
+        f"The work was stopped after its limit of {seconds:g} s.",
+        "Narrow it down (fewer rows, pages or tokens), or raise the limit in the settings.",
+    )
+
+
+async def _follow(
+    waiter: asyncio.Future[Any], board: CallBoard, on_progress: Callable[[float, float], Awaitable[None]] | None
+) -> None:
+    reported = 0.0
+    while True:
+        done, _ = await asyncio.wait({waiter}, timeout=_PROGRESS_EVERY_SECONDS if on_progress else None)
+        if done:
+            return
+        so_far, total = board.progress
+        if on_progress is not None and so_far > reported:
+            reported = so_far
+            await on_progress(so_far, total)
+
+
+def _died(name: str, code: int) -> ContextError:
+    if code == process.EXIT_OVER_MEMORY or code == -getattr(signal, "SIGKILL", 9):
+        return OutOfMemoryError(
+            f"The {name} worker was stopped because it needed more memory than it may use.",
+            "Ask for fewer rows, columns or pages at a time.",
+        )
+    how = f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        how = signal.Signals(-code).name
+    return WorkerCrashedError(
+        f"The {name} worker crashed ({how}) while it worked on this call; a new one takes its place.",
+        "The file may be damaged or hostile. Other calls are not affected.",
+    )
+
+
+def _retrieve(waiter: asyncio.Future[Any]) -> None:
+    """Mark the outcome as seen, so that asyncio never logs an exception that `_outcome` reports."""
+    if not waiter.cancelled():
+        waiter.exception()

@@ -1,0 +1,89 @@
+"""What runs inside a worker process: the start, the watch over it, and each call."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from mcp_context_resources.errors import OutOfMemoryError
+from mcp_context_resources.workers.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_context_resources.workers.board import CallBoard
+    from mcp_context_resources.workers.confinement import Confinement
+
+EXIT_OVER_MEMORY: Final = 77
+"""Exit code of a worker that ended itself because it outgrew its memory cap."""
+
+_WATCH_SECONDS: Final = 0.02
+_INTERRUPT_AGAIN_SECONDS: Final = 0.25
+
+T = TypeVar("T")
+
+
+class _Watch(threading.Thread):
+    """Interrupts the current job when it is due, and ends the process when it outgrows its memory."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        super().__init__(daemon=True, name="watch")
+        import psutil
+
+        self._process = psutil.Process()
+        self._memory_bytes = memory_bytes
+        self._job: Job | None = None
+        self._busy = threading.Event()
+
+    def begin(self, job: Job) -> None:
+        self._job = job
+        self._busy.set()
+
+    def end(self) -> None:
+        self._busy.clear()
+        self._job = None
+
+    def run(self) -> None:
+        while True:
+            self._busy.wait()
+            job = self._job
+            if job is not None and job.interrupt_if_due():
+                time.sleep(_INTERRUPT_AGAIN_SECONDS)
+            if self._process.memory_info().rss > self._memory_bytes:
+                os._exit(EXIT_OVER_MEMORY)
+            time.sleep(_WATCH_SECONDS)
+
+
+class _Current:
+    board: CallBoard
+    watch: _Watch
+
+
+def start(board: CallBoard, confinement: Confinement, preload: tuple[str, ...]) -> None:
+    """Initialise a worker: import its engine, then give up every right the engine doesn't need."""
+    for module in preload:
+        importlib.import_module(module)
+    confinement.apply()
+    _Current.board = board
+    _Current.watch = _Watch(confinement.memory_bytes)
+    _Current.watch.start()
+
+
+def run_job(function: Callable[..., T], arguments: tuple[Any, ...], deadline_seconds: float) -> T:
+    """Run `function(job, *arguments)` under watch.
+
+    Raises what the function raises; a `MemoryError` becomes `OutOfMemoryError`.
+    """
+    job = Job(_Current.board, deadline_seconds)
+    _Current.watch.begin(job)
+    try:
+        return function(job, *arguments)
+    except MemoryError as error:
+        raise OutOfMemoryError(
+            "The work needed more memory than its worker may use.", "Ask for fewer rows, columns or pages at a time."
+        ) from error
+    finally:
+        _Current.watch.end()

@@ -1,0 +1,1 @@
+"""The folders a user chose, and the sources in them."""

@@ -1,0 +1,140 @@
+"""Walking the roots: which files there are that could be served."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pathspec import GitIgnoreSpec
+
+from mcp_context_resources.workspace.roots import Root, Roots, normal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcp_context_resources.workspace.settings import WorkspaceSettings
+
+IGNORE_FILE: Final = ".contextignore"
+"""A file of this name leaves out what its lines match (`.gitignore` syntax) in its folder and below."""
+
+ALWAYS_IGNORED: Final = ("node_modules/", "__pycache__/", "site-packages/", "~$*", "*.tmp", "Thumbs.db", "desktop.ini")
+_MAX_DEPTH: Final = 64
+_MAX_IGNORE_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A regular file inside a root; `relative` uses slashes and NFC."""
+
+    root: Root
+    path: Path
+    relative: str
+    size: int
+    modified_ns: int
+    inode: int
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a walk found, and what it left out and why."""
+
+    files: list[FoundFile] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    seen: int = 0
+
+
+def scan(roots: Roots, settings: WorkspaceSettings, extensions: frozenset[str]) -> Scan:
+    """Walk all roots in a stable order and return the files whose name ends in one of `extensions`.
+
+    Links are judged by where they lead: a file link that stays inside is served, one that leaves is not; folder links
+    are never walked (what they point to inside is found in its own place). Unreadable folders are noted, not fatal.
+    """
+    result = Scan()
+    for root in roots:
+        spec = GitIgnoreSpec.from_lines([*ALWAYS_IGNORED, *settings.ignore])
+        walk = _Walk(root, roots, settings, extensions, result)
+        walk.folder(str(root.path), "", [("", spec)], 0)
+    return result
+
+
+@dataclass(slots=True)
+class _Walk:
+    root: Root
+    roots: Roots
+    settings: WorkspaceSettings
+    extensions: frozenset[str]
+    result: Scan
+
+    def folder(self, path: str, relative: str, specs: list[tuple[str, GitIgnoreSpec]], depth: int) -> None:
+        try:
+            with os.scandir(path) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            self.result.notices.append(f"{self.root.name}/{relative}: {error.strerror or 'unreadable'}")
+            return
+        specs = specs + list(_own_ignore_file(entries, relative))
+        for entry in entries:
+            if self.result.seen >= self.settings.max_files:
+                self._note_once(f"More than {self.settings.max_files} files: the rest was not looked at.")
+                return
+            self.entry(entry, relative, specs, depth)
+
+    def entry(self, entry: os.DirEntry[str], parent: str, specs: list[tuple[str, GitIgnoreSpec]], depth: int) -> None:
+        if entry.name.startswith(".") and not self.settings.hidden:
+            return
+        relative = f"{parent}/{entry.name}" if parent else entry.name
+        try:
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if _ignored(relative + "/" if is_folder else relative, specs):
+                return
+            if is_folder:
+                if depth < _MAX_DEPTH:
+                    self.folder(entry.path, relative, specs, depth + 1)
+                return
+            self.file(entry, relative)
+        except OSError as error:
+            self.result.notices.append(f"{normal(relative)}: {error.strerror or 'unreadable'}")
+
+    def file(self, entry: os.DirEntry[str], relative: str) -> None:
+        self.result.seen += 1
+        if not entry.name.lower().endswith(tuple(self.extensions)):
+            return
+        path = entry.path
+        if entry.is_symlink():
+            path = os.path.realpath(path)
+            if self.roots.containing(path) is None:
+                self.result.notices.append(f"{normal(relative)}: a link that leads outside the served folders")
+                return
+        status = os.stat(path, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            return
+        if status.st_size > self.settings.max_file_bytes:
+            self.result.notices.append(f"{normal(relative)}: larger than workspace.max_file_bytes")
+            return
+        self.result.files.append(
+            FoundFile(self.root, Path(path), normal(relative), status.st_size, status.st_mtime_ns, status.st_ino)
+        )
+
+    def _note_once(self, notice: str) -> None:
+        if notice not in self.result.notices:
+            self.result.notices.append(notice)
+
+
+def _own_ignore_file(entries: list[os.DirEntry[str]], relative: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
+    for entry in entries:
+        if entry.name == IGNORE_FILE and entry.is_file(follow_symlinks=False):
+            with open(entry.path, encoding="utf-8", errors="replace") as lines:
+                yield relative, GitIgnoreSpec.from_lines(lines.read(_MAX_IGNORE_BYTES).splitlines())
+
+
+def _ignored(relative: str, specs: list[tuple[str, GitIgnoreSpec]]) -> bool:
+    """Later (deeper) files overrule earlier ones, as in git."""
+    verdict = False
+    for folder, spec in specs:
+        below = relative[len(folder) + 1 :] if folder else relative
+        if below and (match := spec.check_file(below).include) is not None:
+            verdict = match
+    return verdict

@@ -1,0 +1,58 @@
+"""One thing in the workspace that can be served."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mcp_context_resources.provenance import Kind, SourceRef, now_text, source_uri, utc_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file and the name it is served under.
+
+    `path` is real and absolute, `file` is the path as shown: relative to its root, with slashes, in NFC. `format`
+    is the file's format (`csv`, `parquet`, `pdf`, `gguf`…).
+    """
+
+    kind: Kind
+    name: str
+    path: Path
+    file: str
+    format: str
+    size: int
+    modified_ns: int
+    inode: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Identify this version of the file: changes whenever its path, time, size or inode does."""
+        seed = f"{self.path}\0{self.modified_ns}\0{self.size}\0{self.inode}"
+        return hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    @property
+    def modified(self) -> str:
+        """When the file last changed, UTC."""
+        return utc_text(datetime.fromtimestamp(self.modified_ns / 1e9, UTC))
+
+    @property
+    def uri(self) -> str:
+        """The resource URI."""
+        return source_uri(self.kind, self.name)
+
+    def ref(self) -> SourceRef:
+        """Refer to this version of the source as read now."""
+        return SourceRef(
+            uri=self.uri,
+            name=self.name,
+            file=self.file,
+            modified=self.modified,
+            fingerprint=self.fingerprint,
+            read_at=now_text(),
+        )

@@ -1,0 +1,16 @@
+"""All tools, in the order in which they are listed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_context_tools.describe_table import DESCRIBE_TABLE
+from mcp_context_tools.list_sources import LIST_SOURCES
+from mcp_context_tools.query_tables import QUERY_TABLES
+from mcp_context_tools.read_document import READ_DOCUMENT
+from mcp_context_tools.run_model import RUN_MODEL
+
+if TYPE_CHECKING:
+    from mcp_context_tools.tool import Tool
+
+TOOLS: Final[tuple[Tool[Any], ...]] = (LIST_SOURCES, DESCRIBE_TABLE, QUERY_TABLES, READ_DOCUMENT, RUN_MODEL)

@@ -1,0 +1,159 @@
+"""`list_sources`: what there is."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import anyio.to_thread
+from pydantic import Field
+
+from mcp_context_resources.errors import InvalidCursorError
+from mcp_context_resources.workspace.names import lookup_key
+from mcp_context_tools.rendering import compact_json, cost, csv_line, size_text
+from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_context_resources.documents.spec import PageCount
+    from mcp_context_resources.tables.spec import RowCount
+    from mcp_context_resources.workspace.source import Source
+
+_PAGE: Final = 100
+_NOTICES: Final = 10
+_HEADER: Final = ("kind", "name", "format", "size", "rows_or_pages", "modified", "file", "problem")
+
+
+class ListSourcesInput(ToolInput):
+    """Arguments of `list_sources`."""
+
+    kind: Literal["table", "document", "model"] | None = Field(default=None, description="Only this kind.")
+    pattern: str | None = Field(
+        default=None, max_length=500, description="Only names or file paths that match this glob, e.g. `*2026*`."
+    )
+    cursor: str | None = Field(default=None, max_length=4_000, description="next_cursor of the previous page.")
+
+
+async def _list_sources(services: Services, arguments: ListSourcesInput, _report: Report) -> ToolResult:
+    catalogue = await anyio.to_thread.run_sync(services.workspace.catalogue)
+    everything = [*catalogue.of("table"), *catalogue.of("document"), *services.models.available(catalogue)]
+    wanted = [source for source in everything if _matches(source, arguments)]
+    start = _start(arguments.cursor, wanted)
+    page = wanted[start : start + _PAGE]
+    details = await _details(services, page)
+    notices = list(catalogue.notices[:_NOTICES]) if start == 0 else []
+    if start == 0 and len(catalogue.notices) > _NOTICES:
+        notices.append(f"… and {len(catalogue.notices) - _NOTICES} more.")
+    shown = len(page)
+    while True:
+        result = _render(page[:shown], details, len(wanted), notices, more=start + shown < len(wanted))
+        excess = cost(result.text, result.data) - services.budget.max_chars
+        if excess <= 0 or shown <= 1:
+            return result
+        shown = max(1, min(shown - 1, shown * services.budget.max_chars // (services.budget.max_chars + excess)))
+
+
+def _matches(source: Source, arguments: ListSourcesInput) -> bool:
+    if arguments.kind is not None and source.kind != arguments.kind:
+        return False
+    if arguments.pattern is None:
+        return True
+    pattern = lookup_key(arguments.pattern)
+    return fnmatchcase(lookup_key(source.name), pattern) or fnmatchcase(lookup_key(source.file), pattern)
+
+
+async def _details(services: Services, page: Sequence[Source]) -> dict[str, RowCount | PageCount]:
+    tables = [source for source in page if source.kind == "table"]
+    documents = [source for source in page if source.kind == "document"]
+    found: dict[str, RowCount | PageCount] = {}
+    if tables:
+        rows = await services.tables.row_counts(tables)
+        found.update({source.uri: count for source, count in zip(tables, rows, strict=True)})
+    if documents:
+        pages = await services.documents.page_counts(documents)
+        found.update({source.uri: count for source, count in zip(documents, pages, strict=True)})
+    return found
+
+
+def _entry(source: Source, detail: RowCount | PageCount | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "kind": source.kind,
+        "name": source.name,
+        "uri": source.uri,
+        "format": source.format,
+        "size": source.size,
+        "modified": source.modified,
+        "file": source.file,
+    }
+    for key in ("rows", "pages"):
+        if (count := getattr(detail, key, None)) is not None:
+            entry[key] = count
+    if detail is not None and detail.problem:
+        entry["problem"] = detail.problem
+    return entry
+
+
+def _render(
+    page: Sequence[Source], details: dict[str, Any], total: int, notices: Sequence[str], *, more: bool
+) -> ToolResult:
+    entries = [_entry(source, details.get(source.uri)) for source in page]
+    lines = [csv_line(_HEADER)] if entries else ["No source matches. Call list_sources without filters to see all.\n"]
+    lines += [
+        csv_line(
+            (
+                entry["kind"],
+                entry["name"],
+                entry["format"],
+                size_text(entry["size"]),
+                entry.get("rows", entry.get("pages")),
+                entry["modified"],
+                entry["file"],
+                entry.get("problem"),
+            )
+        )
+        for entry in entries
+    ]
+    text = "".join(lines) + f"{len(entries)} of {total} sources."
+    data: dict[str, Any] = {"sources": entries, "total": total, "truncated": more}
+    if notices:
+        text += "\nLeft out: " + "; ".join(notices)
+        data["notices"] = list(notices)
+    if more:
+        data["next_cursor"] = _cursor(page[-1])
+        text += f"\nMore: call list_sources with cursor={compact_json(data['next_cursor'])}."
+    return ToolResult(text, data)
+
+
+def _cursor(last: Source) -> str:
+    return base64.urlsafe_b64encode(json.dumps([last.kind, last.name]).encode()).decode().rstrip("=")
+
+
+def _start(cursor: str | None, wanted: Sequence[Source]) -> int:
+    if cursor is None:
+        return 0
+    try:
+        decoded = json.loads(base64.urlsafe_b64decode((cursor + "=" * (-len(cursor) % 4)).encode("ascii")))
+        kind, name = decoded
+        order = ("table", "document", "model").index(kind), lookup_key(name)
+    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+        raise InvalidCursorError("The cursor was not made by this server.", "Start again without a cursor.") from error
+    for position, source in enumerate(wanted):
+        if (("table", "document", "model").index(source.kind), lookup_key(source.name)) > order:
+            return position
+    return len(wanted)
+
+
+LIST_SOURCES: Final = Tool(
+    name="list_sources",
+    title="List sources",
+    description=(
+        "List the tables, documents and local models in the served folders, as they are now: name, format, size,"
+        " rows or pages, modified. Call this first."
+    ),
+    input=ListSourcesInput,
+    run=_list_sources,
+)

@@ -1,0 +1,81 @@
+"""Gathering the content of sources, marked and cited, for a model's prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from mcp_context_resources.errors import InvalidInputError, NotFoundError, PromptTooLongError
+from mcp_context_tools.rendering import Untrusted, csv_line
+
+if TYPE_CHECKING:
+    from mcp_context_resources.provenance import SourceRef
+    from mcp_context_resources.workspace.workspace import Catalogue
+    from mcp_context_tools.tool import Services
+
+# No tokenizer packs more characters than this into a token on average, so longer material can't fit.
+_CHARS_PER_TOKEN: Final = 8
+_TABLE_ROWS: Final = 100
+_CELL_CHARS: Final = 500
+
+
+@dataclass(slots=True)
+class Material:
+    """Text of sources for a prompt, where it came from, and what was left out."""
+
+    text: str = ""
+    sources: list[SourceRef] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+async def gather(services: Services, catalogue: Catalogue, names: list[str], *, context_tokens: int) -> Material:
+    """Read the named sources.
+
+    A name may end in `#pages=2-4` for a document. Of a long table the first rows are taken, and a note says so.
+
+    Raises `NotFoundError` for an unknown name, `PromptTooLongError` when a document can't fit the model's context.
+    """
+    material = Material()
+    untrusted = Untrusted()
+    parts: list[str] = []
+    left = context_tokens * _CHARS_PER_TOKEN
+    for name in dict.fromkeys(names):
+        bare, _, pages = name.partition("#pages=")
+        if name.startswith("document://") or (not pages and catalogue.find("table", bare) is None) or pages:
+            text = await _document(services, bare, pages, left, material)
+        else:
+            text = await _table(services, bare, left, material)
+        left -= len(text)
+        parts.append(untrusted.wrap(text, name))
+    material.text = "\n".join(parts)
+    return material
+
+
+async def _document(services: Services, name: str, pages: str, max_chars: int, material: Material) -> str:
+    try:
+        found = await services.documents.read(name, pages=pages, max_chars=max(max_chars, 1))
+    except NotFoundError as error:
+        raise NotFoundError(error.message.replace("no document", "no table or document"), error.hint) from error
+    reading = found.reading
+    if reading.remaining:
+        raise PromptTooLongError(
+            f"{name} is too long for the model's context: page {reading.remaining} did not fit.",
+            f"Name the pages that matter, such as {found.source.name}#pages=1-3.",
+        )
+    material.sources.append(found.ref)
+    material.notes.extend(reading.notes)
+    return "\n".join(f"[page {page.number}]\n{page.text}" for page in reading.pages)
+
+
+async def _table(services: Services, name: str, max_chars: int, material: Material) -> str:
+    if max_chars <= 0:
+        raise InvalidInputError("The sources are too long for the model's context.", "Name fewer of them.")
+    quoted = '"' + name.removeprefix("table://").replace('"', '""') + '"'
+    page = await services.tables.query(
+        f"FROM {quoted}", None, max_rows=_TABLE_ROWS, max_chars=max_chars, max_cell_chars=_CELL_CHARS
+    )
+    material.sources.extend(page.sources)
+    fetched = page.fetched
+    if fetched.more:
+        material.notes.append(f"Of table {name} the model saw only the first {len(fetched.rows)} rows.")
+    return csv_line([column.name for column in fetched.columns]) + "".join(csv_line(row) for row in fetched.rows)

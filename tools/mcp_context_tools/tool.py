@@ -1,0 +1,63 @@
+"""What a tool is: a name, a description, a typed input and an async function from one to a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mcp_context_resources.budget import BudgetSettings
+    from mcp_context_resources.documents.service import Documents
+    from mcp_context_resources.models.service import Models
+    from mcp_context_resources.tables.service import Tables
+    from mcp_context_resources.workspace.workspace import Workspace
+
+
+class ToolInput(BaseModel):
+    """Arguments of a tool; unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+InputT = TypeVar("InputT", bound=ToolInput)
+
+
+class Report(Protocol):
+    """Tells the caller how far a call is."""
+
+    async def __call__(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Report `done` of `total` (None: unknown)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The nouns of floor 0 that tools work with."""
+
+    workspace: Workspace
+    tables: Tables
+    documents: Documents
+    models: Models
+    budget: BudgetSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """An answer in two channels: `text` to read, `data` to compute with; each complete on its own."""
+
+    text: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool(Generic[InputT]):
+    """A tool as the registry holds it."""
+
+    name: str
+    title: str
+    description: str
+    input: type[InputT]
+    run: Callable[[Services, InputT, Report], Awaitable[ToolResult]]
