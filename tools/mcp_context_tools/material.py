@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -36,18 +37,19 @@ async def gather(services: Services, catalogue: Catalogue, names: list[str], *, 
     Raises `NotFoundError` for an unknown name, `PromptTooLongError` when a document can't fit the model's context.
     """
     material = Material()
-    untrusted = Untrusted()
-    parts: list[str] = []
+    parts: list[tuple[str, str]] = []
     left = context_tokens * _CHARS_PER_TOKEN
     for name in dict.fromkeys(names):
         bare, _, pages = name.partition("#pages=")
-        if name.startswith("document://") or (not pages and catalogue.find("table", bare) is None) or pages:
+        if pages or name.startswith("document://") or catalogue.find("table", bare.removeprefix("table://")) is None:
             text = await _document(services, bare, pages, left, material)
         else:
             text = await _table(services, bare, left, material)
         left -= len(text)
-        parts.append(untrusted.wrap(text, name))
-    material.text = "\n".join(parts)
+        parts.append((text, name))
+    # Made from the text itself, so that the same sources make the same prompt and the same answer.
+    untrusted = Untrusted(hashlib.sha256("\0".join(text for text, _ in parts).encode()).hexdigest()[:12])
+    material.text = "\n".join(untrusted.wrap(text, name) for text, name in parts)
     return material
 
 

@@ -63,11 +63,11 @@ def size_text(size: int) -> str:
 class Untrusted:
     """Marks text that comes from files, so that a model takes it as data (spotlighting, arXiv:2403.14720).
 
-    The marks carry a random word made for one answer, which the text can't know and so can't close.
+    The marks carry a word which the text can't know and so can't close: a random one made for one answer, or `word`.
     """
 
-    def __init__(self) -> None:
-        self._word = secrets.token_hex(4)
+    def __init__(self, word: str | None = None) -> None:
+        self._word = word or secrets.token_hex(4)
 
     @property
     def warning(self) -> str:

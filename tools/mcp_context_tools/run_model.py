@@ -60,6 +60,8 @@ async def _run_model(services: Services, arguments: RunModelInput, report: Repor
         user=f"{material.text}\n\n{prompt}" if material.sources else prompt,
         max_tokens=arguments.max_tokens or min(settings.default_tokens, settings.max_tokens),
         json_schema=arguments.json_schema,
+        # A penalty would make the model miscopy the figures of its sources.
+        repeat_penalty=1.1 if not material.sources and arguments.json_schema is None else 1.0,
         on_progress=progress,
     )
     value = _parsed(completion, arguments.json_schema)

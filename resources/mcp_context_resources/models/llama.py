@@ -43,18 +43,16 @@ class _Loaded:
     """The model in memory."""
 
     def __init__(self, spec: ModelSpec) -> None:
-        metadata = _metadata(spec)
-        trained = int(metadata.get(f"{metadata.get('general.architecture', '')}.context_length", 0))
         self.spec = spec
-        self.context_tokens = min(spec.context_tokens, trained) if trained else spec.context_tokens
         self.gpu = bool(spec.gpu_layers) and llama_cpp.llama_supports_gpu_offload()
-        self.llama = _load(
-            spec,
-            n_ctx=self.context_tokens,
-            n_threads=spec.threads,
-            n_threads_batch=spec.threads,
-            n_gpu_layers=spec.gpu_layers if self.gpu else 0,
-        )
+        self.context_tokens = spec.context_tokens
+        self.llama = self._load()
+        metadata = self.llama.metadata
+        trained = int(metadata.get(f"{metadata.get('general.architecture', '')}.context_length", 0))
+        if 0 < trained < spec.context_tokens:  # beyond its training a model only babbles
+            self.llama.close()
+            self.context_tokens = trained
+            self.llama = self._load()
         self.quantization = _QUANTIZATIONS.get(int(metadata.get("general.file_type", -1)), "unknown")
         self._formatter = Jinja2ChatFormatter(
             template=metadata.get("tokenizer.chat_template") or _CHATML,
@@ -63,7 +61,26 @@ class _Loaded:
         )
         self.stop = [text for text in (self._token_text(self.llama.token_eos()), "<|im_end|>") if text]
 
+    def _load(self) -> llama_cpp.Llama:
+        spec = self.spec
+        try:
+            return llama_cpp.Llama(
+                model_path=spec.path,
+                n_ctx=self.context_tokens,
+                n_threads=spec.threads,
+                n_threads_batch=spec.threads,
+                n_gpu_layers=spec.gpu_layers if self.gpu else 0,
+                seed=_SEED,
+                verbose=False,
+            )
+        except (ValueError, RuntimeError, OSError) as error:
+            raise ModelUnavailableError(
+                f"The model {spec.name!r} can't be loaded: {str(error).splitlines()[0].replace(spec.path, spec.name)}",
+                f"Check that {Path(spec.path).name} is a complete GGUF file that this llama.cpp build knows.",
+            ) from error
+
     def close(self) -> None:
+        """Free the model's memory."""
         self.llama.close()
 
     def prompt(self, system: str, user: str) -> list[int]:
@@ -185,24 +202,6 @@ def _loaded(spec: ModelSpec) -> _Loaded:
         _current.pop().close()
     _current.append(_Loaded(spec))
     return _current[0]
-
-
-def _metadata(spec: ModelSpec) -> dict[str, str]:
-    vocabulary = _load(spec, vocab_only=True)
-    try:
-        return dict(vocabulary.metadata)
-    finally:
-        vocabulary.close()
-
-
-def _load(spec: ModelSpec, **options: Any) -> llama_cpp.Llama:
-    try:
-        return llama_cpp.Llama(model_path=spec.path, verbose=False, seed=_SEED, **options)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise ModelUnavailableError(
-            f"The model {spec.name!r} can't be loaded: {str(error).splitlines()[0][:200]}",
-            f"Check that {Path(spec.path).name} is a complete GGUF file that this llama.cpp build knows.",
-        ) from error
 
 
 def _grammar(llama: llama_cpp.Llama, schema: dict[str, Any]) -> LlamaGrammar:

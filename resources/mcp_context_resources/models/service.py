@@ -78,9 +78,10 @@ class Models:
         user: str,
         max_tokens: int,
         json_schema: dict[str, Any] | None = None,
+        repeat_penalty: float = 1.0,
         on_progress: Progress | None = None,
     ) -> Completion:
-        """Generate text with `model`.
+        """Generate text with `model`; a `repeat_penalty` above 1 keeps a small model from going round in circles.
 
         Raises `InvalidInputError` for a bad schema, `PromptTooLongError`, and the workers' errors.
         """
@@ -99,7 +100,7 @@ class Models:
             user=user,
             max_tokens=max_tokens,
             json_schema=json_schema,
-            repeat_penalty=1.1 if json_schema is None else 1.0,
+            repeat_penalty=repeat_penalty,
         )
         generated = await self._pool.run(
             jobs.generate, spec, request, deadline=self.settings.deadline_seconds, on_progress=on_progress

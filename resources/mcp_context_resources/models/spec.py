@@ -30,7 +30,7 @@ class Generation:
     max_tokens: int
     json_schema: dict[str, Any] | None
     temperature: float = 0.0
-    repeat_penalty: float = 1.1
+    repeat_penalty: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
