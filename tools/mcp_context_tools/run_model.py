@@ -11,7 +11,7 @@ from pydantic import Field
 from mcp_context_resources.errors import ContextError, InvalidInputError
 from mcp_context_resources.models.json_schema import validation_problem
 from mcp_context_tools.material import gather
-from mcp_context_tools.rendering import cost, provenance, refs
+from mcp_context_tools.rendering import compact_json, cost, provenance, refs
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _render(
 ) -> ToolResult:
     generated = completion.generated
     seconds = generated.load_seconds + generated.prompt_seconds + generated.generate_seconds
-    answer = generated.text
+    answer = generated.text if value is None else compact_json(value)
     data: dict[str, Any] = {
         "model": completion.model.name,
         "quantization": generated.quantization,
