@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,3 +55,9 @@ def error_of(result: CallToolResult) -> dict[str, str]:
     assert error["message"] in text_of(result)
     assert error["hint"] in text_of(result)
     return error
+
+
+def wire_chars(result: CallToolResult) -> int:
+    """Count the characters of a result as they go over the wire, both channels and their escapes."""
+    text = json.dumps(text_of(result), ensure_ascii=False)
+    return len(text) + len(json.dumps(result.structured_content, ensure_ascii=False, separators=(",", ":")))
