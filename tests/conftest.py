@@ -19,3 +19,7 @@ def anyio_backend() -> str:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache folder for all tests, as users have one for all servers."""
     return tmp_path_factory.mktemp("cache")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-snapshots", action="store_true", help="write the tools' definitions as they are now")

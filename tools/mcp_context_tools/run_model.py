@@ -51,7 +51,7 @@ async def _run_model(services: Services, arguments: RunModelInput, report: Repor
     material = await gather(services, catalogue, arguments.sources, context_tokens=settings.context_tokens)
 
     async def progress(done: float, total: float) -> None:
-        await report(done, total or None, f"{done:.0f} tokens generated")
+        await report(done, total or None, f"{done:,.0f} of at most {total:,.0f} tokens, prompt included")
 
     prompt = arguments.prompt or _EXTRACT
     completion = await services.models.generate(

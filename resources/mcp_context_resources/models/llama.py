@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.workers.job import Job
 
 _SEED: Final = 42
+_STEP_TOKENS: Final = 256
 _CHATML: Final = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -126,41 +127,19 @@ def _run(
     job: Job, model: _Loaded, tokens: list[int], request: Generation, grammar: LlamaGrammar | None, load_seconds: float
 ) -> Generated:
     started = time.perf_counter()
-    first = started
     pieces: list[str] = []
-    produced = 0
     finish: Finish = "length"
+    prompt_seconds = 0.0
     try:
-        with _abortable(model.llama, job) as allow_decoding:
-            stream = model.llama.create_completion(
-                prompt=tokens,
-                max_tokens=request.max_tokens,
-                temperature=request.temperature,
-                repeat_penalty=request.repeat_penalty,
-                stop=model.stop,
-                seed=_SEED,
-                grammar=grammar,
-                stream=True,
-            )
-            for chunk in cast("Iterator[dict[str, Any]]", stream):
-                if not produced:
-                    first = time.perf_counter()
-                    allow_decoding()
-                produced += 1
-                choice = chunk["choices"][0]
-                pieces.append(choice["text"])
-                job.progress(min(produced, request.max_tokens), request.max_tokens)
-                if choice["finish_reason"] == "stop":
-                    finish = "stop"
-                if job.should_stop:
-                    finish = "cancelled" if job.cancelled else "deadline"
-                    break
+        with _abortable(model.llama, job):
+            _evaluate_prompt(job, model.llama, tokens, request.max_tokens)
+        prompt_seconds = time.perf_counter() - started
+        finish = _decode(job, model, tokens, request, grammar, pieces)
     except RuntimeError:
         if not job.should_stop:  # the abort callback makes llama_decode fail; anything else is a real failure
             raise
-        finish = "cancelled" if job.cancelled else "deadline"
+        finish = _stopped(job)
         model.llama.reset()  # type: ignore[no-untyped-call]
-    ended = time.perf_counter()
     text = "".join(pieces)
     return Generated(
         text=text.strip(),
@@ -168,31 +147,69 @@ def _run(
         prompt_tokens=len(tokens),
         completion_tokens=len(model.llama.tokenize(text.encode(), add_bos=False)) if text else 0,
         load_seconds=load_seconds,
-        prompt_seconds=first - started,
-        generate_seconds=ended - first,
+        prompt_seconds=prompt_seconds,
+        generate_seconds=time.perf_counter() - started - prompt_seconds,
         context_tokens=model.context_tokens,
         quantization=model.quantization,
         device="gpu" if model.gpu else "cpu",
     )
 
 
-@contextlib.contextmanager
-def _abortable(llama: llama_cpp.Llama, job: Job) -> Iterator[Any]:
-    """While the prompt is evaluated, let llama.cpp ask whether to stop.
+def _evaluate_prompt(job: Job, llama: llama_cpp.Llama, tokens: list[int], max_tokens: int) -> None:
+    """Evaluate the prompt but for its last token, in steps, so that progress shows and a stop is heard.
 
-    Yields a function that ends the asking: between tokens the loop itself looks, and the callback costs time.
+    What the model still holds of an earlier prompt with the same beginning is not evaluated again.
     """
+    held = llama.input_ids[: llama.n_tokens].tolist()
+    same = next((i for i, (old, new) in enumerate(zip(held, tokens, strict=False)) if old != new), len(held))
+    last = len(tokens) - 1
+    llama.n_tokens = min(same, last)
+    for start in range(llama.n_tokens, last, _STEP_TOKENS):
+        if job.should_stop:
+            raise RuntimeError
+        llama.eval(tokens[start : min(start + _STEP_TOKENS, last)])
+        job.progress(min(start + _STEP_TOKENS, last), last + max_tokens)
+
+
+def _decode(
+    job: Job, model: _Loaded, tokens: list[int], request: Generation, grammar: LlamaGrammar | None, pieces: list[str]
+) -> Finish:
+    """Generate into `pieces` until the model stops, a limit is reached or the caller gives up."""
+    stream = model.llama.create_completion(
+        prompt=tokens,
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        repeat_penalty=request.repeat_penalty,
+        stop=model.stop,
+        seed=_SEED,
+        grammar=grammar,
+        stream=True,
+    )
+    for produced, chunk in enumerate(cast("Iterator[dict[str, Any]]", stream), start=len(tokens)):
+        choice = chunk["choices"][0]
+        pieces.append(choice["text"])
+        job.progress(min(produced, len(tokens) + request.max_tokens), len(tokens) + request.max_tokens)
+        if choice["finish_reason"] == "stop":
+            return "stop"
+        if job.should_stop:
+            return _stopped(job)
+    return "length"
+
+
+def _stopped(job: Job) -> Finish:
+    return "cancelled" if job.cancelled else "deadline"
+
+
+@contextlib.contextmanager
+def _abortable(llama: llama_cpp.Llama, job: Job) -> Iterator[None]:
+    """Let llama.cpp ask inside an evaluation whether to stop; between tokens the loop itself looks."""
     context = llama._ctx.ctx
     callback = llama_cpp.ggml_abort_callback(lambda _data: job.should_stop)
     llama_cpp.llama_set_abort_callback(context, callback, None)
-
-    def clear() -> None:
-        llama_cpp.llama_set_abort_callback(context, llama_cpp.ggml_abort_callback(), None)
-
     try:
-        yield clear
+        yield
     finally:
-        clear()
+        llama_cpp.llama_set_abort_callback(context, llama_cpp.ggml_abort_callback(), None)
 
 
 def _loaded(spec: ModelSpec) -> _Loaded:

@@ -1,0 +1,91 @@
+"""Jobs that behave badly, for real; importable by the worker processes of the tests."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcp_context_resources.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from mcp_context_resources.workers.job import Job
+
+
+def pid(_job: Job) -> int:
+    return os.getpid()
+
+
+def abort(_job: Job) -> None:
+    os.abort()
+
+
+def segfault(_job: Job) -> None:
+    ctypes.string_at(0)
+
+
+def exit_quietly(_job: Job) -> None:
+    os._exit(3)
+
+
+def loop_forever(_job: Job) -> None:
+    while True:
+        pass
+
+
+def wait_politely(job: Job, started: str) -> str:
+    """Tell that it runs, then wait until it must stop."""
+    Path(started).touch()
+    while not job.should_stop:
+        time.sleep(0.01)
+    return "cancelled" if job.cancelled else "expired"
+
+
+def wait_deafly(_job: Job, started: str) -> None:
+    Path(started).touch()
+    time.sleep(3600)
+
+
+def allocate(_job: Job, size: int) -> int:
+    return len(bytearray(size))
+
+
+def grow(_job: Job) -> None:
+    hoard = []
+    while True:
+        hoard.append(bytearray(os.urandom(1) * (8 << 20)))
+
+
+def fail_clearly(_job: Job) -> None:
+    raise NotFoundError("There is no such thing.", "Look elsewhere.")
+
+
+def count(job: Job, upto: int) -> int:
+    for done in range(upto + 1):
+        job.progress(done, upto)
+        time.sleep(0.05)
+    return upto
+
+
+def read(_job: Job, path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
+def write(_job: Job, path: str) -> None:
+    Path(path).write_text("written", encoding="utf-8")
+
+
+def connect(_job: Job, port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
+
+
+def environment(_job: Job) -> dict[str, str]:
+    return dict(os.environ)
+
+
+def print_something(_job: Job) -> None:
+    os.write(1, b"this must not reach the wire\n")
