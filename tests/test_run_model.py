@@ -152,8 +152,10 @@ async def test_progress_is_reported_while_tokens_come(client: Client) -> None:
 
 
 async def test_a_deadline_returns_what_was_generated_so_far(cache: Path) -> None:
-    async with connect(EXAMPLE_DATA, cache=cache, models={"deadline_seconds": 2.5}) as client:
-        arguments = {"task": "generate", "prompt": "Tell a very long story about a tram.", "max_tokens": 2_000}
+    async with connect(EXAMPLE_DATA, cache=cache, models={"deadline_seconds": 3.0}) as client:
+        arguments = {"task": "generate", "prompt": "Tell a very long story about a tram.", "max_tokens": 1}
+        await client.call_tool("run_model", arguments)  # loads the model, so that the deadline falls on generating
+        arguments["max_tokens"] = 2_000
         data = data_of(await client.call_tool("run_model", arguments))
     assert data["finish"] == "deadline"
     assert data["truncated"]

@@ -1,0 +1,45 @@
+"""The README is a promise: what it shows is what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcp_context_tools.catalogue import TOOLS
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+
+
+def tool_table() -> str:
+    """Write the README's table of tools from the tools themselves."""
+    lines = ["| tool | parameters | what it does |", "|---|---|---|"]
+    for tool in TOOLS:
+        parameters = ", ".join(f"`{name}`" for name in tool.input.model_fields)
+        lines.append(f"| `{tool.name}` | {parameters} | {tool.description} |")
+    return "\n".join(lines)
+
+
+def test_the_table_of_tools_is_made_from_the_tools(request: pytest.FixtureRequest) -> None:
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition("<!-- tools -->\n")
+    written, _, after = rest.partition("\n<!-- /tools -->")
+    if request.config.getoption("--update-snapshots"):
+        written = tool_table()
+        README.write_text(f"{before}<!-- tools -->\n{written}\n<!-- /tools -->{after}", encoding="utf-8")
+    assert written == tool_table(), "run pytest --update-snapshots if the change is meant"
+
+
+def test_every_file_the_readme_links_to_is_there() -> None:
+    text = README.read_text(encoding="utf-8")
+    links = [part.partition(")")[0] for part in text.split("](")[1:]]
+    local = [link for link in links if not link.startswith("http")]
+    assert local
+    assert all((ROOT / link).is_file() for link in local)
+
+
+def test_the_first_screen_holds_the_two_commands() -> None:
+    first_screen = "\n".join(README.read_text(encoding="utf-8").splitlines()[:30])
+    assert "\nuv run --all-extras fresh-context demo\n" in first_screen
+    assert "\nuv run --all-extras pytest -q\n" in first_screen
