@@ -69,6 +69,17 @@ async def test_a_query_answer_is_cut_at_the_budget_and_its_cursor_yields_every_r
     assert [[str(cell) if cell is not None else "" for cell in row] for row in seen] == expected
 
 
+async def test_all_tables_can_be_shown_though_one_is_broken_and_they_are_many(tmp_path: Path, cache: Path) -> None:
+    for number in range(120):
+        (tmp_path / f"a_table_with_a_long_name_{number:03}.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    (tmp_path / "broken.csv").write_bytes(b"\x00\x01\x02" * 100)
+    async with connect(tmp_path, cache=cache) as client:
+        for sql in ("SHOW TABLES", "SELECT DISTINCT table_name FROM information_schema.columns"):
+            result = await client.call_tool("query_tables", {"sql": sql, "max_rows": 500})
+            assert data_of(result)["row_count"] == 120
+            assert wire_chars(result) <= 30_000
+
+
 async def test_a_cursor_refuses_to_go_on_when_rows_come_in_another_order(client: Client) -> None:
     arguments = {"sql": "SELECT * FROM trips ORDER BY random()", "max_rows": 5}
     first = data_of(await client.call_tool("query_tables", arguments))

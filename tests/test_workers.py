@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -25,9 +26,11 @@ from tests import worker_jobs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
+
+JOBS = ("tests.worker_jobs",)
+ROOT = Path(__file__).parent.parent
 
 enforced = pytest.mark.skipif(landlock.abi_version() < 4, reason="this kernel has no Landlock with network rules")
 
@@ -36,7 +39,9 @@ enforced = pytest.mark.skipif(landlock.abi_version() < 4, reason="this kernel ha
 async def roomy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[WorkerPool, Path]]:
     """A pool whose workers may read one folder, and that folder."""
     folder = tmp_path_factory.mktemp("readable")
-    pool = WorkerPool("test", size=2, confinement=Confinement(readable=(str(folder),), memory_bytes=1 << 30))
+    pool = WorkerPool(
+        "test", size=2, preload=JOBS, confinement=Confinement(readable=(str(folder),), memory_bytes=1 << 30)
+    )
     yield pool, folder
     await pool.aclose()
 
@@ -68,7 +73,7 @@ async def test_a_loop_is_killed_at_its_deadline_and_its_process_is_gone(roomy: t
 
 
 async def test_a_job_that_listens_stops_at_its_deadline_and_keeps_its_process(tmp_path: Path) -> None:
-    pool = WorkerPool("test", size=1, confinement=Confinement(writable=(str(tmp_path),)))
+    pool = WorkerPool("test", size=1, preload=JOBS, confinement=Confinement(writable=(str(tmp_path),)))
     try:
         before = await pool.run(worker_jobs.pid, deadline=30)
         assert await pool.run(worker_jobs.wait_politely, str(tmp_path / "on"), deadline=0.2) == "expired"
@@ -82,7 +87,7 @@ async def test_a_cancelled_call_stops_its_work_asking_first_and_killing_if_need_
     tmp_path: Path, job: Any, survives: bool
 ) -> None:
     flag = tmp_path / "running"
-    pool = WorkerPool("test", size=1, confinement=Confinement(writable=(str(tmp_path),)))
+    pool = WorkerPool("test", size=1, preload=JOBS, confinement=Confinement(writable=(str(tmp_path),)))
     try:
         before = await pool.run(worker_jobs.pid, deadline=30)
         async with anyio.create_task_group() as group:
@@ -104,7 +109,9 @@ async def test_one_huge_allocation_is_an_error_that_says_what_to_do(roomy: tuple
 
 
 async def test_a_worker_that_grows_without_end_is_stopped_by_its_resident_memory() -> None:
-    pool = WorkerPool("test", size=1, confinement=Confinement(memory_bytes=300 << 20, cap_address_space=False))
+    pool = WorkerPool(
+        "test", size=1, preload=JOBS, confinement=Confinement(memory_bytes=300 << 20, cap_address_space=False)
+    )
     try:
         with pytest.raises(OutOfMemoryError):
             await pool.run(worker_jobs.grow, deadline=60)
@@ -124,7 +131,7 @@ async def test_other_calls_go_on_while_one_hangs(roomy: tuple[WorkerPool, Path])
 
 
 async def test_a_call_that_finds_all_workers_busy_for_too_long_is_told_so() -> None:
-    pool = WorkerPool("test", size=1, confinement=Confinement(), queue_seconds=0.1)
+    pool = WorkerPool("test", size=1, preload=JOBS, confinement=Confinement(), queue_seconds=0.1)
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: pool.run(worker_jobs.loop_forever, deadline=600))
@@ -167,7 +174,7 @@ async def test_a_worker_that_cannot_start_is_an_error_not_a_hang() -> None:
 
 async def test_a_worker_sees_no_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", "secret")
-    pool = WorkerPool("test", size=1, confinement=Confinement())
+    pool = WorkerPool("test", size=1, preload=JOBS, confinement=Confinement())
     try:
         assert "SOME_API_KEY" not in await pool.run(worker_jobs.environment, deadline=30)
     finally:
@@ -193,6 +200,8 @@ async def test_a_worker_reads_its_folders_only_and_writes_nowhere(
     assert await pool.run(worker_jobs.read, str(inside), deadline=30) == "in"
     for job, path in (
         (worker_jobs.read, outside),
+        (worker_jobs.read, ROOT / "README.md"),  # its folder is on sys.path
+        (worker_jobs.read, Path("/proc/self/environ")),
         (worker_jobs.write, inside),
         (worker_jobs.write, outside),
         (worker_jobs.write, folder / "new.txt"),
@@ -214,7 +223,7 @@ async def test_a_worker_opens_no_connection(roomy: tuple[WorkerPool, Path]) -> N
 
 
 async def test_closing_a_pool_leaves_no_process_behind() -> None:
-    pool = WorkerPool("test", size=2, confinement=Confinement())
+    pool = WorkerPool("test", size=2, preload=JOBS, confinement=Confinement())
     process = await pool.run(worker_jobs.pid, deadline=30)
     await pool.aclose()
     assert not psutil.pid_exists(process) or sys.platform == "win32"

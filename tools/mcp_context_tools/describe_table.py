@@ -45,7 +45,7 @@ def _render(described: TableDescription, columns: int, examples: int) -> ToolRes
     shown = profile.columns[:columns]
     notes = list(profile.notes)
     if columns < total:
-        notes.append(f"Only {columns} of {total} columns are shown; query information_schema.columns for all names.")
+        notes.append(f"Only {columns} of {total} columns are shown; query `DESCRIBE {source.name}` for all.")
     names = [column.name for column in profile.columns]
     text = f"Table {source.name}: {profile.rows:,} rows, {total} columns, {source.format}"
     text += f", {profile.encoding}" if profile.encoding else ""

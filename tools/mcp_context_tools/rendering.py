@@ -6,12 +6,15 @@ import csv
 import io
 import json
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mcp_context_resources.provenance import SourceRef
+
+# A statement about all tables reads hundreds of them; naming these would leave no room for the answer.
+_NAMED_SOURCES: Final = 20
 
 
 def compact_json(value: object) -> str:
@@ -41,13 +44,15 @@ def provenance(sources: Sequence[SourceRef]) -> str:
     """Write the lines that say which files an answer came from, and in which version."""
     if not sources:
         return "Source: none (the statement reads no table)."
-    lines = [f"{ref.name} ({ref.file}, modified {ref.modified})" for ref in sources]
+    lines = [f"{ref.name} ({ref.file}, modified {ref.modified})" for ref in sources[:_NAMED_SOURCES]]
+    if len(sources) > _NAMED_SOURCES:
+        lines.append(f"and {len(sources) - _NAMED_SOURCES} more")
     return f"Source: {'; '.join(lines)}; read {sources[0].read_at}."
 
 
 def refs(sources: Sequence[SourceRef]) -> list[dict[str, Any]]:
-    """Return sources as structured content."""
-    return [ref.model_dump() for ref in sources]
+    """Return sources as structured content; of many only the first, as in `provenance`."""
+    return [ref.model_dump() for ref in sources[:_NAMED_SOURCES]]
 
 
 def size_text(size: int) -> str:

@@ -22,7 +22,7 @@ import duckdb
 from mcp_context_resources.cache import Cache
 from mcp_context_resources.errors import ContextError, DeadlineExceededError, StaleCursorError, UnreadableSourceError
 from mcp_context_resources.tables.readers import Relation, identifier, quoted, relation_for
-from mcp_context_resources.tables.spec import Column, ColumnProfile, Fetch, Fetched, Profile, RowCount
+from mcp_context_resources.tables.spec import Column, ColumnProfile, Fetch, Fetched, Profile, RowCount, Statement
 from mcp_context_resources.tables.sql_errors import explain
 from mcp_context_resources.tables.values import CellCutter
 
@@ -43,13 +43,14 @@ _connections: OrderedDict[tuple[tuple[str, str, str], ...], duckdb.DuckDBPyConne
 _relations: OrderedDict[str, Relation] = OrderedDict()
 
 
-def query(job: Job, sql: str, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
+def query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
     """Run one admitted statement and fetch the rows asked for.
 
     Raises `SqlError`, `UnreadableSourceError`, `DeadlineExceededError`, `StaleCursorError`.
     """
     started = time.perf_counter()
-    cursor = _connection(job, tables, limits).cursor()
+    sql = statement.sql
+    cursor = _connection(job, tables, limits, skip_unreadable=statement.every_table).cursor()
     with _translated(job, sql), job.interruptible(cursor.interrupt):
         # One row more than wanted tells whether there are more.
         cursor.execute("SELECT * FROM query($1) LIMIT $2", [sql, fetch.skip + fetch.max_rows + 1])
@@ -174,8 +175,13 @@ def _translated(job: Job, sql: str) -> Iterator[None]:
         raise explain(error, sql) from error
 
 
-def _connection(job: Job, tables: Sequence[TableSpec], limits: EngineLimits) -> duckdb.DuckDBPyConnection:
-    """Return the locked connection for exactly these versions of these tables, made on first use."""
+def _connection(
+    job: Job, tables: Sequence[TableSpec], limits: EngineLimits, *, skip_unreadable: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """Return the locked connection for exactly these versions of these tables, made on first use.
+
+    An unreadable table is an error where it was named, and left out where a statement is about all tables.
+    """
     key = tuple(sorted((table.name, table.path, table.fingerprint) for table in tables))
     if key in _connections:
         _connections.move_to_end(key)
@@ -183,11 +189,17 @@ def _connection(job: Job, tables: Sequence[TableSpec], limits: EngineLimits) -> 
     connection = _connect(limits)
     try:
         with job.interruptible(connection.interrupt):
-            relations = [_relation(table, connection, limits) for table in tables]
-            for table, relation in zip(tables, relations, strict=True):
-                _create_view(table, relation, connection)
-            paths = ", ".join(quoted(relation.path) for relation in relations)
-            connection.execute(f"SET allowed_paths=[{paths}]")
+            paths = []
+            for table in tables:
+                try:
+                    relation = _relation(table, connection, limits)
+                    _create_view(table, relation, connection)
+                except UnreadableSourceError:
+                    if not skip_unreadable:
+                        raise
+                    continue
+                paths.append(quoted(relation.path))
+            connection.execute(f"SET allowed_paths=[{', '.join(paths)}]")
             connection.execute("SET enable_external_access=false")
             connection.execute("SET lock_configuration=true")
     except BaseException:

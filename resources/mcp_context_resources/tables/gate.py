@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 MAX_SQL_CHARS: Final = 100_000
 _READING_NODES: Final = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 # Functions that name tables in strings, so that the tree doesn't show which tables are read.
-_INDIRECT: Final = frozenset({"query", "query_table"})
+_INDIRECT: Final = frozenset(
+    {"query", "query_table", "duckdb_tables", "duckdb_views", "duckdb_columns", "pragma_table_info"}
+)
+_CATALOGUES: Final = frozenset({"information_schema", "pg_catalog", "duckdb_tables", "duckdb_views", "duckdb_columns"})
 _READ_ONLY: Final = (
     "Only one read-only query at a time is run: SELECT, FROM, WITH, VALUES, DESCRIBE, SUMMARIZE or SHOW."
 )
@@ -78,6 +81,8 @@ def _inspect(tree: object) -> ParsedStatement:
             raise SqlRefusedError(f"The statement contains {action}, which writes.", _READ_ONLY)
         if kind in {"BASE_TABLE", "SHOW_REF"} and node.get("table_name"):
             tables[str(node["table_name"]).strip('"')] = None
+        if kind == "BASE_TABLE" and _is_about_tables(node):
+            every_table = True
         if kind == "SHOW_REF" and node.get("show_type") not in {"SHOW", "DESCRIBE", "SUMMARY"}:
             every_table = True
         if node.get("function_name") in _INDIRECT:
@@ -86,6 +91,12 @@ def _inspect(tree: object) -> ParsedStatement:
             place = node["query_location"], node["query_location_length"]
             parameters.append(Parameter(*place, str(node["identifier"])))
     return ParsedStatement(tuple(tables), every_table, tuple(sorted(parameters, key=lambda p: p.offset)))
+
+
+def _is_about_tables(node: dict[str, Any]) -> bool:
+    """Tell whether a table reference means the engine's own catalogue, which lists every table."""
+    path = node.get("qualified_name", {}).get("path", [])
+    return any(str(part).strip('"').lower() in _CATALOGUES for part in path)
 
 
 def _nodes(tree: object) -> Iterator[dict[str, Any]]:

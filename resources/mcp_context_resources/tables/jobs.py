@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcp_context_resources.tables.spec import EngineLimits, Fetch, Fetched, Profile, RowCount, TableSpec
+    from mcp_context_resources.tables.spec import EngineLimits, Fetch, Fetched, Profile, RowCount, Statement, TableSpec
     from mcp_context_resources.workers.job import Job
 
 
-def query(job: Job, sql: str, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
+def query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
     """See `engine.query`."""
     from mcp_context_resources.tables import engine
 
-    return engine.query(job, sql, tables, fetch, limits)
+    return engine.query(job, statement, tables, fetch, limits)
 
 
 def profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int, limits: EngineLimits) -> Profile:

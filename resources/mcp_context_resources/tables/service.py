@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from mcp_context_resources.errors import InvalidCursorError, InvalidInputError, SqlError, StaleCursorError
 from mcp_context_resources.tables import gate, jobs
-from mcp_context_resources.tables.spec import EngineLimits, Fetch, TableSpec
+from mcp_context_resources.tables.spec import EngineLimits, Fetch, Statement, TableSpec
 from mcp_context_resources.tables.sql_errors import suggest_tables
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.cores import available_cores
@@ -116,7 +116,7 @@ class Tables:
         try:
             fetched = await self._pool.run(
                 jobs.query,
-                bound,
+                Statement(bound, statement.every_table),
                 [_spec(table) for table in tables],
                 Fetch(skip, digest, max_rows, max_chars, max_cell_chars),
                 self._limits,

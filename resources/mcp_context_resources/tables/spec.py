@@ -50,6 +50,14 @@ class ParsedStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """An admitted statement with its values in place; `every_table`: it is about all tables, not some by name."""
+
+    sql: str
+    every_table: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A result column."""
 

@@ -9,6 +9,7 @@ import sysconfig
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import mcp_context_resources
 from mcp_context_resources.workers import landlock
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _SYSTEM_FILES: Final = (
     "/etc/localtime",
     "/proc/cpuinfo",
     "/proc/meminfo",
-    "/proc/self",
+    *(f"/proc/self/{name}" for name in ("cgroup", "maps", "mountinfo", "stat", "statm", "status")),
     "/proc/stat",
     "/sys/devices/system",
     "/sys/fs/cgroup",
@@ -73,12 +74,13 @@ class Confinement:
 
 
 def _python_folders() -> Iterator[str]:
+    """Name the folders of the interpreter, its libraries and this package; never `sys.path`, which may hold `/`."""
     yield sys.prefix
     yield sys.base_prefix
     for name in ("stdlib", "platstdlib", "purelib", "platlib"):
         if folder := sysconfig.get_path(name):
             yield folder
-    yield from (entry for entry in sys.path if entry)
+    yield from mcp_context_resources.__path__
 
 
 def _keep_environment() -> None:
