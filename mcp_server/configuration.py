@@ -180,7 +180,7 @@ def _anchored(key: str, value: Any, folder: Path) -> Any:
 
 
 def _unknown(key: str, origin: str) -> ConfigurationError:
-    near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.4)
+    near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.6)
     return ConfigurationError(
         f"{key} in {origin} is not a setting.",
         f"Did you mean {near[0]}?" if near else "`fresh-context config show` lists all of them.",

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 def error_result(error: ContextError) -> CallToolResult:
     """Tell a model what went wrong and what to do next, in both channels."""
-    text = f"{error.message}\nHint: {error.hint}" if error.hint else error.message
-    details = {"code": error.code, "message": error.message, "hint": error.hint}
+    # An error may quote a name that UTF-8 can't carry.
+    message, hint = (part.encode(errors="replace").decode() for part in (error.message, error.hint))
+    text = f"{message}\nHint: {hint}" if hint else message
+    details = {"code": error.code, "message": message, "hint": hint}
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content={"error": details}, is_error=True
     )

@@ -87,8 +87,21 @@ class ToolRegistry:
                 )
             )
         return CallToolResult(
-            content=[TextContent(type="text", text=answer.text)], structured_content=answer.data, is_error=False
+            content=[TextContent(type="text", text=_sendable(answer.text))],
+            structured_content=_sendable(answer.data),
+            is_error=False,
         )
+
+
+def _sendable(value: Any) -> Any:
+    """Replace what UTF-8 can't carry (lone surrogates): one such character would end the session."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_sendable(key): _sendable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_sendable(item) for item in value]
+    return value
 
 
 class _Progress:

@@ -88,8 +88,8 @@ def test_repeats_are_averaged() -> None:
 def test_the_ratio_is_the_median_of_each_rounds_ratio() -> None:
     # The second round was slow for both: the medians' quotient would be 3, the rounds say 2.
     row = paired("f", _measure(3, ours=(9, 2, 80, 3), rival=(9, 1, 40, 1)), "rival")
-    assert row.ours == (2, 80, 3)
-    assert row.theirs == (1, 40, 1)
+    assert list(row.ours) == [2, 80, 3]
+    assert list(row.theirs) == [1, 40, 1]
     assert row.ratio == Spread(2, 2, 3)
 
 
@@ -99,9 +99,8 @@ def test_a_limit_holds_for_every_run() -> None:
 
 
 def test_unequal_runs_are_not_compared() -> None:
-    row = Row("f", "s", (1, 2, 3), "rival", (1, 2))
     with pytest.raises(ValueError, match="zip"):
-        _ = row.ratio
+        as_json(Table("start", "a title", (Row("f", "s", (1, 2, 3), "rival", (1, 2)),)))
 
 
 def test_spread_of_an_even_number_of_runs() -> None:
@@ -112,7 +111,7 @@ TABLE = Table(
     "start",
     "a title",
     (
-        Row("time", "s", (0.0012, 0.0010, 0.0020), "a rival with a name", (0.0006, 0.0010, 0.0010)),
+        Row("time", "s", (0.0012, 0.0010, 0.0020), "a long rival", (0.0006, 0.0010, 0.0010)),
         Row("slow", "s", (2.0, 3.0, 4.0), "rival", (1.0, 1.0, 1.0)),
         Row("rate", "pages/s", (1500.0,), "rival", (3000.0,)),
         within("size", 4_256, 12_000, "B"),
@@ -124,14 +123,12 @@ TABLE = Table(
 def test_the_table_is_aligned() -> None:
     assert render(TABLE).splitlines() == [
         "start: a title",
-        "figure                 ours                 rival or limit       its figure             ratio"
-        "               runs",
-        "---------------------  -------------------  -------------------  ---------------------  "
-        "-----------------  ----",
-        "time                   1.20 ms (1.00–2.00)  a rival with a name  1.00 ms (0.600–1.00)   2.00x (1.00–2.00)  3",
-        "slow                   3.00 s (2.00–4.00)   rival                1.00 s (1.00–1.00)     3.00x (2.00–4.00)  3",
-        "rate (more is better)  1,500 pages/s        rival                3,000 pages/s          0.500x             1",
-        "size                   4,256 B              limit                12,000 B               0.355x             1",
+        "figure                 ours                 rival or limit  its figure            ratio              runs",
+        "---------------------  -------------------  --------------  --------------------  -----------------  ----",
+        "time                   1.20 ms (1.00–2.00)  a long rival    1.00 ms (0.600–1.00)  2.00x (1.00–2.00)  3",
+        "slow                   3.00 s (2.00–4.00)   rival           1.00 s (1.00–1.00)    3.00x (2.00–4.00)  3",
+        "rate (more is better)  1,500 pages/s        rival           3,000 pages/s         0.500x             1",
+        "size                   4,256 B              limit           12,000 B              0.355x             1",
         "  a note",
     ]
 
@@ -155,7 +152,9 @@ def test_json_keeps_every_value() -> None:
 
 def test_help_names_every_bench() -> None:
     root = Path(__file__).parent.parent
-    done = subprocess.run([sys.executable, "-m", "bench", "--help"], capture_output=True, text=True, cwd=root)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--help"], capture_output=True, text=True, cwd=root, check=False
+    )
     assert done.returncode == 0, done.stderr
     for name, summary in BENCHES.items():
         assert f"{name.ljust(9)}  {summary}" in done.stdout

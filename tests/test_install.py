@@ -769,3 +769,23 @@ def test_adding_and_removing_a_server_on_disk_comes_back_to_the_same_configurati
 @given(config=configs())
 def test_what_is_rendered_reads_back_the_same(config: dict[str, Any]) -> None:
     assert ordered(json.loads(config_file.render(config))) == ordered(config)
+
+
+def test_the_command_installs_prints_and_uninstalls(tmp_path: Path) -> None:
+    config = tmp_path / "claude_desktop_config.json"
+    config.write_text('{"mcpServers": {"other": {"command": "x"}}, "theme": "dark"}', encoding="utf-8")
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "mcp_server", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    printed = json.loads(run("install", "claude-desktop", str(tmp_path), "--print"))
+    before = config.read_bytes()
+    run("install", "claude-desktop", str(tmp_path), "--config", str(config), "--dry-run")
+    assert config.read_bytes() == before
+    assert "Quit Claude Desktop" in run("install", "claude-desktop", str(tmp_path), "--config", str(config))
+    written = json.loads(config.read_text(encoding="utf-8"))
+    assert written["mcpServers"]["fresh-context"] == printed["mcpServers"]["fresh-context"]
+    assert (written["mcpServers"]["other"], written["theme"]) == ({"command": "x"}, "dark")
+    run("uninstall", "claude-desktop", "--config", str(config))
+    assert json.loads(config.read_text(encoding="utf-8")) == json.loads(before)

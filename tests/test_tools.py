@@ -147,3 +147,29 @@ async def test_an_edit_on_disk_is_in_the_very_next_answer(tmp_path: Path, cache:
         assert data_of(await client.call_tool("query_tables", {"sql": "FROM new"}))["rows"] == [[7]]
         table.unlink()
         assert (await client.call_tool("query_tables", sql)).is_error
+
+
+async def test_a_value_far_down_that_contradicts_the_first_rows_makes_no_query_fail(
+    tmp_path: Path, cache: Path
+) -> None:
+    rows = 1_500_000  # past the size up to which a file is looked at whole
+    with (tmp_path / "long.csv").open("w", encoding="utf-8") as file:
+        file.write("n,code\n")
+        file.writelines(f"{n},{n % 97}\n" for n in range(rows))
+        file.write(f"{rows},A7\n")
+    async with connect(tmp_path, cache=cache) as client:
+        sql = "SELECT count(*), max(code) FROM long"
+        assert data_of(await client.call_tool("query_tables", {"sql": sql}))["rows"] == [[rows + 1, "A7"]]
+        assert data_of(await client.call_tool("describe_table", {"table": "long"}))["rows"] == rows + 1
+
+
+async def test_ragged_lines_and_preambles_are_told(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "ragged.csv").write_text("a,b,c\n1,2,3\n4,5\n6,7,8\n", encoding="utf-8")
+    (tmp_path / "titled.csv").write_text("Sales of 2026\n\na,b,c\n1,2,3\n4,5,6\n", encoding="utf-8")
+    async with connect(tmp_path, cache=cache) as client:
+        ragged = data_of(await client.call_tool("describe_table", {"table": "ragged"}))
+        assert (ragged["rows"], ragged["examples"][1]) == (3, [4, 5, None])
+        assert "differ in length" in ragged["notes"][0]
+        titled = data_of(await client.call_tool("describe_table", {"table": "titled"}))
+        assert titled["examples"] == [[1, 2, 3], [4, 5, 6]]
+        assert "left out" in titled["notes"][0]

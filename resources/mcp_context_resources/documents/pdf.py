@@ -203,8 +203,6 @@ def _open_with_either(path: str) -> PdfEngine:
     try:
         return _Pdfium(path)
     except pypdfium2.PdfiumError as error:
-        if error.err_code in (_ERROR_PASSWORD, _ERROR_SECURITY):
-            raise _password_required(path) from error
         reason = error
     try:
         with _quiet():
@@ -212,6 +210,9 @@ def _open_with_either(path: str) -> PdfEngine:
     except (ContextError, MemoryError):
         raise
     except Exception as error:  # pypdf raises many kinds on broken files
+        # PDFium's error code may be a left-over of an earlier file, so it counts only where pypdf lacks the cipher.
+        if reason.err_code in (_ERROR_PASSWORD, _ERROR_SECURITY) and type(error).__name__ == "DependencyError":
+            raise _password_required(path) from error
         raise UnreadableSourceError(
             f"{name!r} can't be read as a PDF: {_reason(reason)}; {_reason(error)}",
             "The file is damaged, cut short, or not a PDF.",

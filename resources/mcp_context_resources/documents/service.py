@@ -48,6 +48,7 @@ class Documents:
                 memory_bytes=settings.worker_memory_mb << 20,
             ),
             preload=("mcp_context_resources.documents.pdf", "pypdf"),
+            identity=workspace.roots.identity,
         )
 
     async def aclose(self) -> None:

@@ -50,6 +50,7 @@ class Models:
                 readable=tuple(folders), memory_bytes=memory, cap_address_space=False, gpu=settings.gpu_layers != 0
             ),
             preload=("mcp_context_resources.models.llama",),
+            identity=workspace.roots.identity,
             queue_seconds=settings.deadline_seconds,
         )
 

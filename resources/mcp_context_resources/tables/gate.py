@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
 MAX_SQL_CHARS: Final = 100_000
 _READING_NODES: Final = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
-# Functions that name tables in strings, so that the tree doesn't show which tables are read.
-_INDIRECT: Final = frozenset(
-    {"query", "query_table", "duckdb_tables", "duckdb_views", "duckdb_columns", "pragma_table_info"}
+# Functions that name tables in strings, so that the tree doesn't show which are read, and the engine's catalogue.
+_ABOUT_TABLES: Final = frozenset(
+    "query query_table information_schema pg_catalog duckdb_tables duckdb_columns pragma_table_info".split()
 )
-_CATALOGUES: Final = frozenset({"information_schema", "pg_catalog", "duckdb_tables", "duckdb_views", "duckdb_columns"})
+# What would tell settings, paths on this machine or secrets.
+_PRIVATE: Final = frozenset(
+    "current_setting duckdb_settings duckdb_secrets duckdb_databases duckdb_temporary_files duckdb_views"
+    " which_secret duckdb_logs duckdb_log_contexts pg_views pg_settings sqlite_master sqlite_schema"
+    " pragma_database_list pragma_database_size show_databases".split()
+)
 _READ_ONLY: Final = (
     "Only one read-only query at a time is run: SELECT, FROM, WITH, VALUES, DESCRIBE, SUMMARIZE or SHOW."
 )
@@ -63,51 +68,84 @@ def _admit(connection: duckdb.DuckDBPyConnection, sql: str) -> ParsedStatement:
     if len(statements) > 1:
         raise SqlRefusedError(f"There are {len(statements)} statements.", _READ_ONLY)
     row = connection.execute("SELECT json_serialize_sql($1)", [sql]).fetchone()
-    tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
+    try:
+        tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
+    except RecursionError as error:
+        raise SqlRefusedError("The statement is nested too deeply.", "Flatten it.") from error
     if tree.get("error") or len(tree["statements"]) != 1:
-        kind = str(statements[0].type).rpartition(".")[2].upper()
-        raise SqlRefusedError(f"{kind} statements are not run here.", _READ_ONLY)
+        raise SqlRefusedError(f"{_kind(statements[0])} statements are not run here.", _READ_ONLY)
     return _inspect(tree["statements"][0])
+
+
+def _kind(statement: duckdb.Statement) -> str:
+    try:
+        return str(statement.type).rpartition(".")[2].upper()
+    except ValueError:  # a kind that the Python side of the engine doesn't know
+        return "Such"
 
 
 def _inspect(tree: object) -> ParsedStatement:
     tables: dict[str, None] = {}
     every_table = False
     parameters: list[Parameter] = []
-    for node in _nodes(tree):
+    for node, hidden in _nodes(tree):
         kind = node.get("type")
-        if isinstance(kind, str) and kind.endswith("_NODE") and kind not in _READING_NODES:
+        if not isinstance(kind, str):
+            continue
+        if kind.endswith("_NODE") and kind not in _READING_NODES:
             action = kind.removesuffix("_QUERY_NODE").removesuffix("_NODE")
             raise SqlRefusedError(f"The statement contains {action}, which writes.", _READ_ONLY)
-        if kind in {"BASE_TABLE", "SHOW_REF"} and node.get("table_name"):
-            tables[str(node["table_name"]).strip('"')] = None
-        if kind == "BASE_TABLE" and _is_about_tables(node):
-            every_table = True
-        if kind == "SHOW_REF" and node.get("show_type") not in {"SHOW", "DESCRIBE", "SUMMARY"}:
-            every_table = True
-        if node.get("function_name") in _INDIRECT:
-            every_table = True
+        names = _names_in(node)
+        if names & _PRIVATE:
+            raise SqlRefusedError("The statement asks for the engine's own settings.", "Ask for tables and columns.")
+        if kind in {"BASE_TABLE", "SHOW_REF"} and (name := _table_named_by(node, hidden)):
+            tables[name] = None
+        every_table = every_table or bool(names & _ABOUT_TABLES) or _shows_all(node)
         if kind == "VALUE_PARAMETER":
             place = node["query_location"], node["query_location_length"]
             parameters.append(Parameter(*place, str(node["identifier"])))
     return ParsedStatement(tuple(tables), every_table, tuple(sorted(parameters, key=lambda p: p.offset)))
 
 
-def _is_about_tables(node: dict[str, Any]) -> bool:
-    """Tell whether a table reference means the engine's own catalogue, which lists every table."""
-    path = node.get("qualified_name", {}).get("path", [])
-    return any(str(part).strip('"').lower() in _CATALOGUES for part in path)
+def _names_in(node: dict[str, Any]) -> set[str]:
+    """Return the parts of a node's qualified name and its function name, without quotes and case."""
+    path = node["qualified_name"].get("path", []) if isinstance(node.get("qualified_name"), dict) else []
+    parts = [*path, node.get("function_name", "")]
+    return {str(part).strip('"').lower() for part in parts if part}
 
 
-def _nodes(tree: object) -> Iterator[dict[str, Any]]:
-    stack = [tree]
+def _table_named_by(node: dict[str, Any], hidden: frozenset[str]) -> str:
+    """Return the table a node reads; an empty name when it means a common table expression."""
+    name = str(node.get("table_name") or "").strip('"')
+    qualified = len(node.get("qualified_name", {}).get("path", [])) > 1
+    return "" if not qualified and name.lower() in hidden else name
+
+
+def _shows_all(node: dict[str, Any]) -> bool:
+    return node["type"] == "SHOW_REF" and node.get("show_type") not in {"SHOW", "DESCRIBE", "SUMMARY"}
+
+
+def _nodes(tree: object) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Yield every node of a parse tree with the names of the common table expressions that are in scope there."""
+    stack: list[tuple[object, frozenset[str]]] = [(tree, frozenset())]
     while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            yield node
-            stack.extend(node.values())
-        elif isinstance(node, list):
-            stack.extend(node)
+        node, scope = stack.pop()
+        if isinstance(node, list):
+            stack.extend((item, scope) for item in node)
+        elif isinstance(node, dict):
+            for entry in _common_table_expressions(node):
+                name = str(entry["key"]).lower()
+                recursive = entry["value"].get("query_node", {}).get("type") == "RECURSIVE_CTE_NODE"
+                stack.append((entry["value"], scope | {name} if recursive else scope))
+                scope |= {name}
+            yield node, scope
+            stack.extend((value, scope) for key, value in node.items() if key != "cte_map")
+
+
+def _common_table_expressions(node: dict[str, Any]) -> list[dict[str, Any]]:
+    found = node.get("cte_map")
+    entries = found.get("map", []) if isinstance(found, dict) else []
+    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("value"), dict)]
 
 
 def bind(sql: str, parameters: Sequence[Parameter], values: Sequence[Any] | Mapping[str, Any] | None) -> str:
@@ -153,8 +191,8 @@ def _literal(value: object) -> str:
     if isinstance(value, float):
         return f"({value!r}::DOUBLE)" if not math.isnan(value) and abs(value) != float("inf") else f"'{value}'::DOUBLE"
     if isinstance(value, str):
-        if "\0" in value:
-            raise InvalidInputError("A parameter holds a NUL character.", "Remove it.")
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise InvalidInputError("A parameter holds a character that text can't have.", "Remove it.")
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, list):
         return "[" + ", ".join(_literal(item) for item in value) + "]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,17 +17,25 @@ if TYPE_CHECKING:
     from mcp_context_resources.cache import Cache
     from mcp_context_resources.tables.spec import TableSpec
 
-_FULL_SNIFF_BYTES: Final = 256 << 20
+# Smaller files are looked at whole, of larger ones this many rows: after each edit it is done anew.
+_FULL_SNIFF_BYTES: Final = 8 << 20
+_SAMPLE_ROWS: Final = 20_480
+_AUTOMATIC_NAME: Final = re.compile(r"column\d+")
 _NATIVE_ENCODINGS: Final = ("utf-8", "utf-8-sig")
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """How to read one table: SQL after `FROM`, and the one file it touches."""
+    """How to read one table: SQL after `FROM`, the one file it touches, and what a reader should know.
+
+    `sampled` says that the types were found from the first rows alone.
+    """
 
     sql: str
     path: str
     encoding: str | None = None
+    note: str = ""
+    sampled: bool = False
 
 
 def quoted(text: str) -> str:
@@ -39,13 +48,17 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def relation_for(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache) -> Relation:
+def relation_for(
+    spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache, *, whole: bool = False
+) -> Relation:
     """Find out how a file is read; `connection` must still be allowed to open files.
+
+    Of a large CSV file only a sample is sniffed, unless `whole` is set.
 
     Raises `UnreadableSourceError` when the file is not what its name says.
     """
     if spec.format == "csv":
-        return _csv(spec, connection, cache)
+        return _csv(spec, connection, cache, whole=whole)
     _refuse_empty(spec.path)
     function = {"parquet": "read_parquet", "json": "read_json"}[spec.format]
     return Relation(f"{function}({quoted(spec.path)})", spec.path)
@@ -56,18 +69,47 @@ def _refuse_empty(path: str) -> None:
         raise UnreadableSourceError(f"{Path(path).name!r} is empty.", "There is nothing to read in it.")
 
 
-def _csv(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache) -> Relation:
+def _csv(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache, *, whole: bool) -> Relation:
     _refuse_empty(spec.path)
     path, encoding = spec.path, "utf-8"
     if not path.lower().endswith(".zst"):
         encoding = detect_encoding(path)
         if encoding not in _NATIVE_ENCODINGS:
             path = utf8_copy(path, encoding, spec.fingerprint, cache)
-    sample = -1 if os.stat(path).st_size <= _FULL_SNIFF_BYTES else 204_800
-    cursor = connection.execute("SELECT * FROM sniff_csv($1, sample_size := $2)", [path, sample])
+    sampled = not whole and os.stat(path).st_size > _FULL_SNIFF_BYTES
+    rows = _SAMPLE_ROWS if sampled else -1
+    found = _sniff(path, connection, rows)
+    note = ""
+    if found["SkipRows"] or _is_one_unsplit_column(found):
+        # Lines of different lengths make the sniffer skip some or split none; a preamble does, too, but names nothing.
+        padded = _sniff(path, connection, rows, null_padding=True)
+        if _names_its_columns(padded) and len(padded["Columns"]) >= len(found["Columns"]):
+            found = padded | {"NullPadding": True}
+            note = "Lines differ in length: cells missing at the end of a line are null."
+        elif found["SkipRows"]:
+            note = f"The first {found['SkipRows']} lines are not part of the table and were left out."
+    return Relation(f"read_csv({quoted(path)}, {_csv_options(found)})", path, encoding, note, sampled)
+
+
+def _is_one_unsplit_column(found: dict[str, Any]) -> bool:
+    columns = found["Columns"]
+    return len(columns) == 1 and any(mark in columns[0]["name"] for mark in ",;\t|")
+
+
+def _names_its_columns(found: dict[str, Any]) -> bool:
+    """Tell whether the first line is a header that names most of several columns."""
+    named = [column for column in found["Columns"] if not _AUTOMATIC_NAME.fullmatch(column["name"])]
+    return found["HasHeader"] and not found["SkipRows"] and 1 < len(found["Columns"]) < 2 * len(named)
+
+
+def _sniff(
+    path: str, connection: duckdb.DuckDBPyConnection, rows: int, *, null_padding: bool = False
+) -> dict[str, Any]:
+    cursor = connection.execute(
+        "SELECT * FROM sniff_csv($1, sample_size := $2, null_padding := $3)", [path, rows, null_padding]
+    )
     names = [column[0] for column in cursor.description or ()]
-    found = dict(zip(names, cursor.fetchone() or (), strict=True))
-    return Relation(f"read_csv({quoted(path)}, {_csv_options(found)})", path, encoding)
+    return dict(zip(names, cursor.fetchone() or (), strict=True))
 
 
 def _csv_options(found: dict[str, Any]) -> str:
@@ -89,4 +131,6 @@ def _csv_options(found: dict[str, Any]) -> str:
     for key, option in (("DateFormat", "dateformat"), ("TimestampFormat", "timestampformat")):
         if found[key]:
             options[option] = quoted(str(found[key]))
+    if found.get("NullPadding"):
+        options["null_padding"] = "true"
     return ", ".join(f"{name}={value}" for name, value in options.items())

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Progress = Callable[[float, float], Awaitable[None]]
 
 _EVERY_TABLE_AT_MOST: Final = 500
+_KEPT_STATEMENTS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Tables:
             deadline_seconds=settings.deadline_seconds,
         )
         self._row_counts: dict[str, RowCount] = {}
+        self._parsed: dict[str, ParsedStatement] = {}
         self._pool = WorkerPool(
             "table",
             size=settings.workers,
@@ -84,6 +86,7 @@ class Tables:
                 memory_bytes=settings.worker_memory_mb << 20,
             ),
             preload=("mcp_context_resources.tables.engine", "mcp_context_resources.tables.gate", "pytz"),
+            identity=workspace.roots.identity,
         )
 
     async def aclose(self) -> None:
@@ -108,7 +111,8 @@ class Tables:
         statement = await self._parse(sql)
         bound = gate.bind(sql, statement.parameters, parameters)
         catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
-        tables = self._tables_of(statement, catalogue)
+        named = self._tables_of(statement, catalogue)
+        tables = list(dict.fromkeys(named.values()))
         request = hashlib.sha256(bound.encode()).hexdigest()[:16]
         versions = hashlib.sha256("".join(sorted(t.fingerprint for t in tables)).encode()).hexdigest()[:16]
         skip, digest = _open_cursor(cursor, request, versions)
@@ -117,7 +121,7 @@ class Tables:
             fetched = await self._pool.run(
                 jobs.query,
                 Statement(bound, statement.every_table),
-                [_spec(table) for table in tables],
+                [_spec(table, name) for name, table in named.items()],
                 Fetch(skip, digest, max_rows, max_chars, max_cell_chars),
                 self._limits,
                 deadline=self.settings.deadline_seconds,
@@ -165,21 +169,38 @@ class Tables:
             raise InvalidInputError("The statement is empty.", "Write a SELECT; list_sources names the tables.")
         if len(sql) > gate.MAX_SQL_CHARS:
             raise InvalidInputError(f"The statement is longer than {gate.MAX_SQL_CHARS:,} characters.", "Shorten it.")
-        return await self._pool.run(gate.parse, sql, deadline=self.settings.deadline_seconds)
+        parsed = self._parsed.get(sql)
+        if parsed is None:
+            parsed = await self._pool.run(gate.parse, sql, deadline=self.settings.deadline_seconds)
+            # Paging repeats a statement; what it means depends on its text alone.
+            self._parsed[sql] = parsed
+            if len(self._parsed) > _KEPT_STATEMENTS:
+                self._parsed.pop(next(iter(self._parsed)))
+        return parsed
 
-    def _tables_of(self, statement: ParsedStatement, catalogue: Catalogue) -> list[Source]:
+    def _tables_of(self, statement: ParsedStatement, catalogue: Catalogue) -> dict[str, Source]:
+        """Return the tables a statement reads, by the names it calls them (any Unicode form, any case)."""
+        named: dict[str, Source] = {}
         if statement.every_table:
-            found: Sequence[Source | None] = catalogue.of("table")[:_EVERY_TABLE_AT_MOST]
-        else:
-            found = [catalogue.find("table", name) for name in statement.tables]
-        tables = [source for source in dict.fromkeys(found) if source is not None]
-        for source in tables:
+            named = {source.name: source for source in catalogue.of("table")[:_EVERY_TABLE_AT_MOST]}
+        for name in statement.tables:
+            source = catalogue.find("table", name)
+            if source is None:
+                continue
+            # The engine compares names by ASCII case alone, so another spelling needs a view of its own.
+            known = next((other for other in named if _ascii_lower(other) == _ascii_lower(name)), None)
+            named[known or name] = source
+        for source in named.values():
             self._workspace.roots.check(source.path)
-        return tables
+        return named
 
 
-def _spec(source: Source) -> TableSpec:
-    return TableSpec(source.name, str(source.path), source.format, source.fingerprint)
+def _ascii_lower(name: str) -> str:
+    return "".join(character.lower() if character.isascii() else character for character in name)
+
+
+def _spec(source: Source, name: str | None = None) -> TableSpec:
+    return TableSpec(name or source.name, str(source.path), source.format, source.fingerprint)
 
 
 def _open_cursor(cursor: str | None, request: str, versions: str) -> tuple[int, str]:

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import ContextError, OutOfMemoryError, SqlError, SqlRefusedError
+from mcp_context_resources.workspace.names import lookup_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +57,8 @@ def suggest_tables(error: SqlError, names: Sequence[str]) -> SqlError:
     missing = getattr(error, "missing_table", "")
     if not missing:
         return error
-    by_key = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(missing.casefold(), by_key, n=3, cutoff=0.4)
+    by_key = {lookup_key(name): name for name in names}
+    near = difflib.get_close_matches(lookup_key(missing), by_key, n=3, cutoff=0.4)
     hint = f"Did you mean {', '.join(by_key[key] for key in near)}?" if near else "list_sources names every table."
     return SqlError(error.message, hint)
 
@@ -73,7 +74,7 @@ def _details(error: Exception) -> dict[str, Any]:
 
 def _position(offset: str | None, sql: str) -> str:
     """Show the line of a byte offset with a caret under it."""
-    if offset is None or not offset.isdigit():
+    if offset is None or not offset.isdigit() or int(offset) >= max(len(sql.encode()), 1):
         return ""
     before = sql.encode()[: int(offset)].decode(errors="ignore")
     line_number = before.count("\n") + 1

@@ -46,7 +46,8 @@ class WorkerPool:
     """Up to `size` worker processes of one kind, started on first use.
 
     `preload` names the modules a worker imports before it is confined. A call that finds all of them busy waits
-    up to `queue_seconds`.
+    up to `queue_seconds`. When `identity()` is no longer what it was, a worker is replaced before its next call: a
+    confinement holds on to folders as they were when the worker started.
     """
 
     def __init__(
@@ -57,10 +58,11 @@ class WorkerPool:
         confinement: Confinement,
         preload: tuple[str, ...] = (),
         queue_seconds: float = 60.0,
+        identity: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
         self._queue_seconds = queue_seconds
-        self._free = [_Worker(confinement, preload) for _ in range(size)]
+        self._free = [_Worker(confinement, preload, identity) for _ in range(size)]
         self._all = tuple(self._free)
         self._slots = anyio.Semaphore(size)
 
@@ -103,7 +105,9 @@ class WorkerPool:
 class _Worker:
     """One process slot: a Pebble pool of one, replaced whole when it breaks."""
 
-    def __init__(self, confinement: Confinement, preload: tuple[str, ...]) -> None:
+    def __init__(self, confinement: Confinement, preload: tuple[str, ...], identity: Callable[[], object]) -> None:
+        self._identity = identity
+        self._confined_to: object = None
         self._confinement = confinement
         self._preload = preload
         self._context: SpawnContext = multiprocessing.get_context("spawn")
@@ -118,6 +122,10 @@ class _Worker:
         deadline: float,
         on_progress: Callable[[float, float], Awaitable[None]] | None,
     ) -> T:
+        identity = self._identity()
+        if identity != self._confined_to:
+            await anyio.to_thread.run_sync(self.stop)
+            self._confined_to = identity
         future, board = self._submit(function, arguments, deadline)
         waiter = asyncio.wrap_future(future)
         waiter.add_done_callback(_retrieve)

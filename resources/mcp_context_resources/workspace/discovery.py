@@ -85,13 +85,18 @@ class _Walk:
     def entry(self, entry: os.DirEntry[str], parent: str, specs: list[tuple[str, GitIgnoreSpec]], depth: int) -> None:
         if entry.name.startswith(".") and not self.settings.hidden:
             return
+        if not _is_text(entry.name):
+            shown = entry.name.encode(errors="backslashreplace").decode()
+            self.result.notices.append(f"{normal(parent)}/{shown}: its name is not valid text".lstrip("/"))
+            return
         relative = f"{parent}/{entry.name}" if parent else entry.name
         try:
             is_folder = entry.is_dir(follow_symlinks=False)
             if _ignored(relative + "/" if is_folder else relative, specs):
                 return
             if is_folder:
-                if depth < _MAX_DEPTH:
+                # A root inside a root is walked once, as itself.
+                if depth < _MAX_DEPTH and not self.roots.is_root(entry.path):
                     self.folder(entry.path, relative, specs, depth + 1)
                 return
             self.file(entry, relative)
@@ -121,6 +126,15 @@ class _Walk:
     def _note_once(self, notice: str) -> None:
         if notice not in self.result.notices:
             self.result.notices.append(notice)
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a file name can be written down; Linux allows any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _own_ignore_file(entries: list[os.DirEntry[str]], relative: str) -> Iterator[tuple[str, GitIgnoreSpec]]:

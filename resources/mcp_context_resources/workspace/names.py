@@ -6,125 +6,24 @@ of them keeps the bare name, so a name never silently starts to mean another fil
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 # SQL words that can't stand unquoted as a table name in DuckDB (its "reserved" and "type_function" keywords).
 SQL_RESERVED: Final = frozenset(
-    [
-        "all",
-        "analyse",
-        "analyze",
-        "and",
-        "anti",
-        "any",
-        "array",
-        "as",
-        "asc",
-        "asof",
-        "asymmetric",
-        "authorization",
-        "binary",
-        "both",
-        "by",
-        "case",
-        "cast",
-        "check",
-        "collate",
-        "collation",
-        "column",
-        "concurrently",
-        "constraint",
-        "create",
-        "cross",
-        "default",
-        "deferrable",
-        "desc",
-        "describe",
-        "distinct",
-        "do",
-        "else",
-        "end",
-        "except",
-        "false",
-        "fetch",
-        "for",
-        "foreign",
-        "freeze",
-        "from",
-        "full",
-        "glob",
-        "grant",
-        "group",
-        "having",
-        "ilike",
-        "in",
-        "initially",
-        "inner",
-        "intersect",
-        "into",
-        "is",
-        "isnull",
-        "join",
-        "lambda",
-        "lateral",
-        "leading",
-        "left",
-        "like",
-        "limit",
-        "map",
-        "natural",
-        "not",
-        "notnull",
-        "null",
-        "offset",
-        "on",
-        "only",
-        "or",
-        "order",
-        "outer",
-        "overlaps",
-        "pivot",
-        "pivot_longer",
-        "pivot_wider",
-        "placing",
-        "positional",
-        "primary",
-        "qualify",
-        "references",
-        "returning",
-        "right",
-        "select",
-        "semi",
-        "show",
-        "similar",
-        "some",
-        "struct",
-        "summarize",
-        "symmetric",
-        "table",
-        "tablesample",
-        "then",
-        "to",
-        "trailing",
-        "true",
-        "try_cast",
-        "union",
-        "unique",
-        "unpivot",
-        "using",
-        "variadic",
-        "verbose",
-        "when",
-        "where",
-        "window",
-        "with",
-    ]
+    "all analyse analyze and anti any array as asc asof asymmetric at authorization binary both by case cast check"
+    " collate collation column concurrently constraint create cross default deferrable desc describe distinct do"
+    " else end except false fetch for foreign freeze from full glob grant group having ilike in initially inner"
+    " intersect into is isnull join lambda lateral leading left like limit map natural not notnull null offset on"
+    " only or order outer overlaps pivot pivot_longer pivot_wider placing positional primary qualify references"
+    " returning right select semi show similar some struct summarize symmetric table tablesample then to trailing"
+    " true try_cast union unique unpack unpivot using variadic verbose when where window with".split()
 )
 
 
@@ -134,12 +33,12 @@ def table_names(files: Sequence[tuple[str, str]]) -> list[str]:
     `files` are (root name, path relative to the root). The result has their order and no two equal names, compared
     without case.
     """
-    return _distinct([_table_candidates(root, relative) for root, relative in files])
+    return _distinct([_table_candidates(root, relative) for root, relative in files], files, "{}_{}")
 
 
 def file_names(files: Sequence[tuple[str, str]]) -> list[str]:
     """Name documents and models by file name, with as many folders as it takes to tell them apart."""
-    return _distinct([_file_candidates(root, relative) for root, relative in files])
+    return _distinct([_file_candidates(root, relative) for root, relative in files], files, "{} ({})")
 
 
 def lookup_key(name: str) -> str:
@@ -149,17 +48,15 @@ def lookup_key(name: str) -> str:
 
 def _table_candidates(root: str, relative: str) -> list[str]:
     *folders, file = relative.split("/")
-    stem, _, extension = file.partition(".")
-    if not stem:
-        stem, extension = extension, ""
-    elif "." in extension:  # only the last part, or two of `x.csv.gz`, is the format; the rest belongs to the name
+    stem, _, extension = file.removeprefix(".").partition(".")
+    if "." in extension:  # only the last part, or two of `x.csv.gz`, is the format; the rest belongs to the name
         parts = file.split(".")
         kept = -2 if parts[-1].lower() in {"gz", "zst"} and len(parts) > 2 else -1
         stem, extension = ".".join(parts[:kept]), ".".join(parts[kept:])
     parents = [root, *folders]
     ladder = ["_".join([*parents[len(parents) - depth :], stem]) for depth in range(len(parents) + 1)]
     ladder += [f"{stem}_{extension}", f"{ladder[-1]}_{extension}"]
-    return [_identifier(step) for step in ladder]
+    return list(dict.fromkeys(_identifier(step) for step in ladder))
 
 
 def _file_candidates(root: str, relative: str) -> list[str]:
@@ -175,17 +72,32 @@ def _identifier(text: str) -> str:
     return f"{name}_" if name.lower() in SQL_RESERVED else name
 
 
-def _distinct(candidates: Sequence[Sequence[str]]) -> list[str]:
-    rungs = [0] * len(candidates)
+def _distinct(ladders: Sequence[Sequence[str]], files: Sequence[tuple[str, str]], marked: str) -> list[str]:
+    """Climb from short to long names until no two are equal; what even the longest don't tell apart is marked."""
+    rungs = [0] * len(ladders)
     climbing = True
     while climbing:
         climbing = False
-        for group in _same([candidates[i][rungs[i]] for i in range(len(candidates))]):
+        for group in _same([ladder[rung] for ladder, rung in zip(ladders, rungs, strict=True)]):
             for i in group:
-                if rungs[i] + 1 < len(candidates[i]):
+                if rungs[i] + 1 < len(ladders[i]):
                     rungs[i] += 1
                     climbing = True
-    return _numbered([candidates[i][rungs[i]] for i in range(len(candidates))], lambda name, n: f"{name}_{n}")
+    names = [ladder[rung] for ladder, rung in zip(ladders, rungs, strict=True)]
+    for length in range(4, 65):
+        groups = _same(names)
+        if not groups:
+            break
+        for i in (i for group in groups for i in group):
+            # Made from the file's own path: a number would pass to another file when one comes or goes.
+            mark = hashlib.sha256("\0".join((str(_occurrence(files, i)), *files[i])).encode()).hexdigest()
+            names[i] = marked.format(ladders[i][0], mark[:length])
+    return names
+
+
+def _occurrence(files: Sequence[tuple[str, str]], i: int) -> int:
+    """Count how often the same root name and path came before: two roots may look alike."""
+    return sum(1 for other in files[:i] if other == files[i])
 
 
 def _same(names: Sequence[str]) -> list[list[int]]:
@@ -193,17 +105,3 @@ def _same(names: Sequence[str]) -> list[list[int]]:
     for i, name in enumerate(names):
         groups[lookup_key(name)].append(i)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _numbered(names: list[str], make: Callable[[str, int], str]) -> list[str]:
-    """Add a number to names that nothing else tells apart; a number that makes another's name is passed over."""
-    taken = {lookup_key(name) for name in names}
-    for group in _same(names):
-        number = 1
-        for i in group[1:]:
-            number += 1
-            while lookup_key(make(names[i], number)) in taken:
-                number += 1
-            names[i] = make(names[i], number)
-            taken.add(lookup_key(names[i]))
-    return names

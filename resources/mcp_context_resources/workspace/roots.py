@@ -51,6 +51,21 @@ class Roots:
     def __len__(self) -> int:
         return len(self._roots)
 
+    def is_root(self, path: str) -> bool:
+        """Tell whether an already real path is one of the roots."""
+        return any(os.path.normcase(path) == os.path.normcase(str(root.path)) for root in self._roots)
+
+    def identity(self) -> tuple[tuple[int, int] | None, ...]:
+        """Tell which folders the roots are at this moment: one deleted and made again is another folder."""
+        found: list[tuple[int, int] | None] = []
+        for root in self._roots:
+            try:
+                status = os.stat(root.path)
+                found.append((status.st_dev, status.st_ino))
+            except OSError:
+                found.append(None)
+        return tuple(found)
+
     def containing(self, real_path: str) -> Root | None:
         """Return the innermost root that holds an already real path, or None."""
         inside = [root for root in self._roots if _within(real_path, str(root.path))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -16,7 +17,6 @@ from mcp_context_resources.workspace.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from mcp_context_resources.provenance import Kind
     from mcp_context_resources.workspace.settings import WorkspaceSettings
@@ -104,12 +104,14 @@ class Workspace:
             return None
         path = path.removeprefix("file://")
         real = self.roots.check(path if os.path.isabs(path) else self._relative(path))
-        return next((source for source in catalogue.of(kind) if source.path == real), None)
+        same = [source for source in catalogue.of(kind) if source.path == real]
+        # Of a file and links to it, the one whose own name was given.
+        return next((source for source in same if Path(source.file).name == Path(path).name), same[0] if same else None)
 
     def _relative(self, path: str) -> Path:
         """Place a relative path below the first root that holds it; never below the current directory."""
         roots = [root.path for root in self.roots]
-        return next((root / path for root in roots if (root / path).exists()), roots[0] / path)
+        return next((root / path for root in roots if os.path.exists(root / path)), roots[0] / path)
 
     def _classify(self, file_name: str) -> tuple[Kind, str]:
         lower = file_name.lower()

@@ -1,0 +1,673 @@
+"""What SQL may do through `query_tables` and what not: it reads the tables, and nothing else, within bounds."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.files import folder_bytes
+from tests.serving import connect, data_of, error_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from mcp.client.client import Client
+
+pytestmark = pytest.mark.anyio
+
+SALES = """\
+id,region,day,amount,note
+1,north,2026-01-01,10,
+2,north,2026-01-02,20,late
+3,south,2026-01-03,30,
+4,east,2026-01-04,5,x
+"""
+
+# Statements and the rows they return, in any order.
+READING: list[tuple[str, list[list[Any]]]] = [
+    ("SELECT 1", [[1]]),
+    ("SELECT 1;", [[1]]),
+    ("  SELECT 1 ; ", [[1]]),
+    ("SELECT count(*) FROM sales", [[4]]),
+    ("FROM managers", [["north", "Aoki"], ["south", "Baba"]]),
+    ("FROM sales SELECT id WHERE amount > 15", [[2], [3]]),
+    ("TABLE managers", [["north", "Aoki"], ["south", "Baba"]]),
+    ("SELECT id FROM main.sales WHERE id < 2", [[1]]),
+    ("SELECT id FROM SALES WHERE ID = 1", [[1]]),
+    ('SELECT "id" FROM "sales" WHERE "region" = \'east\'', [[4]]),
+    # Joins.
+    ("SELECT s.id, m.manager FROM sales s JOIN managers m USING (region)", [[1, "Aoki"], [2, "Aoki"], [3, "Baba"]]),
+    ("SELECT id, manager FROM sales LEFT JOIN managers USING (region) WHERE id > 2", [[3, "Baba"], [4, None]]),
+    ("SELECT id, manager FROM sales FULL JOIN managers USING (region) WHERE manager IS NULL", [[4, None]]),
+    ("SELECT id FROM sales NATURAL JOIN managers", [[1], [2], [3]]),
+    ("SELECT id FROM sales SEMI JOIN managers USING (region)", [[1], [2], [3]]),
+    ("SELECT id FROM sales ANTI JOIN managers USING (region)", [[4]]),
+    ("SELECT s.id, p.price FROM sales s ASOF JOIN prices p ON s.day >= p.day", [[1, 7], [2, 7], [3, 8], [4, 8]]),
+    ("SELECT id, manager FROM sales POSITIONAL JOIN managers WHERE id = 2", [[2, "Baba"]]),
+    ("SELECT count(*) FROM sales a CROSS JOIN sales b", [[16]]),
+    ("SELECT s.id, x.twice FROM sales s, LATERAL (SELECT s.amount * 2 AS twice) x WHERE id = 4", [[4, 10]]),
+    # Common table expressions.
+    ("WITH big AS (SELECT * FROM sales WHERE amount > 15) SELECT count(*) FROM big", [[2]]),
+    ("WITH a AS (FROM sales), b AS (SELECT sum(amount) AS total FROM a) FROM b", [[65]]),
+    ("WITH a AS MATERIALIZED (FROM sales) SELECT max(amount) FROM a", [[30]]),
+    ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10) SELECT sum(i) FROM n", [[55]]),
+    ("WITH RECURSIVE n AS (SELECT 1 AS i UNION SELECT i % 5 + 1 FROM n) SELECT count(*) FROM n", [[5]]),
+    # Windows, grouping, sets.
+    ("SELECT id, row_number() OVER (PARTITION BY region ORDER BY id) FROM sales", [[1, 1], [2, 2], [3, 1], [4, 1]]),
+    ("SELECT id, lag(amount) OVER (ORDER BY id) FROM sales", [[1, None], [2, 10], [3, 20], [4, 30]]),
+    (
+        "SELECT id, sum(amount) OVER w FROM sales WINDOW w AS (ORDER BY id ROWS 1 PRECEDING)",
+        [[1, 10], [2, 30], [3, 50], [4, 35]],
+    ),
+    ("SELECT id FROM sales QUALIFY row_number() OVER (PARTITION BY region ORDER BY amount DESC) = 1", [[2], [3], [4]]),
+    ("SELECT region, sum(amount) FROM sales GROUP BY ALL", [["north", 30], ["south", 30], ["east", 5]]),
+    ("SELECT region, count(*) FROM sales GROUP BY region HAVING count(*) > 1", [["north", 2]]),
+    (
+        "SELECT region, sum(amount) FROM sales GROUP BY ROLLUP (region)",
+        [["north", 30], ["south", 30], ["east", 5], [None, 65]],
+    ),
+    ("SELECT count(*) FILTER (WHERE amount > 15) FROM sales", [[2]]),
+    ("SELECT list(id ORDER BY amount DESC) FROM sales", [[[3, 2, 1, 4]]]),
+    ("SELECT arg_max(id, amount), median(amount), mode(region) FROM sales", [[3, 15.0, "north"]]),
+    ("SELECT DISTINCT region FROM sales", [["north"], ["south"], ["east"]]),
+    ("SELECT DISTINCT ON (region) id FROM sales ORDER BY region, amount DESC", [[4], [2], [3]]),
+    ("SELECT region FROM managers UNION SELECT 'west'", [["north"], ["south"], ["west"]]),
+    ("SELECT 1 AS a UNION ALL BY NAME SELECT 2 AS b", [[1, None], [None, 2]]),
+    ("SELECT region FROM sales EXCEPT SELECT region FROM managers", [["east"]]),
+    ("SELECT region FROM sales INTERSECT SELECT region FROM managers", [["north"], ["south"]]),
+    ("VALUES (1, 'a'), (2, 'b')", [[1, "a"], [2, "b"]]),
+    ("SELECT s FROM (VALUES (1, 'a')) AS t(n, s)", [["a"]]),
+    # Subqueries.
+    ("SELECT id FROM sales WHERE amount = (SELECT max(amount) FROM sales)", [[3]]),
+    ("SELECT id FROM sales s WHERE EXISTS (FROM managers m WHERE m.region = s.region)", [[1], [2], [3]]),
+    ("SELECT id FROM sales WHERE region NOT IN (SELECT region FROM managers)", [[4]]),
+    # Stars and columns.
+    ("SELECT * EXCLUDE (day, note, region) FROM sales WHERE id = 1", [[1, 10]]),
+    ("SELECT * REPLACE (manager || '!' AS manager) FROM managers WHERE region = 'north'", [["north", "Aoki!"]]),
+    ("SELECT * RENAME (manager AS boss) FROM managers WHERE manager = 'Baba'", [["south", "Baba"]]),
+    ("SELECT max(COLUMNS(*)) FROM managers", [["south", "Baba"]]),
+    ("SELECT COLUMNS('am.*') FROM sales WHERE id = 1", [[10]]),
+    ("SELECT COLUMNS(lambda c: c LIKE 'am%') FROM sales WHERE id = 1", [[10]]),
+    # Nested values and lambdas.
+    ("SELECT list_transform([1, 2, 3], lambda x: x + 1)", [[[2, 3, 4]]]),
+    ("SELECT list_filter([1, 2, 3], lambda x: x > 1)", [[[2, 3]]]),
+    ("SELECT [x * 2 FOR x IN [1, 2, 3] IF x > 1]", [[[4, 6]]]),
+    ("SELECT {'a': 1, 'b': 'two'}", [[{"a": 1, "b": "two"}]]),
+    ("SELECT struct_pack(a := 1, b := 2).b", [[2]]),
+    ("SELECT MAP {'k': 1}['k']", [[1]]),
+    ("SELECT [1, 2, 3][2:], [1] || [2]", [[[2, 3], [1, 2]]]),
+    ("SELECT unnest([1, 2, 3]) AS n", [[1], [2], [3]]),
+    ("SELECT x FROM unnest(['a', 'b']) AS t(x)", [["a"], ["b"]]),
+    ("SELECT unnest({'a': 1, 'b': 2})", [[1, 2]]),
+    # Text, dates, JSON.
+    ("SELECT regexp_extract('abc-123', '(\\d+)', 1), regexp_replace('abc', 'b', 'x')", [["123", "axc"]]),
+    ("SELECT id FROM sales WHERE region SIMILAR TO 's.*' OR region ILIKE 'E%'", [[3], [4]]),
+    ("SELECT id FROM sales WHERE region GLOB 'e*'", [[4]]),
+    ("SELECT strftime(day, '%Y/%m/%d') FROM sales WHERE id = 3", [["2026/01/03"]]),
+    ("SELECT date_diff('day', DATE '2026-01-01', DATE '2026-02-01'), DATE '2026-01-31' + 1", [[31, "2026-02-01"]]),
+    ("SELECT extract(year FROM day), dayname(day) FROM sales WHERE id = 1", [[2026, "Thursday"]]),
+    ("SELECT TIMESTAMPTZ '2026-01-01 00:00:00+09' AT TIME ZONE 'Asia/Tokyo'", [["2026-01-01 00:00:00"]]),
+    ("SELECT json_extract_string('{\"a\": [1, 2]}', '$.a[1]'), json_object('a', 1)", [["2", '{"a":1}']]),
+    ("SELECT payload.kind FROM events", [["a"], ["b"]]),
+    ("SELECT TRY_CAST('x' AS INTEGER), CAST(1.5 AS DECIMAL(10, 2)), '5'::INTEGER", [[None, 1.5, 5]]),
+    ("SELECT CASE WHEN amount > 15 THEN 'high' ELSE 'low' END FROM sales WHERE id = 1", [["low"]]),
+    # Japanese names.
+    ("SELECT 地域, sum(金額) AS 合計 FROM 売上 GROUP BY ALL", [["東京", 101], ["大阪", 50]]),
+    ('SELECT "地域" AS "地 域" FROM "売上" WHERE "金額" = 50', [["大阪"]]),
+    # Text that only looks like something else.
+    ("SELECT 1 -- ; DROP VIEW sales", [[1]]),
+    ("-- SELECT 2;\nSELECT 1", [[1]]),
+    ("/* DROP VIEW sales; */ SELECT 1 /* ; */", [[1]]),
+    ("SELECT 'a;b', 'DROP TABLE sales', 'it''s; -- fine'", [["a;b", "DROP TABLE sales", "it's; -- fine"]]),
+    ("SELECT $$dollar; COPY x TO 'y'$$", [["dollar; COPY x TO 'y'"]]),
+    ("SELECT 'delete' AS \"drop\", 1 AS \"copy\"", [["delete", 1]]),
+    # Reshaping and generating.
+    ("PIVOT (SELECT region, amount FROM sales) ON region IN ('north', 'south') USING sum(amount)", [[30, 30]]),
+    ("SELECT north FROM (PIVOT sales ON region IN ('north') USING sum(amount) GROUP BY note)", [[10], [20], [None]]),
+    ("UNPIVOT (SELECT id, amount FROM sales WHERE id = 1) ON amount INTO NAME k VALUE v", [[1, "amount", 10]]),
+    ("FROM range(3)", [[0], [1], [2]]),
+    ("SELECT d::DATE FROM generate_series(DATE '2026-01-01', DATE '2026-01-02', INTERVAL 1 DAY) t(d)",
+     [["2026-01-01"], ["2026-01-02"]]),
+    # What tells about tables.
+    ("SHOW TABLES", [["events"], ["managers"], ["prices"], ["sales"], ["売上"]]),
+    ("SELECT column_name, column_type FROM (DESCRIBE managers)", [["region", "VARCHAR"], ["manager", "VARCHAR"]]),
+    ("SELECT column_name, min, max FROM (SUMMARIZE 売上) WHERE column_name = '金額'", [["金額", "1", "100"]]),
+    # Indirect, but harmless.
+    ("FROM query('SELECT count(*) FROM sales')", [[4]]),
+    ("SELECT max(id) FROM query_table('sales')", [[4]]),
+]  # fmt: skip
+
+WRITING = [
+    "SELECT 1; DROP VIEW sales",
+    "SELECT 1; SELECT 2",
+    "SELECT 1;; COPY sales TO '{root}/out.csv'",
+    "WITH a AS (DELETE FROM sales RETURNING *) SELECT * FROM a",
+    "WITH a AS (UPDATE sales SET amount = 0 RETURNING *) SELECT * FROM a",
+    "WITH a AS (INSERT INTO managers VALUES ('a', 'b') RETURNING *) SELECT * FROM a",
+    "WITH a AS (COPY sales TO '{root}/out.csv' (USE_TMP_FILE false)) SELECT 1",
+    "WITH a AS (COPY (SELECT 1) TO '{spill}/out.csv' (USE_TMP_FILE false)) SELECT 1",
+    "WITH a AS (COPY (SELECT 1) TO '{root}/sales.csv' (USE_TMP_FILE false)) SELECT count(*) FROM sales",
+    "SELECT * FROM (WITH a AS (COPY sales TO '{root}/out.csv' (USE_TMP_FILE false)) SELECT 1)",
+    "SELECT (WITH a AS (COPY sales TO '{root}/out.csv' (USE_TMP_FILE false)) SELECT 1)",
+    "SELECT 1 UNION (WITH a AS (COPY sales TO '{root}/out.csv' (USE_TMP_FILE false)) SELECT 1)",
+    "EXPLAIN ANALYZE COPY sales TO '{root}/out.csv'",
+    "EXPLAIN ANALYZE DELETE FROM sales",
+    "EXPLAIN ANALYZE WITH a AS (COPY sales TO '{root}/out.csv' (USE_TMP_FILE false)) SELECT 1",
+    "COPY sales TO '{root}/out.csv'",
+    "COPY sales TO '{spill}/out.csv'",
+    "COPY (SELECT 1) TO '/dev/stdout'",
+    "EXPORT DATABASE '{root}/export'",
+    "EXPORT DATABASE '{spill}/export'",
+    "IMPORT DATABASE '{root}'",
+    "ATTACH '{root}/x.duckdb'",
+    "ATTACH '{spill}/x.duckdb' AS x",
+    "ATTACH ':memory:' AS x",
+    "DETACH memory",
+    "USE memory",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "LOAD '{root}/evil.duckdb_extension'",
+    "SET enable_external_access = true",
+    "SET lock_configuration = false",
+    "SET VARIABLE x = 1",
+    "SET SESSION threads = 8",
+    "RESET enable_external_access",
+    "PRAGMA database_list",
+    "PRAGMA enable_profiling",
+    "CALL pragma_version()",
+    "CHECKPOINT",
+    "VACUUM",
+    "ANALYZE",
+    "BEGIN",
+    "COMMIT",
+    "CREATE TABLE t AS SELECT 1",
+    "CREATE TEMP TABLE t AS SELECT 1",
+    "CREATE VIEW v AS SELECT 1",
+    "CREATE OR REPLACE VIEW sales AS SELECT 1",
+    "CREATE MACRO f() AS TABLE FROM read_text('/etc/passwd')",
+    "CREATE SECRET s (TYPE s3)",
+    "INSERT INTO managers VALUES ('a', 'b')",
+    "UPDATE sales SET amount = 0",
+    "DELETE FROM sales",
+    "TRUNCATE sales",
+    "MERGE INTO sales USING managers ON true WHEN MATCHED THEN DELETE",
+    "DROP VIEW sales",
+    "ALTER TABLE sales ADD COLUMN x INT",
+    "COMMENT ON TABLE sales IS 'x'",
+    "PREPARE p AS COPY sales TO '{root}/out.csv'",
+    "PREPARE p AS SELECT 1",
+    "EXECUTE p",
+    "DEALLOCATE p",
+    ";",
+    "-- nothing",
+]
+
+REACHING = [
+    "FROM read_text('{outside}/secret.csv')",
+    "FROM read_csv('{outside}/secret.csv')",
+    "FROM read_csv('{outside}/secret.csv', auto_detect = false, columns = {{'a': 'VARCHAR'}})",
+    "FROM read_csv_auto('{outside}/secret.csv')",
+    "FROM read_blob('{outside}/secret.csv')",
+    "FROM read_json('{outside}/secret.json')",
+    "FROM read_ndjson_objects('{outside}/secret.json')",
+    "FROM read_parquet('{outside}/secret.parquet')",
+    "FROM parquet_metadata('{outside}/secret.parquet')",
+    "FROM parquet_schema('{outside}/secret.parquet')",
+    "FROM sniff_csv('{outside}/secret.csv')",
+    "FROM read_duckdb('{outside}/secret.duckdb')",
+    "FROM glob('{outside}/*')",
+    "FROM glob('{root}/*')",
+    "FROM glob('{cache}/**')",
+    "FROM glob('/etc/*')",
+    "FROM read_text('{root}/notes.txt')",
+    "FROM read_text('{root}/notes.txt'), sales",
+    "FROM read_text('{root}/../outside/secret.csv'), sales",
+    "FROM read_text('{root}/sales.csv/../../outside/secret.csv'), sales",
+    "FROM read_text(['{root}/sales.csv', '{outside}/secret.csv']), sales",
+    "FROM read_text('{cache}/utf8/*')",
+    "FROM read_text('{spill}/*')",
+    "FROM read_csv('{cache}/utf8/*.txt')",
+    "FROM read_text('/proc/self/environ')",
+    "FROM read_blob('/proc/self/mem')",
+    "SELECT * FROM sales WHERE (SELECT count(*) FROM read_text('{outside}/secret.csv')) > 0",
+    "WITH a AS (FROM read_text('{outside}/secret.csv')) FROM a",
+    "FROM query('FROM read_text(''{outside}/secret.csv'')')",
+    "FROM query('FROM query(''FROM read_text(''''{outside}/secret.csv'''')'')')",
+    "FROM query('FROM ' || '''{outside}/secret.csv''')",
+    "FROM query('COPY sales TO ''{root}/out.csv''')",
+    "FROM query('SELECT 1; DROP VIEW sales')",
+    "FROM query('WITH a AS (COPY sales TO ''{root}/out.csv'' (USE_TMP_FILE false)) SELECT 1')",
+    "FROM query('SET lock_configuration = false')",
+    "FROM query_table('{outside}/secret.csv')",
+    "FROM query_table(['sales', '{outside}/secret.csv'])",
+    "FROM json_execute_serialized_sql(json_serialize_sql('FROM read_text(''{outside}/secret.csv'')'))",
+    "FROM '{outside}/secret.csv'",
+    'FROM "{outside}/secret.csv"',
+    "FROM '{outside}/secret.parquet'",
+    "FROM 'secret.csv'",
+    "FROM 'sales.csv'",
+    "FROM '/etc/passwd'",
+    "FROM 'http://127.0.0.1:9/x.csv'",
+    "FROM read_csv('https://127.0.0.1:9/x.csv')",
+    "FROM read_text('s3://bucket/x.txt')",
+    "FROM 's3://bucket/x.parquet'",
+    "FROM 'hf://datasets/a/b/x.parquet'",
+    "FROM frame",
+    "FROM sys",
+    "FROM connection",
+    "SELECT getenv('HOME')",
+    "FROM pandas_scan(140000000000000)",
+    "FROM arrow_scan(1, 2, 3)",
+    "FROM python_map_function((FROM sales))",
+    "FROM enable_logging()",
+    "FROM enable_profiling()",
+    "FROM sqlite_scan('{outside}/secret.db', 't')",
+    "FROM postgres_scan('host=127.0.0.1', 'public', 't')",
+    "FROM read_xlsx('{outside}/secret.xlsx')",
+    "FROM load_aws_credentials()",
+]
+
+
+class Place:
+    """Folders around a served root."""
+
+    def __init__(self, base: Path, cache: Path) -> None:
+        self.base, self.cache = base, cache
+        self.root, self.outside = base / "root", base / "outside"
+        self.root.mkdir()
+        self.outside.mkdir()
+
+    def fill(self, sql: str, spill: str) -> str:
+        return sql.format(root=self.root, outside=self.outside, cache=self.cache, spill=spill)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    base = tmp_path_factory.mktemp("gate")
+    place = Place(base, base / "cache")
+    (place.root / "sales.csv").write_text(SALES, encoding="utf-8")
+    (place.root / "managers.csv").write_text("region,manager\nnorth,Aoki\nsouth,Baba\n", encoding="utf-8")
+    (place.root / "prices.csv").write_text("day,price\n2025-12-31,7\n2026-01-03,8\n", encoding="utf-8")
+    (place.root / "売上.csv").write_text("地域,金額\n東京,100\n大阪,50\n東京,1\n", encoding="cp932")
+    (place.root / "events.jsonl").write_text('{"payload": {"kind": "a"}}\n{"payload": {"kind": "b"}}\n', "utf-8")
+    (place.root / "notes.txt").write_text("TOPSECRET", encoding="utf-8")
+    (place.outside / "secret.csv").write_text("a\nTOPSECRET\n", encoding="utf-8")
+    (place.outside / "secret.json").write_text('{"a": "TOPSECRET"}', encoding="utf-8")
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT 'TOPSECRET' AS a) TO '{place.outside}/secret.parquet'")
+    return place
+
+
+@pytest.fixture(scope="module")
+async def client(place: Place) -> AsyncIterator[Client]:
+    async with connect(place.root, cache=place.cache) as connected:
+        # Both workers are started, and the UTF-8 copy and the spill folders are made, before anything is compared.
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(rows_of, connected, "FROM 売上, sales WHERE sleep_ms(50) IS NULL")
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def spill(client: Client, place: Place) -> str:
+    """Return a spill folder that really exists."""
+    return str(min((place.cache / "spill").iterdir()))
+
+
+async def rows_of(client: Client, sql: str, params: Any = None, **arguments: Any) -> list[list[Any]]:
+    if params is not None:
+        arguments["params"] = params
+    rows: list[list[Any]] = data_of(await client.call_tool("query_tables", {"sql": sql, **arguments}))["rows"]
+    return rows
+
+
+async def failure_of(client: Client, sql: str, params: Any = None, **arguments: Any) -> dict[str, str]:
+    if params is not None:
+        arguments["params"] = params
+    return error_of(await client.call_tool("query_tables", {"sql": sql, **arguments}))
+
+
+@pytest.mark.parametrize(("sql", "rows"), READING)
+async def test_a_reading_statement_runs(client: Client, sql: str, rows: list[list[Any]]) -> None:
+    assert sorted(await rows_of(client, sql), key=repr) == sorted(rows, key=repr)
+
+
+@pytest.mark.parametrize(
+    "sql", ["DESCRIBE sales", "SHOW sales", "DESC main.sales", 'DESCRIBE "sales"', "DESCRIBE FROM sales"]
+)
+async def test_describe_names_the_columns_of_a_table_in_every_spelling(client: Client, sql: str) -> None:
+    assert [row[0] for row in await rows_of(client, sql)] == ["id", "region", "day", "amount", "note"]
+
+
+@pytest.mark.parametrize("sql", ["SHOW ALL TABLES", "SHOW", "DESCRIBE"])
+async def test_show_lists_every_table_with_its_columns(client: Client, sql: str) -> None:
+    listed = {row[2]: row[3] for row in await rows_of(client, sql)}
+    assert listed["売上"] == ["地域", "金額"]
+    assert len(listed) == 5
+
+
+@pytest.mark.parametrize("sql", WRITING)
+async def test_a_statement_that_is_not_one_reading_query_is_refused_and_writes_nothing(
+    client: Client, place: Place, spill: str, sql: str
+) -> None:
+    before = folder_bytes(place.base)
+    error = await failure_of(client, place.fill(sql, spill))
+    assert error["code"] == "sql_refused"
+    assert error["hint"]
+    assert folder_bytes(place.base) == before
+    assert await rows_of(client, "SELECT sum(amount) FROM sales") == [[65]]
+
+
+@pytest.mark.parametrize("sql", REACHING)
+async def test_a_query_that_reaches_beyond_the_tables_gets_nothing(
+    client: Client, place: Place, spill: str, sql: str
+) -> None:
+    before = folder_bytes(place.base)
+    result = await client.call_tool("query_tables", {"sql": place.fill(sql, spill)})
+    if not result.is_error:  # the engine's own spill folder may be looked at; it holds nothing of anyone
+        assert "{spill}" in sql
+        assert data_of(result)["rows"] == []
+    else:
+        assert error_of(result)["code"] in {"sql_refused", "sql_error"}
+    assert "TOPSECRET" not in text_of(result)
+    assert folder_bytes(place.base) == before
+    assert await rows_of(client, "SELECT sum(amount) FROM sales") == [[65]]
+
+
+@pytest.mark.parametrize("sql", ["FROM duckdb_secrets()", "FROM which_secret('s3://b', 's3')", "FROM duckdb_logs"])
+async def test_the_engine_has_no_secrets_and_no_log_to_show(client: Client, sql: str) -> None:
+    assert await rows_of(client, sql) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("enable_external_access", "false"),
+        ("lock_configuration", "true"),
+        ("autoload_known_extensions", "false"),
+        ("autoinstall_known_extensions", "false"),
+        ("allow_community_extensions", "false"),
+        ("python_enable_replacements", "false"),
+    ],
+)
+async def test_the_engine_is_locked_for_whatever_comes(client: Client, setting: str, value: str) -> None:
+    assert await rows_of(client, f"SELECT current_setting('{setting}')::VARCHAR FROM managers LIMIT 1") == [[value]]
+
+
+async def test_a_statement_opens_no_table_it_does_not_name(client: Client, place: Place) -> None:
+    error = await failure_of(client, f"FROM read_text('{place.root}/sales.csv'), managers")
+    assert error["code"] == "sql_refused"
+
+
+@pytest.mark.parametrize(
+    ("sql", "params", "row"),
+    [
+        ("SELECT ?, ?", [1, "a"], [1, "a"]),
+        ("SELECT $2, $1", [1, 2], [2, 1]),
+        ("SELECT $1, $1", ["x"], ["x", "x"]),
+        ("SELECT '日本語', $name, '語', $other", {"name": "あ", "other": 2}, ["日本語", "あ", "語", 2]),
+        ("SELECT $名前", {"名前": "花子"}, ["花子"]),
+        ("SELECT $name", {"$name": 1}, [1]),
+        ("SELECT '?' || ?, '$1'", ["!"], ["?!", "$1"]),
+        ("SELECT ? -- and ?", [1], [1]),
+        ("SELECT ?, ?, ?", [None, True, False], [None, True, False]),
+        ("SELECT -?, 1 - ?", [-5, -2], [5, 3]),
+        ("SELECT ?, ?", [1.5, 1e300], [1.5, 1e300]),
+        ("SELECT ?", [2**53], [2**53]),
+        ("SELECT ?", [2**70], [str(2**70)]),
+        ("SELECT ?", [["a", "b'c"]], [["a", "b'c"]]),
+        ("SELECT ?", [[]], [[]]),
+        ("SELECT id FROM sales WHERE region = ? AND amount > ?", ["north", 15], [2]),
+        ("SELECT count(*) FROM sales WHERE id IN $ids", {"ids": [1, 2, 9]}, [2]),
+        ("SELECT id FROM sales ORDER BY id LIMIT ? OFFSET ?", [1, 2], [3]),
+        ("SELECT count(*) FROM range(?)", [7], [7]),
+        ("SELECT ?::INTEGER + 1", ["41"], [42]),
+        ("SELECT 1", [], [1]),
+        ("SELECT ?", ["'; DROP VIEW sales; --"], ["'; DROP VIEW sales; --"]),
+        ("SELECT ?", ["'' || (SELECT 1) || ''"], ["'' || (SELECT 1) || ''"]),
+        ("SELECT ?", ["\\'\n\r\t\u2028🗻"], ["\\'\n\r\t\u2028🗻"]),
+    ],
+)
+async def test_values_take_the_place_of_parameters(client: Client, sql: str, params: Any, row: list[Any]) -> None:
+    assert await rows_of(client, sql, params) == [row]
+
+
+@pytest.mark.parametrize(
+    ("sql", "params", "named"),
+    [
+        ("SELECT ?", None, "$1"),
+        ("SELECT ?, ?", [1], "$2"),
+        ("SELECT ?", [1, 2], "2"),
+        ("SELECT 1", [1], "1"),
+        ("SELECT $a, $b", {"a": 1}, "$b"),
+        ("SELECT $a", {"a": 1, "extra": 2}, "extra"),
+        ("SELECT $a", [1], "$a"),
+        ("SELECT ?", {"a": 1}, "$1"),
+        ("SELECT ?", [{"a": 1}], "dict"),
+        ("SELECT ?", ["a\0b"], "NUL"),
+    ],
+)
+async def test_parameters_that_do_not_fit_are_named(client: Client, sql: str, params: Any, named: str) -> None:
+    error = await failure_of(client, sql, params)
+    assert error["code"] == "invalid_input"
+    assert named in error["message"]
+    assert error["hint"]
+
+
+async def test_a_value_never_becomes_sql(client: Client) -> None:
+    for value in ("sales", "read_text('/etc/passwd')", "1 UNION SELECT 2", "$$", "E'\\x41'"):
+        assert await rows_of(client, "SELECT ? AS v", [value]) == [[value]]
+        assert await rows_of(client, "SELECT count(*) FROM sales WHERE region = $v", {"v": value}) == [[0]]
+    error = await failure_of(client, "FROM query(?)", ["SELECT 1; DROP VIEW sales"])
+    assert error["code"] == "sql_error"
+    assert (await failure_of(client, "FROM read_text($f)", {"f": "/etc/passwd"}))["code"] == "sql_refused"
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(
+    value=st.text(
+        st.sampled_from("'\";\\-$?\n\r\t {}[]/*日本🗻") | st.characters(codec="utf-8", exclude_characters="\0")
+    )
+)
+async def test_any_text_comes_back_unchanged_through_a_parameter(client: Client, value: str) -> None:
+    assert await rows_of(client, "SELECT $v, '前', $v", {"v": value}) == [[value, "前", value]]
+
+
+@settings(max_examples=40, deadline=None, database=None)
+@given(
+    value=st.lists(
+        st.integers(-(2**53), 2**53)
+        | st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: abs(number) < 1e300)
+        | st.booleans()
+        | st.none(),
+        min_size=1,
+        max_size=6,
+    )
+)
+async def test_any_number_comes_back_unchanged_through_a_parameter(client: Client, value: list[Any]) -> None:
+    assert await rows_of(client, f"SELECT {', '.join('?' * len(value))}", value) == [value]
+
+
+def cursor_of(state: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(state).encode()).decode().rstrip("=")
+
+
+CURSOR_STATES: list[Any] = [None, 1, "abcde", [], {}, [1], [1, 2, 3, 4], [[1], [2], [3], [4], [5]]]
+CURSOR_STATES += [
+    [2, "", "", 1, ""],
+    [1, "", "", -1, ""],
+    [1, "", "", 0, ""],
+    [1, "", "", "5", ""],
+    [1, "", "", 5, None],
+]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", "AAAA", "日本", "=", "!!!!", "a" * 4_000, *(cursor_of(state) for state in CURSOR_STATES)],
+)
+async def test_a_cursor_of_strangers_is_refused(client: Client, cursor: str) -> None:
+    error = await failure_of(client, "FROM sales", cursor=cursor)
+    assert error["code"] == "invalid_cursor"
+    assert error["hint"]
+
+
+async def test_a_cursor_goes_with_its_statement_and_its_values_only(client: Client) -> None:
+    sql = "SELECT id FROM sales WHERE amount > ? ORDER BY id"
+    first = data_of(await client.call_tool("query_tables", {"sql": sql, "params": [1], "max_rows": 2}))
+    cursor = first["next_cursor"]
+    assert first["rows"] + await rows_of(client, sql, [1], cursor=cursor) == [[1], [2], [3], [4]]
+    for other, params in ((sql, [2]), (sql + " DESC", [1]), ("SELECT ? FROM sales", [1])):
+        assert (await failure_of(client, other, params, cursor=cursor))["code"] == "invalid_cursor"
+
+
+async def test_a_cursor_is_stale_once_its_file_changed_and_a_new_start_reads_the_new_rows(
+    tmp_path: Path, cache: Path
+) -> None:
+    table = tmp_path / "growing.csv"
+    table.write_text("n\n1\n2\n3\n", encoding="utf-8")
+    async with connect(tmp_path, cache=cache) as client:
+        sql = "SELECT n FROM growing ORDER BY n"
+        first = data_of(await client.call_tool("query_tables", {"sql": sql, "max_rows": 1}))
+        # The rows already read are the same still; that the file is another version must be enough.
+        table.write_text("n\n1\n2\n3\n4\n", encoding="utf-8")
+        error = await failure_of(client, sql, cursor=first["next_cursor"])
+        assert error["code"] == "stale_cursor"
+        assert "cursor" in error["hint"]
+        assert await rows_of(client, sql) == [[1], [2], [3], [4]]
+
+
+@pytest.mark.parametrize(
+    ("sql", "line", "column"),
+    [
+        ("SELEC 1", 1, 1),
+        ("SELECT 1 FROM sales WHERE", 1, None),
+        ("SELECT '日本語の文字', , 2", 1, 18),
+        ("SELECT '日本語' AS 列,\n       地域\nFROM 売上 WHERE ) 1", 3, 15),
+        ("SELECT 地域 FROM 売上\n\n  ORDERED BY 金額", 3, 11),
+        ("SELECT '漢字' AS a, nope FROM sales", 1, 19),
+        ("SELECT\n  '漢字' || region,\n  '🗻' || missing\nFROM sales", 3, 10),
+    ],
+)
+async def test_an_error_names_line_and_column_also_behind_japanese_text(
+    client: Client, sql: str, line: int, column: int | None
+) -> None:
+    error = await failure_of(client, sql)
+    assert error["code"] == "sql_error"
+    if column is not None:
+        assert f"(line {line}, column {column})" in error["message"]
+        shown, caret = error["message"].split("\n")[1:3]
+        assert shown == sql.split("\n")[line - 1]
+        assert caret.replace("\u3000", " ").strip() == "^"
+
+
+@pytest.mark.parametrize(
+    ("sql", "suggested"),
+    [
+        ("FROM salse", "sales"),
+        ("FROM sale", "sales"),
+        ("FROM Manager", "managers"),
+        ("FROM 売り上", "売上"),
+        ("SELECT amuont FROM sales", "amount"),
+        ("SELECT regoin, count(*) FROM sales GROUP BY ALL", "region"),
+        ("SELECT 金 FROM 売上", "金額"),
+    ],
+)
+async def test_a_misspelled_name_gets_the_nearest_one(client: Client, sql: str, suggested: str) -> None:
+    error = await failure_of(client, sql)
+    assert error["code"] == "sql_error"
+    assert suggested in error["hint"]
+
+
+@pytest.mark.parametrize("sql", ["SELECT 'x'::INTEGER", "SELECT error('boom')", "SELECT 1 + [2]", "SELECT nope(1)"])
+async def test_a_statement_that_fails_while_it_runs_is_an_error_and_not_a_crash(client: Client, sql: str) -> None:
+    assert (await failure_of(client, sql))["code"] == "sql_error"
+    assert await rows_of(client, "SELECT 42") == [[42]]
+
+
+@pytest.mark.parametrize("sql", [" ", "\n\t", "x" * 100_001])
+async def test_a_statement_of_no_or_too_great_length_is_refused_before_it_is_parsed(client: Client, sql: str) -> None:
+    error = await failure_of(client, sql)
+    assert error["code"] == "invalid_input"
+    assert error["hint"]
+
+
+@pytest.mark.parametrize("sql", ["SELECT " + "(" * 3_000 + "1" + ")" * 3_000, "SELECT " + "1 + " * 20_000 + "1"])
+async def test_a_statement_nested_too_deeply_is_an_error_and_not_a_crash(client: Client, sql: str) -> None:
+    assert (await failure_of(client, sql))["code"] == "sql_error"
+    assert await rows_of(client, "SELECT 42") == [[42]]
+
+
+@pytest.fixture(scope="module")
+async def hurried(place: Place) -> AsyncIterator[Client]:
+    async with connect(place.root, cache=place.cache, tables={"deadline_seconds": 1.0}) as connected:
+        yield connected
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM range(100000) a, range(100000) b, range(100000) c",
+        "SELECT max(i) FROM range(1000000000000) t(i)",
+        "SELECT sleep_ms(60000)",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+        "SELECT levenshtein(repeat('a', 200000), repeat('b', 200000))",
+    ],
+)
+async def test_a_runaway_is_stopped_at_the_deadline_and_the_next_call_works(hurried: Client, sql: str) -> None:
+    error = await failure_of(hurried, sql)
+    assert error["code"] == "deadline_exceeded"
+    assert error["hint"]
+    assert await rows_of(hurried, "SELECT sum(amount) FROM sales") == [[65]]
+
+
+async def test_a_value_too_large_for_memory_is_an_error_and_the_next_call_works(client: Client) -> None:
+    for sql in ("SELECT repeat('x', 4000000000)", "SELECT length(repeat('x', 4000000000)) FROM sales"):
+        error = await failure_of(client, sql)
+        assert error["code"] == "out_of_memory"
+        assert error["hint"]
+        assert await rows_of(client, "SELECT 42") == [[42]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "FROM range(1000000000000)",
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n) FROM n",
+        "SELECT i FROM range(1000000) a(i), range(1000000) b(j) WHERE j = 0",
+    ],
+)
+async def test_a_result_without_end_is_truncated_and_says_so(hurried: Client, sql: str) -> None:
+    result = await hurried.call_tool("query_tables", {"sql": sql, "max_rows": 20})
+    data = data_of(result)
+    assert len(data["rows"]) == data["row_count"] == 20
+    assert data["truncated"]
+    assert data["next_cursor"] in text_of(result)
+    assert "more rows" in text_of(result)
+
+
+async def test_while_a_runaway_runs_another_call_is_answered(place: Place) -> None:
+    finished: list[str] = []
+    async with connect(place.root, cache=place.cache, tables={"deadline_seconds": 2.0, "workers": 2}) as client:
+
+        async def run(sql: str) -> None:
+            await client.call_tool("query_tables", {"sql": sql})
+            finished.append(sql)
+
+        async with anyio.create_task_group() as group:  # both workers start
+            group.start_soon(run, "SELECT sleep_ms(100)")
+            group.start_soon(run, "SELECT sleep_ms(101)")
+        finished.clear()
+        async with anyio.create_task_group() as group:
+            group.start_soon(run, "SELECT levenshtein(repeat('a', 400000), repeat('b', 400000))")
+            group.start_soon(run, "SELECT count(*) FROM sales")
+        assert finished[0] == "SELECT count(*) FROM sales"
+        assert len(finished) == 2
