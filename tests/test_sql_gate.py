@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import multiprocessing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,6 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcp_context_resources.tables.connections import connection_for
+from mcp_context_resources.tables.spec import EngineLimits, TableSpec
+from mcp_context_resources.workers.board import CallBoard
+from mcp_context_resources.workers.job import Job
 from tests.files import folder_bytes
 from tests.serving import connect, data_of, error_of, text_of
 
@@ -382,24 +387,51 @@ async def test_a_query_that_reaches_beyond_the_tables_gets_nothing(
     assert await rows_of(client, "SELECT sum(amount) FROM sales") == [[65]]
 
 
-@pytest.mark.parametrize("sql", ["FROM duckdb_secrets()", "FROM which_secret('s3://b', 's3')", "FROM duckdb_logs"])
-async def test_the_engine_has_no_secrets_and_no_log_to_show(client: Client, sql: str) -> None:
-    assert await rows_of(client, sql) == []
-
-
 @pytest.mark.parametrize(
-    ("setting", "value"),
+    "sql",
     [
-        ("enable_external_access", "false"),
-        ("lock_configuration", "true"),
-        ("autoload_known_extensions", "false"),
-        ("autoinstall_known_extensions", "false"),
-        ("allow_community_extensions", "false"),
-        ("python_enable_replacements", "false"),
+        "FROM duckdb_secrets()",
+        "FROM which_secret('s3://b', 's3')",
+        "FROM duckdb_logs",
+        "SELECT current_setting('temp_directory')",
+        "SELECT * FROM sales WHERE (SELECT count(*) FROM duckdb_settings()) > 0",
+        "SELECT sql FROM duckdb_views()",
     ],
 )
-async def test_the_engine_is_locked_for_whatever_comes(client: Client, setting: str, value: str) -> None:
-    assert await rows_of(client, f"SELECT current_setting('{setting}')::VARCHAR FROM managers LIMIT 1") == [[value]]
+async def test_settings_secrets_and_paths_of_the_engine_are_not_told(client: Client, sql: str) -> None:
+    assert (await failure_of(client, sql))["code"] == "sql_refused"
+
+
+def test_the_engine_is_locked_for_whatever_comes(tmp_path: Path) -> None:
+    """The second gate alone: what it would do with a statement that slipped past the first."""
+    (tmp_path / "t.csv").write_text("a\n1\n", encoding="utf-8")
+    limits = EngineLimits(
+        memory_mb=256,
+        threads=1,
+        max_spill_mb=16,
+        cache_dir=str(tmp_path / "cache"),
+        max_cache_bytes=1 << 20,
+        deadline_seconds=30,
+    )
+    table = TableSpec("t", str(tmp_path / "t.csv"), "csv", "fingerprint")
+    job = Job(CallBoard(multiprocessing.get_context("spawn")), 30)
+    connection = connection_for(job, [table], limits)
+    expected = {
+        "enable_external_access": "false",
+        "lock_configuration": "true",
+        "autoload_known_extensions": "false",
+        "autoinstall_known_extensions": "false",
+        "allow_community_extensions": "false",
+        "python_enable_replacements": "false",
+    }
+    for setting, value in expected.items():
+        assert connection.execute(f"SELECT current_setting('{setting}')::VARCHAR").fetchall() == [(value,)]
+        with pytest.raises(duckdb.Error):
+            connection.execute(f"SET {setting} = true")
+    assert connection.execute("FROM t").fetchall() == [(1,)]
+    (tmp_path / "other.csv").write_text("a\n2\n", encoding="utf-8")
+    with pytest.raises(duckdb.Error):
+        connection.execute(f"FROM '{tmp_path / 'other.csv'}'")
 
 
 async def test_a_statement_opens_no_table_it_does_not_name(client: Client, place: Place) -> None:
@@ -452,7 +484,7 @@ async def test_values_take_the_place_of_parameters(client: Client, sql: str, par
         ("SELECT $a", [1], "$a"),
         ("SELECT ?", {"a": 1}, "$1"),
         ("SELECT ?", [{"a": 1}], "dict"),
-        ("SELECT ?", ["a\0b"], "NUL"),
+        ("SELECT ?", ["a\0b"], "text can't have"),
     ],
 )
 async def test_parameters_that_do_not_fit_are_named(client: Client, sql: str, params: Any, named: str) -> None:
