@@ -173,3 +173,21 @@ async def test_ragged_lines_and_preambles_are_told(tmp_path: Path, cache: Path) 
         titled = data_of(await client.call_tool("describe_table", {"table": "titled"}))
         assert titled["examples"] == [[1, 2, 3], [4, 5, 6]]
         assert "left out" in titled["notes"][0]
+
+
+async def test_the_list_of_many_sources_comes_in_pages_that_hold_each_once(tmp_path: Path, cache: Path) -> None:
+    for number in range(230):
+        (tmp_path / f"観測所_{number:03}.csv").write_text("a\n1\n", encoding="utf-8")
+    seen: list[str] = []
+    arguments: dict[str, str] = {}
+    async with connect(tmp_path, cache=cache, models={"starter": False}) as client:
+        while True:
+            result = await client.call_tool("list_sources", arguments)
+            data = data_of(result)
+            assert wire_chars(result) <= 30_000
+            seen += [source["name"] for source in data["sources"]]
+            if not data["truncated"]:
+                break
+            arguments["cursor"] = data["next_cursor"]
+        assert error_of(await client.call_tool("list_sources", {"cursor": "bogus"}))["code"] == "invalid_cursor"
+    assert seen == [f"観測所_{number:03}" for number in range(230)]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio.to_thread
 from pydantic import Field
 
+from mcp_context_resources.cursor import decode_cursor, encode_cursor
 from mcp_context_resources.errors import InvalidCursorError
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_context_tools.rendering import compact_json, cost, csv_line, size_text
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 100
 _NOTICES: Final = 10
+_ORDER: Final = ("table", "document", "model")
 _HEADER: Final = ("kind", "name", "format", "size", "rows_or_pages", "modified", "file", "problem")
 
 
@@ -40,7 +39,8 @@ class ListSourcesInput(ToolInput):
 
 async def _list_sources(services: Services, arguments: ListSourcesInput, _report: Report) -> ToolResult:
     catalogue = await anyio.to_thread.run_sync(services.workspace.catalogue)
-    everything = [*catalogue.of("table"), *catalogue.of("document"), *services.models.available(catalogue)]
+    models = sorted(services.models.available(catalogue), key=lambda source: lookup_key(source.name))
+    everything = [*catalogue.of("table"), *catalogue.of("document"), *models]
     wanted = [source for source in everything if _matches(source, arguments)]
     start = _start(arguments.cursor, wanted)
     page = wanted[start : start + _PAGE]
@@ -123,28 +123,21 @@ def _render(
         text += "\nLeft out: " + "; ".join(notices)
         data["notices"] = list(notices)
     if more:
-        data["next_cursor"] = _cursor(page[-1])
+        data["next_cursor"] = encode_cursor(page[-1].kind, page[-1].name)
         text += f"\nMore: call list_sources with cursor={compact_json(data['next_cursor'])}."
     return ToolResult(text, data)
 
 
-def _cursor(last: Source) -> str:
-    return base64.urlsafe_b64encode(json.dumps([last.kind, last.name]).encode()).decode().rstrip("=")
-
-
 def _start(cursor: str | None, wanted: Sequence[Source]) -> int:
+    """Return the position behind the source a cursor names; that one itself may be gone by now."""
     if cursor is None:
         return 0
-    try:
-        decoded = json.loads(base64.urlsafe_b64decode((cursor + "=" * (-len(cursor) % 4)).encode("ascii")))
-        kind, name = decoded
-        order = ("table", "document", "model").index(kind), lookup_key(name)
-    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
-        raise InvalidCursorError("The cursor was not made by this server.", "Start again without a cursor.") from error
-    for position, source in enumerate(wanted):
-        if (("table", "document", "model").index(source.kind), lookup_key(source.name)) > order:
-            return position
-    return len(wanted)
+    kind, name = decode_cursor(cursor, str, str)
+    if kind not in _ORDER:
+        raise InvalidCursorError("The cursor was not made by this server.", "Start again without a cursor.")
+    last = _ORDER.index(kind), lookup_key(name)
+    places = ((_ORDER.index(source.kind), lookup_key(source.name)) for source in wanted)
+    return next((position for position, place in enumerate(places) if place > last), len(wanted))
 
 
 LIST_SOURCES: Final = Tool(

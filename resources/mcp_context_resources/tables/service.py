@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
 
+from mcp_context_resources.cursor import decode_cursor, encode_cursor
 from mcp_context_resources.errors import InvalidCursorError, InvalidInputError, SqlError, StaleCursorError
 from mcp_context_resources.tables import gate, jobs
 from mcp_context_resources.tables.spec import EngineLimits, Fetch, Statement, TableSpec
@@ -48,8 +46,7 @@ class QueryPage:
     def cursor_after(self, rows: int) -> str:
         """Return the cursor that continues behind the first `rows` rows of this page."""
         digest = self.fetched.digests[rows - 1]
-        state = [1, self._request, self._versions, self.offset + rows, digest]
-        return base64.urlsafe_b64encode(json.dumps(state).encode()).decode().rstrip("=")
+        return encode_cursor(self._request, self._versions, self.offset + rows, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +203,9 @@ def _spec(source: Source, name: str | None = None) -> TableSpec:
 def _open_cursor(cursor: str | None, request: str, versions: str) -> tuple[int, str]:
     if cursor is None:
         return 0, ""
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        version, made_for, made_of, skip, digest = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-        if version != 1 or not isinstance(skip, int) or skip < 1 or not isinstance(digest, str):
-            raise ValueError
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise InvalidCursorError("The cursor was not made by this server.", "Start again without a cursor.") from error
+    made_for, made_of, skip, digest = decode_cursor(cursor, str, str, int, str)
+    if skip < 1:
+        raise InvalidCursorError("The cursor was not made by this server.", "Start again without a cursor.")
     if made_for != request:
         raise InvalidCursorError(
             "The cursor belongs to another statement.", "Repeat sql and params exactly as in the first call."
