@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -16,8 +15,9 @@ SQL = "SELECT line, sum(boardings) AS boardings FROM trips GROUP BY ALL ORDER BY
 
 async def main(folder: Path, sql: str) -> None:
     """Start the server on `folder`, list what is there, and run one statement."""
-    command = shutil.which("fresh-context") or "fresh-context"
-    server = StdioServerParameters(command=command, args=["serve", str(folder), "--log-level", "warning"])
+    server = StdioServerParameters(
+        command=sys.executable, args=["-m", "mcp_server", "serve", str(folder), "--log-level", "warning"]
+    )
     async with Client(server) as client:
         for tool, arguments in (("list_sources", {}), ("query_tables", {"sql": sql})):
             result = await client.call_tool(tool, arguments)

@@ -136,7 +136,6 @@ def _configuration(arguments: argparse.Namespace) -> Configuration:
         flags,
         os.environ,
         config_file=arguments.config,
-        working_folder=Path.cwd(),
         user_folder=platformdirs.user_config_path("fresh-context", appauthor=False),
     )
 

@@ -48,19 +48,19 @@ def load(
     environ: Mapping[str, str],
     *,
     config_file: Path | None = None,
-    working_folder: Path | None = None,
     user_folder: Path | None = None,
 ) -> Configuration:
     """Merge all sources of settings.
 
     `flags` maps dotted keys to values and wins over all. The file is `config_file`, else `$FRESH_CONTEXT_CONFIG`,
-    else `fresh-context.toml` in the working folder, else in the user's configuration folder.
+    else `fresh-context.toml` in the user's configuration folder. The working folder is not looked at: hosts start
+    servers in folders of strangers.
 
     Raises `ConfigurationError` for an unknown key (naming the nearest known one), a bad value or a bad file.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    path = _find_file(config_file, environ, working_folder, user_folder)
+    path = _find_file(config_file, environ, user_folder)
     layers: list[tuple[str, Mapping[str, Any]]] = []
     if path is not None:
         layers.append((str(path), _from_file(path)))
@@ -108,18 +108,14 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Setting
         ) from error
 
 
-def _find_file(
-    explicit: Path | None, environ: Mapping[str, str], working_folder: Path | None, user_folder: Path | None
-) -> Path | None:
+def _find_file(explicit: Path | None, environ: Mapping[str, str], user_folder: Path | None) -> Path | None:
     named = explicit or (Path(environ[_CONFIG_VARIABLE]) if environ.get(_CONFIG_VARIABLE) else None)
     if named is not None:
         if not named.is_file():
             raise ConfigurationError(f"There is no configuration file {named}.", "Check --config or the variable.")
         return named
-    for folder in (working_folder, user_folder):
-        if folder is not None and (folder / FILE_NAME).is_file():
-            return folder / FILE_NAME
-    return None
+    usual = user_folder / FILE_NAME if user_folder is not None else None
+    return usual if usual is not None and usual.is_file() else None
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -180,11 +176,13 @@ def _anchored(key: str, value: Any, folder: Path) -> Any:
 
 
 def _unknown(key: str, origin: str) -> ConfigurationError:
-    near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.6)
-    return ConfigurationError(
-        f"{key} in {origin} is not a setting.",
-        f"Did you mean {near[0]}?" if near else "`fresh-context config show` lists all of them.",
-    )
+    same = [known for known in known_keys() if known.endswith(f".{key}")]
+    near = same or difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.6)
+    hint = "`fresh-context config show` (away from this file) lists all of them."
+    if near:
+        section, _, name = near[0].partition(".")
+        hint = f"Did you mean {near[0]}? In a file it is `{name}` under `[{section}]`."
+    return ConfigurationError(f"{key} in {origin} is not a setting.", hint)
 
 
 def show(configuration: Configuration) -> str:

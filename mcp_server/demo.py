@@ -7,6 +7,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,6 +57,10 @@ def _shipped_data() -> Path:
     return shipped if shipped.is_dir() else here.parent / "examples" / "data"
 
 
+def _in_checkout() -> bool:
+    return (Path(__file__).parent.parent / "pyproject.toml").is_file()
+
+
 class _Demo:
     def __init__(self, data: Path, *, with_model: bool) -> None:
         self._data = data
@@ -82,7 +87,8 @@ class _Demo:
             if self._with_model:
                 await self._model(client)
         _say(f"\nDone in {time.perf_counter() - started:.1f} s; {self._failed} steps went wrong.")
-        _say("Next: fresh-context install claude-desktop ~/Documents   (or `fresh-context serve --help`)")
+        command = "uv run fresh-context" if _in_checkout() else "fresh-context"
+        _say(f"Next: {command} install claude-desktop ~/Documents   (or: {command} serve --help)")
         return 1 if self._failed else 0
 
     async def _tables(self, client: Client) -> None:
@@ -163,11 +169,26 @@ def _call_text(tool: str, arguments: dict[str, Any]) -> str:
 
 def _excerpt(result: CallToolResult) -> str:
     text = "\n".join(block.text for block in result.content if block.type == "text")
-    lines = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 2]} …" for line in text.splitlines() if line.strip()]
+    lines = [
+        part for line in text.splitlines() if line.strip() for part in _folded(line, whole=line.startswith("Source:"))
+    ]
     if len(lines) > _SHOWN_LINES:
         head, tail = lines[: _SHOWN_LINES - 2], lines[-1:]
         lines = [*head, f"… {len(lines) - len(head) - 1} more lines …", *tail]
     return textwrap.indent("\n".join(lines), "   │ ")
+
+
+def _folded(line: str, *, whole: bool) -> list[str]:
+    """Fit a line into the terminal: folded when it matters whole, else cut. Japanese characters are two wide."""
+    parts, start, width = [], 0, 0
+    for i, character in enumerate(line):
+        width += 2 if unicodedata.east_asian_width(character) in "WFA" else 1
+        if width > _WIDTH:
+            if not whole:
+                return [f"{line[: i - 2]} …"]
+            parts.append(line[start:i])
+            start, width = i, 0
+    return [*parts, line[start:]]
 
 
 def _say(text: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_types import CallToolResult, TextContent
 
 from mcp_context_resources.errors import ContextError, InvalidInputError
+
+_MOST_CHARS: Final = 1_200
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -16,12 +18,17 @@ if TYPE_CHECKING:
 def error_result(error: ContextError) -> CallToolResult:
     """Tell a model what went wrong and what to do next, in both channels."""
     # An error may quote a name that UTF-8 can't carry.
-    message, hint = (part.encode(errors="replace").decode() for part in (error.message, error.hint))
+    message, hint = (_shortened(part.encode(errors="replace").decode()) for part in (error.message, error.hint))
     text = f"{message}\nHint: {hint}" if hint else message
     details = {"code": error.code, "message": message, "hint": hint}
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content={"error": details}, is_error=True
     )
+
+
+def _shortened(text: str) -> str:
+    """Cut what an engine or a caller's own text made too long to read."""
+    return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}… [{len(text) - _MOST_CHARS:,} more characters]"
 
 
 def bad_arguments(tool: str, model: type[BaseModel], error: ValidationError) -> InvalidInputError:

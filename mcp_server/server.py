@@ -55,6 +55,8 @@ def create_server(settings: Settings) -> Server[Services]:
     )
     if not len(workspace.roots):
         raise ConfigurationError("No folder to serve was given.", "Name one: fresh-context serve ~/Documents")
+    if missing := [path for path in settings.models.files if not path.expanduser().is_file()]:
+        raise ConfigurationError(f"There is no model file {missing[0]}.", "Check --model or models.files.")
     registry = ToolRegistry(_chosen(settings.server.tools))
 
     @asynccontextmanager

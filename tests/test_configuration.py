@@ -17,7 +17,7 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
     file = tmp_path / "fresh-context.toml"
     file.write_text("[tables]\nmax_rows = 1\ndefault_rows = 1\nworkers = 1\n", encoding="utf-8")
     environ = {"FRESH_CONTEXT_TABLES_MAX_ROWS": "2", "FRESH_CONTEXT_TABLES_DEFAULT_ROWS": "2"}
-    found = load({"tables.max_rows": 3}, environ, working_folder=tmp_path)
+    found = load({"tables.max_rows": 3}, environ, user_folder=tmp_path)
     tables = found.settings.tables
     assert (tables.max_rows, tables.default_rows, tables.workers, tables.threads) == (3, 2, 1, 0)
     assert found.origins["tables.max_rows"] == "command line"
@@ -26,17 +26,22 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
     assert "tables.threads" not in found.origins
 
 
-def test_a_named_file_wins_over_the_working_folder_and_that_over_the_users(tmp_path: Path) -> None:
-    for name, rows in (("named", 1), ("working", 2), ("user", 3)):
+def test_a_named_file_wins_over_the_users_own(tmp_path: Path) -> None:
+    for name, rows in (("named", 1), ("user", 3)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "fresh-context.toml").write_text(f"[tables]\nmax_rows = {rows}\n", encoding="utf-8")
-    named, working, user = (tmp_path / name for name in ("named", "working", "user"))
-    named_file = named / "fresh-context.toml"
-    assert load({}, {}, config_file=named_file, working_folder=working).settings.tables.max_rows == 1
+    named_file, user = tmp_path / "named" / "fresh-context.toml", tmp_path / "user"
+    assert load({}, {}, config_file=named_file, user_folder=user).settings.tables.max_rows == 1
     variable = {"FRESH_CONTEXT_CONFIG": str(named_file)}
-    assert load({}, variable, working_folder=working, user_folder=user).settings.tables.max_rows == 1
-    assert load({}, {}, working_folder=working, user_folder=user).settings.tables.max_rows == 2
-    assert load({}, {}, working_folder=tmp_path, user_folder=user).settings.tables.max_rows == 3
+    assert load({}, variable, user_folder=user).settings.tables.max_rows == 1
+    assert load({}, {}, user_folder=user).settings.tables.max_rows == 3
+
+
+def test_a_file_in_the_working_folder_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "fresh-context.toml").write_text("[tables]\nmax_rows = 1234\n", encoding="utf-8")
+    command = [sys.executable, "-m", "mcp_server", "config", "show"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path)
+    assert "1234" not in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -47,12 +52,13 @@ def test_a_named_file_wins_over_the_working_folder_and_that_over_the_users(tmp_p
         ("[tables]\nmax_rows = 'many'\n", "tables.max_rows (from", "config show"),
         ("[tables]\nmax_rows = 0\n", "greater than or equal to 1", "config show"),
         ("[tables\n", "can't be read", "TOML"),
+        ("roots = []\n", "roots in", "workspace.roots"),
     ],
 )
 def test_a_wrong_file_is_told_with_the_nearest_key(tmp_path: Path, content: str, says: str, hint: str) -> None:
     (tmp_path / "fresh-context.toml").write_text(content, encoding="utf-8")
     with pytest.raises(ConfigurationError) as caught:
-        load({}, {}, working_folder=tmp_path)
+        load({}, {}, user_folder=tmp_path)
     assert says in caught.value.message
     assert hint in caught.value.hint
 
@@ -73,7 +79,7 @@ def test_lists_in_the_environment_are_separated_as_in_path_or_json(tmp_path: Pat
 
 def test_paths_in_a_file_are_relative_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "fresh-context.toml").write_text('[workspace]\nroots = ["data"]\n', encoding="utf-8")
-    assert load({}, {}, working_folder=tmp_path).settings.workspace.roots == (tmp_path / "data",)
+    assert load({}, {}, user_folder=tmp_path).settings.workspace.roots == (tmp_path / "data",)
 
 
 def test_set_takes_any_known_key() -> None:
@@ -87,7 +93,7 @@ def test_what_config_show_prints_is_a_file_that_means_the_same(tmp_path: Path) -
     flags = {"tables.max_rows": 7, "workspace.roots": ["/srv/日本"], "server.log_level": "error"}
     text = show(load(flags, {}))
     (tmp_path / "fresh-context.toml").write_text(text, encoding="utf-8")
-    assert load({}, {}, working_folder=tmp_path).settings == load(flags, {}).settings
+    assert load({}, {}, user_folder=tmp_path).settings == load(flags, {}).settings
     assert "(command line; FRESH_CONTEXT_TABLES_MAX_ROWS)" in text
     tomllib.loads(text)
 

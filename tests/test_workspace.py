@@ -395,14 +395,66 @@ def test_an_ignored_file_can_not_be_asked_for_by_path(tmp_path: Path) -> None:
             workspace.resolve(workspace.catalogue(), "table", spelling)
 
 
-def test_an_ignore_file_that_is_a_link_or_garbage_does_no_harm(tmp_path: Path) -> None:
-    put(tmp_path, "root/x.csv")
+def test_a_folder_whose_ignore_file_can_not_be_understood_is_not_served(tmp_path: Path) -> None:
+    put(tmp_path, "root/x.csv", "root/sub/y.csv")
     put(tmp_path, "outside", text="*.csv\n")
-    (tmp_path / "root" / ".contextignore").symlink_to(tmp_path / "outside")
-    assert names_of(workspace_of(tmp_path / "root")) == ["x"]
-    (tmp_path / "root" / ".contextignore").unlink()
-    (tmp_path / "root" / ".contextignore").write_bytes(bytes(range(256)))
-    assert names_of(workspace_of(tmp_path / "root")) == ["x"]
+    ignore = tmp_path / "root" / "sub" / ".contextignore"
+    ignore.symlink_to(tmp_path / "outside")
+    catalogues = [workspace_of(tmp_path / "root").catalogue()]
+    for content in (bytes(range(256)), "*.csv\n".encode("utf-16"), b"!\n"):
+        ignore.unlink()
+        ignore.write_bytes(content)
+        catalogues.append(workspace_of(tmp_path / "root").catalogue())
+    for catalogue in catalogues:
+        assert [source.name for source in catalogue.sources] == ["x"]
+        assert any(".contextignore" in notice for notice in catalogue.notices)
+
+
+def test_an_ignore_file_works_with_a_byte_order_mark_a_link_inside_and_any_unicode_form(tmp_path: Path) -> None:
+    put(tmp_path, "データ.csv", unicodedata.normalize("NFD", "ガイド.csv"), "keep.csv")
+    (tmp_path / "rules").write_text("データ.csv\nガイド.csv\n", encoding="utf-8-sig")
+    (tmp_path / ".contextignore").symlink_to("rules")
+    assert names_of(workspace_of(tmp_path)) == ["keep"]
+
+
+def test_a_name_never_comes_to_mean_another_file_while_the_server_lives(tmp_path: Path) -> None:
+    put(tmp_path, "x.csv")
+    workspace = workspace_of(tmp_path)
+    files = [{source.name: source.file for source in workspace.catalogue().sources}]
+    put(tmp_path, "sub/x.csv")
+    files.append({source.name: source.file for source in workspace.catalogue().sources})
+    (tmp_path / "x.csv").unlink()
+    files.append({source.name: source.file for source in workspace.catalogue().sources})
+    assert files[0] == {"x": "x.csv"}
+    assert set(files[1].values()) == {"x.csv", "sub/x.csv"}
+    assert list(files[2].values()) == ["sub/x.csv"]
+    assert "x" not in files[2]
+    with pytest.raises(NotFoundError, match="x") as caught:
+        workspace.resolve(workspace.catalogue(), "table", "x")
+    assert next(iter(files[2])) in caught.value.hint
+
+
+def test_files_of_other_kinds_are_counted_and_named_when_asked_for(tmp_path: Path) -> None:
+    put(tmp_path, "book.xlsx", "notes.docx", "more.docx", "t.csv")
+    workspace = workspace_of(tmp_path)
+    catalogue = workspace.catalogue()
+    assert any("2 .docx" in notice and "1 .xlsx" in notice for notice in catalogue.notices)
+    with pytest.raises(NotFoundError, match=r"\.xlsx files are not served"):
+        workspace.resolve(catalogue, "document", "book.xlsx")
+    with pytest.raises(NotFoundError, match="is a table, not a document"):
+        workspace.resolve(catalogue, "document", "t")
+
+
+def test_an_edit_that_keeps_size_and_date_is_still_another_version(tmp_path: Path) -> None:
+    put(tmp_path, "x.csv", text="a\n1\n")
+    workspace = workspace_of(tmp_path)
+    [before] = workspace.catalogue().sources
+    status = (tmp_path / "x.csv").stat()
+    (tmp_path / "x.csv").write_text("a\n2\n", encoding="utf-8")
+    os.utime(tmp_path / "x.csv", ns=(status.st_atime_ns, status.st_mtime_ns))
+    [after] = workspace.catalogue().sources
+    assert (after.size, after.modified_ns, after.inode) == (before.size, before.modified_ns, before.inode)
+    assert after.fingerprint != before.fingerprint
 
 
 def test_ignore_patterns_of_the_settings_apply_to_every_root(tmp_path: Path) -> None:

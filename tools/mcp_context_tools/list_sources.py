@@ -32,7 +32,7 @@ class ListSourcesInput(ToolInput):
 
     kind: Literal["table", "document", "model"] | None = Field(default=None, description="Only this kind.")
     pattern: str | None = Field(
-        default=None, max_length=500, description="Only names or file paths that match this glob, e.g. `*2026*`."
+        default=None, max_length=500, description="Only names or file paths that hold this text or match this glob."
     )
     cursor: str | None = Field(default=None, max_length=4_000, description="next_cursor of the previous page.")
 
@@ -50,7 +50,9 @@ async def _list_sources(services: Services, arguments: ListSourcesInput, _report
         notices.append(f"… and {len(catalogue.notices) - _NOTICES} more.")
     shown = len(page)
     while True:
-        result = _render(page[:shown], details, len(wanted), notices, more=start + shown < len(wanted))
+        result = _render(
+            page[:shown], details, (len(wanted), len(everything)), notices, more=start + shown < len(wanted)
+        )
         excess = cost(result.text, result.data) - services.budget.max_chars
         if excess <= 0 or shown <= 1:
             return result
@@ -63,7 +65,10 @@ def _matches(source: Source, arguments: ListSourcesInput) -> bool:
     if arguments.pattern is None:
         return True
     pattern = lookup_key(arguments.pattern)
-    return fnmatchcase(lookup_key(source.name), pattern) or fnmatchcase(lookup_key(source.file), pattern)
+    if not any(mark in pattern for mark in "*?["):
+        pattern = f"*{pattern}*"
+    names = (source.name, source.file, source.file.rpartition("/")[2])
+    return any(fnmatchcase(lookup_key(name), pattern) for name in names)
 
 
 async def _details(services: Services, page: Sequence[Source]) -> dict[str, RowCount | PageCount]:
@@ -98,34 +103,31 @@ def _entry(source: Source, detail: RowCount | PageCount | None) -> dict[str, Any
 
 
 def _render(
-    page: Sequence[Source], details: dict[str, Any], total: int, notices: Sequence[str], *, more: bool
+    page: Sequence[Source], details: dict[str, Any], totals: tuple[int, int], notices: Sequence[str], *, more: bool
 ) -> ToolResult:
     entries = [_entry(source, details.get(source.uri)) for source in page]
-    lines = [csv_line(_HEADER)] if entries else ["No source matches. Call list_sources without filters to see all.\n"]
-    lines += [
-        csv_line(
-            (
-                entry["kind"],
-                entry["name"],
-                entry["format"],
-                size_text(entry["size"]),
-                entry.get("rows", entry.get("pages")),
-                entry["modified"],
-                entry["file"],
-                entry.get("problem"),
-            )
-        )
-        for entry in entries
-    ]
-    text = "".join(lines) + f"{len(entries)} of {total} sources."
-    data: dict[str, Any] = {"sources": entries, "total": total, "truncated": more}
+    text = _listing(entries, *totals)
+    data: dict[str, Any] = {"sources": entries, "total": totals[0], "truncated": more}
     if notices:
-        text += "\nLeft out: " + "; ".join(notices)
+        text += "\nNot served: " + "; ".join(notices)
         data["notices"] = list(notices)
     if more:
         data["next_cursor"] = encode_cursor(page[-1].kind, page[-1].name)
         text += f"\nMore: call list_sources with cursor={compact_json(data['next_cursor'])}."
     return ToolResult(text, data)
+
+
+def _listing(entries: Sequence[dict[str, Any]], matching: int, everything: int) -> str:
+    """Write entries as CSV, and how many there are."""
+    if not entries:
+        return f"None of the {everything} sources matches. Call list_sources without filters to see all."
+    lines = [csv_line(_HEADER)]
+    for entry in entries:
+        size, count = size_text(entry["size"]), entry.get("rows", entry.get("pages"))
+        shown = (entry["kind"], entry["name"], entry["format"], size, count, entry["modified"], entry["file"])
+        lines.append(csv_line((*shown, entry.get("problem"))))
+    all_of_them = f" that match, {everything} in all." if matching < everything else "."
+    return f"{''.join(lines)}{len(entries)} of {matching} sources{all_of_them}"
 
 
 def _start(cursor: str | None, wanted: Sequence[Source]) -> int:

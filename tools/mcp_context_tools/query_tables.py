@@ -62,6 +62,11 @@ def _fit(page: QueryPage, max_chars: int) -> ToolResult:
         "sources": refs(page.sources),
     }
     left = max_chars - _FRAME_CHARS - cost(csv_line(names) + provenance(page.sources), header)
+    if left < 0:
+        raise InvalidInputError(
+            f"The names of these {len(names)} columns alone are too long for an answer of {max_chars:,} characters.",
+            "Select fewer columns.",
+        )
     shown = 0
     for row in page.fetched.rows:
         left -= len(compact_json(csv_line(row))) - 2 + len(compact_json(row)) + 1

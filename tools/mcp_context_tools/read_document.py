@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mcp_context_resources.cut_text import cut_text
 from mcp_context_resources.documents.page_range import format_page_range
@@ -21,11 +21,18 @@ _FRAME_CHARS: Final = 1_500
 _PAGE_FRAME_CHARS: Final = 350
 
 
+def _as_text(value: object) -> object:
+    """Take a bare number for the page it means."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class ReadDocumentInput(ToolInput):
     """Arguments of `read_document`."""
 
     document: str = Field(min_length=1, max_length=1_000, description="Name from list_sources.")
-    pages: str | None = Field(default=None, max_length=1_000, description="Such as 5, 2-4, 7- or 1-3,8; default all.")
+    pages: Annotated[str | None, BeforeValidator(_as_text)] = Field(
+        default=None, max_length=1_000, description="Such as 5, 2-4, 7- or 1-3,8; default all."
+    )
     view: Literal["text"] = Field(default="text", description="How to see the pages.")
     offset: int = Field(default=0, ge=0, description="Character of the first page to start at, to go on in a page.")
     max_chars: int | None = Field(default=None, ge=100, description="Most characters of page text to return.")
@@ -64,11 +71,11 @@ def _fit(found: DocumentPages, budget: int) -> _Fitted:
     for position, page in enumerate(reading.pages):
         left -= _PAGE_FRAME_CHARS
         needed = 2 * len(compact_json(page.text))
-        if needed <= left or not page.text:
+        if needed <= left:
             fitted.append(page)
             left -= needed
             continue
-        room = max(1, len(page.text) * max(left, 0) // needed)
+        room = max(1, len(page.text) * max(left, 0) // needed) if page.text else 0
         if room < 200 and fitted:
             next_offset = page.start
         else:
@@ -91,9 +98,9 @@ def _rest(reading: Reading, position: int) -> str:
 def _render(found: DocumentPages, fitted: _Fitted) -> ToolResult:
     reading, name = found.reading, found.source.name
     untrusted = Untrusted()
-    title = f" “{reading.title}”" if reading.title else ""
+    title = f"\n{untrusted.wrap(reading.title, 'title')}" if reading.title else ""
     numbers = format_page_range([page.number for page in fitted.pages])
-    text = f"{name}{title}: page {numbers or '-'} of {reading.total_pages}. {untrusted.warning}\n"
+    text = f"{name}: page {numbers or '-'} of {reading.total_pages}. {untrusted.warning}{title}\n"
     text += "\n".join(untrusted.wrap(page.text, _label(page)) for page in fitted.pages)
     notes = list(reading.notes)
     data: dict[str, Any] = {

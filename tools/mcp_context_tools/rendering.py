@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.provenance import SourceRef
 
 # A statement about all tables reads hundreds of them; naming these would leave no room for the answer.
-_NAMED_SOURCES: Final = 20
+_NAMED_SOURCES: Final = 8
 
 
 def compact_json(value: object) -> str:

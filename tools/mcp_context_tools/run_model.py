@@ -40,7 +40,9 @@ class RunModelInput(ToolInput):
     )
     json_schema: dict[str, Any] | None = Field(default=None, description="JSON Schema the answer must follow.")
     max_tokens: int | None = Field(default=None, ge=1, description="Most tokens to generate.")
-    model: str | None = Field(default=None, max_length=500, description="Model from list_sources; default the first.")
+    model: str | None = Field(
+        default=None, max_length=500, description="Name from list_sources; the result says which was used."
+    )
 
 
 async def _run_model(services: Services, arguments: RunModelInput, report: Report) -> ToolResult:

@@ -14,12 +14,14 @@ _INVISIBLE: Final = re.compile(
     "\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e007f]"
 )
 _TRAILING: Final = re.compile(r"[ \t\u3000]+\n")
+# The dots between a heading and its page number in a table of contents.
+_DOT_LEADERS: Final = re.compile(r"(?:[.．・‥…][ \u3000]?){5,}")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
 def clean_text(text: str) -> str:
-    r"""Return `text` with `\\n` line ends, hyphenation joined and no invisible characters."""
+    r"""Return `text` with `\\n` line ends, hyphenation joined and no invisible characters; dot leaders are one `…`."""
     text = _SOFT_HYPHEN.sub("", text)
     text = _LINE_ENDS.sub("\n", text)
     text = _INVISIBLE.sub("", _SURROGATES.sub("\ufffd", text))
-    return _TRAILING.sub("\n", text).strip("\n")
+    return _TRAILING.sub("\n", _DOT_LEADERS.sub("… ", text)).strip("\n")

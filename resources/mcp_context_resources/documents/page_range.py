@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from mcp_context_resources.errors import InvalidInputError, NotFoundError
 
-_PART: Final = re.compile(r"\s*(\d{1,9})?\s*(?:([-–〜~])\s*(\d{1,9})?)?\s*", re.ASCII)
+_PART: Final = re.compile(r"\s*(\d{1,9})?\s*(?:([-–—−〜~])\s*(\d{1,9})?)?\s*", re.ASCII)
 _HINT: Final = "Write pages as 5, 2-4, 7- (to the end) or a list such as 1-3,8."
 
 
@@ -21,7 +22,7 @@ def parse_page_range(text: str, total: int) -> list[int]:
     if not text.strip():
         return list(range(1, total + 1))
     pages: dict[int, None] = {}
-    for part in text.replace("、", ",").split(","):
+    for part in unicodedata.normalize("NFKC", text).replace("、", ",").split(","):
         match = _PART.fullmatch(part)
         if match is None or not part.strip() or not (match[1] or match[3]):
             raise InvalidInputError(f"{text!r} is not a page range.", _HINT)

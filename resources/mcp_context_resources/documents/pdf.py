@@ -21,6 +21,7 @@ from mcp_context_resources.documents.spec import Page, PageCount, Reading
 from mcp_context_resources.errors import (
     ContextError,
     DeadlineExceededError,
+    InvalidInputError,
     PasswordRequiredError,
     UnreadableSourceError,
 )
@@ -34,6 +35,9 @@ _KEPT_DOCUMENTS: Final = 4
 _ERROR_PASSWORD: Final = 4  # FPDF_ERR_PASSWORD of fpdfview.h
 _ERROR_SECURITY: Final = 5  # FPDF_ERR_SECURITY
 _COUNTING_SECONDS: Final = 3.0
+_LABEL_CHARS: Final = 20
+_TITLE_CHARS: Final = 200
+_COUNTED_BYTES: Final = 256 << 20
 
 
 class PdfEngine(Protocol):
@@ -115,7 +119,7 @@ def read_pages(job: Job, path: str, fingerprint: str, pages: str, offset: int, m
     """
     document = _open(path, fingerprint)
     wanted = parse_page_range(pages, document.total)
-    reading = Reading(document.total, clean_text(document.title)[:300])
+    reading = Reading(document.total, _one_line(document.title, _TITLE_CHARS))
     left = max_chars
     for position, number in enumerate(wanted):
         if job.should_stop:
@@ -126,6 +130,11 @@ def read_pages(job: Job, path: str, fingerprint: str, pages: str, offset: int, m
             reading.remaining = format_page_range(wanted[position:])
             break
         page = _page(path, document, number, offset if position == 0 else 0, left)
+        if position == 0 and offset and offset >= page.total_chars:
+            raise InvalidInputError(
+                f"offset is {offset:,}, but page {number} has {page.total_chars:,} characters.",
+                "Go on with the next page.",
+            )
         reading.pages.append(page)
         left -= len(page.text)
         job.progress(position + 1, len(wanted))
@@ -145,9 +154,16 @@ def count_pages(job: Job, files: Sequence[tuple[str, str]]) -> list[PageCount]:
             counts.append(PageCount(None))
             continue
         try:
+            if Path(path).stat().st_size > _COUNTED_BYTES:
+                counts.append(PageCount(None))
+                continue
             counts.append(PageCount(_open(path, fingerprint).total))
         except ContextError as error:
             counts.append(PageCount(None, problem=error.message))
+        except OSError as error:
+            counts.append(PageCount(None, problem=error.strerror or "unreadable"))
+        except MemoryError:
+            counts.append(PageCount(None, problem="Reading it needs more memory than a worker may use."))
     return counts
 
 
@@ -160,9 +176,14 @@ def _page(path: str, document: PdfEngine, number: int, offset: int, max_chars: i
     except Exception as error:  # noqa: BLE001 - any failure of one library is the other's turn
         text, engine = _second_opinion(path, document, number, error)
     with contextlib.suppress(Exception):  # a broken label tree must not cost the page
-        label = document.label(number - 1)
+        label = _one_line(document.label(number - 1), _LABEL_CHARS)
     cut = cut_text(text, start=offset, max_chars=max_chars)
     return Page(number, label or str(number), cut.text, cut.start, cut.total, engine)
+
+
+def _one_line(text: str, max_chars: int) -> str:
+    """Make text from a file fit to stand in a line of ours."""
+    return " ".join(clean_text(text).split())[:max_chars]
 
 
 def _second_opinion(path: str, first: PdfEngine, number: int, error: Exception) -> tuple[str, str]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from mcp_context_resources.documents import jobs
+from mcp_context_resources.documents.spec import PageCount
 from mcp_context_resources.errors import InvalidInputError
+from mcp_context_resources.workers.batch import COUNTING_SECONDS, count_each
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.pool import WorkerPool
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from mcp_context_resources.documents.settings import DocumentSettings
-    from mcp_context_resources.documents.spec import PageCount, Reading
+    from mcp_context_resources.documents.spec import Reading
     from mcp_context_resources.provenance import SourceRef
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
@@ -80,13 +82,18 @@ class Documents:
         return DocumentPages(source, ref, reading)
 
     async def page_counts(self, documents: Sequence[Source]) -> list[PageCount]:
-        """Count the pages of documents, each once for a version of its file; in their order."""
-        known = self._page_counts
-        new = [document for document in documents if document.fingerprint not in known]
-        latest: dict[str, PageCount] = {}
-        if new:
-            files = [(str(document.path), document.fingerprint) for document in new]
-            counts = await self._pool.run(jobs.count_pages, files, deadline=self.settings.deadline_seconds)
-            latest = {document.fingerprint: count for document, count in zip(new, counts, strict=True)}
-            known.update({key: count for key, count in latest.items() if count.pages or count.problem})
-        return [known.get(document.fingerprint) or latest[document.fingerprint] for document in documents]
+        """Count the pages of documents, each once for a version of its file; in their order.
+
+        A file that a worker dies of is named as a problem and costs the others nothing.
+        """
+        new = [document for document in documents if document.fingerprint not in self._page_counts]
+        for document, count in await count_each(new, self._count_pages, lambda text: PageCount(None, problem=text)):
+            self._page_counts[document.fingerprint] = count
+        counts = [self._page_counts[document.fingerprint] for document in documents]
+        # What there was no time for is tried again the next time.
+        self._page_counts = {key: count for key, count in self._page_counts.items() if count.pages or count.problem}
+        return counts
+
+    async def _count_pages(self, documents: Sequence[Source]) -> list[PageCount]:
+        files = [(str(document.path), document.fingerprint) for document in documents]
+        return await self._pool.run(jobs.count_pages, files, deadline=COUNTING_SECONDS)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import jinja2
 import llama_cpp
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from llama_cpp.llama_grammar import LlamaGrammar, json_schema_to_gbnf
@@ -217,7 +218,12 @@ def _loaded(spec: ModelSpec) -> _Loaded:
         return _current[0]
     while _current:
         _current.pop().close()
-    _current.append(_Loaded(spec))
+    try:
+        _current.append(_Loaded(spec))
+    except (ValueError, TypeError, jinja2.TemplateError) as error:  # what strangers write into a file's metadata
+        raise ModelUnavailableError(
+            f"The metadata of the model {spec.name!r} can't be understood: {str(error)[:200]}", "Name another model."
+        ) from error
     return _current[0]
 
 

@@ -93,4 +93,14 @@ def _starter() -> Iterator[Source]:
 
 def _source(path: Path, shown: str) -> Source:
     status = path.stat()
-    return Source("model", path.name, path, shown, "gguf", status.st_size, status.st_mtime_ns, status.st_ino)
+    return Source(
+        kind="model",
+        name=path.name,
+        path=path,
+        file=shown,
+        format="gguf",
+        size=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        changed_ns=status.st_ctime_ns,
+        inode=status.st_ino,
+    )

@@ -42,12 +42,15 @@ class Models:
         self._workspace = workspace
         memory = settings.worker_memory_mb << 20 or psutil.virtual_memory().total * 9 // 10
         folders = [str(root.path) for root in workspace.roots]
-        folders += [str(path.expanduser().resolve().parent) for path in settings.files]
+        files = [path.expanduser().resolve() for path in settings.files]
         self._pool = WorkerPool(
             "model",
             size=1,
             confinement=Confinement(
-                readable=tuple(folders), memory_bytes=memory, cap_address_space=False, gpu=settings.gpu_layers != 0
+                readable=(*folders, *map(str, files)),
+                memory_bytes=memory,
+                cap_address_space=False,
+                gpu=settings.gpu_layers != 0,
             ),
             preload=("mcp_context_resources.models.llama",),
             identity=workspace.roots.identity,

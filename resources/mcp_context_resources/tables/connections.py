@@ -61,7 +61,10 @@ def connection_for(
     key = tuple(sorted((table.name, table.path, table.fingerprint) for table in tables))
     if key in _connections:
         _connections.move_to_end(key)
-        return _connections[key]
+        # A cached copy may have been evicted by another server.
+        if all(Path(_relations[t.fingerprint].path).exists() for t in tables if t.fingerprint in _relations):
+            return _connections[key]
+        _connections.pop(key).close()
     connection = _connect(limits)
     try:
         with job.interruptible(connection.interrupt):
@@ -154,7 +157,8 @@ _spill: list[str] = []
 
 def _spill_folder(limits: EngineLimits) -> str:
     """Make this process's own spill folder, and clear away those of processes that are gone."""
-    if not _spill:
+    if not _spill or not Path(_spill[0]).is_dir():
+        _spill.clear()
         base = Path(limits.cache_dir) / "spill"
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
         for old in base.iterdir():

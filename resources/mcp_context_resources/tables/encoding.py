@@ -22,8 +22,12 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_KANA: Final = re.compile("[ぁ-ゖァ-ヺ]")
-_HALF_WIDTH_OR_RARE: Final = re.compile("[｡-ﾟ\ue000-\uf8ff]")
+_KANA_AND_MARKS: Final = re.compile(
+    "[ぁ-ゖァ-ヺー々〆、。・「」『』（）［］【】！？：；％＆＃＊＋－＝／～〜￥○×△▲▼●◎■□◆★→①-⑳㈱０-９Ａ-Ｚａ-ｚ\u3000]"
+)
+# Below this, bytes that happen to decode are not taken for Japanese.
+_PLAUSIBLE: Final = 0.25
+_ENOUGH_TEXT: Final = 30
 # A detector names the narrow standard; files in the wild use its superset.
 _SUPERSETS: Final = {"shift_jis": "cp932", "shift_jis_2004": "cp932", "gb2312": "gb18030", "ascii": "utf-8"}
 
@@ -31,8 +35,8 @@ _SUPERSETS: Final = {"shift_jis": "cp932", "shift_jis_2004": "cp932", "gb2312": 
 def detect_encoding(path: str) -> str:
     """Return the Python name of the encoding a text file is written in.
 
-    A byte-order mark decides; else UTF-8 if the whole file is valid UTF-8; else Japanese encodings by strict decoding
-    and how plausible the text is; else charset-normalizer's best guess.
+    A byte-order mark decides; else UTF-8 if the whole file is valid UTF-8; else CP932, EUC-JP and CP1252 by strict
+    decoding and how plausible the text is, which works for a few words; else charset-normalizer's best guess.
 
     Raises `UnreadableSourceError` for an empty file and for one that is not text.
     """
@@ -47,9 +51,9 @@ def detect_encoding(path: str) -> str:
         raise UnreadableSourceError(
             f"{Path(path).name!r} is binary data, not text.", "Check that the file is what its name says."
         )
-    if _is_valid_utf8(path):
+    if is_utf8(path):
         return "utf-8"
-    return _japanese(sample) or _guess(sample, path)
+    return _japanese(sample) or _western(sample) or _guess(sample, path)
 
 
 def utf8_copy(path: str, encoding: str, fingerprint: str, cache: Cache) -> str:
@@ -57,7 +61,7 @@ def utf8_copy(path: str, encoding: str, fingerprint: str, cache: Cache) -> str:
 
     Raises `UnreadableSourceError` naming the byte where the file stops being valid.
     """
-    name = f"{fingerprint}-{encoding}.txt"
+    original, name = path, f"{fingerprint}-{encoding}.txt"
     if (existing := cache.get(name)) is not None:
         return str(existing)
     decoder = codecs.getincrementaldecoder(encoding)()
@@ -73,7 +77,10 @@ def utf8_copy(path: str, encoding: str, fingerprint: str, cache: Cache) -> str:
                 ) from error
             done += len(block)
         target.write(decoder.decode(b"", final=True).encode())
-    return str(cache.get(name))
+    copy = cache.get(name)
+    if copy is None:
+        raise UnreadableSourceError(f"The UTF-8 copy of {Path(original).name!r} vanished.", "Try again.")
+    return str(copy)
 
 
 def open_bytes(path: str) -> BinaryIO:
@@ -83,7 +90,8 @@ def open_bytes(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
-def _is_valid_utf8(path: str) -> bool:
+def is_utf8(path: str) -> bool:
+    """Tell whether the whole file is valid UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with open_bytes(path) as file:
         try:
@@ -96,18 +104,45 @@ def _is_valid_utf8(path: str) -> bool:
 
 
 def _japanese(sample: bytes) -> str | None:
-    """Tell CP932 and EUC-JP apart, or give up: kana in plenty, few half-width or private-use characters."""
-    best, best_score = None, 0.0
+    """Tell CP932 and EUC-JP apart by how common the characters are that each makes of the bytes, or give up."""
+    best, best_score = None, _PLAUSIBLE
     for encoding in ("cp932", "euc_jp"):
         try:
             text = codecs.getincrementaldecoder(encoding)().decode(sample)
         except UnicodeDecodeError:
             continue
-        wide = sum(1 for character in text if ord(character) > 0x7F)
-        score = (len(_KANA.findall(text)) - 2 * len(_HALF_WIDTH_OR_RARE.findall(text))) / max(wide, 1)
-        if score > best_score:
+        wide = [character for character in text if ord(character) > 0x7F]
+        score = sum(_commonness(character) for character in wide) / max(len(wide), 1)
+        # EUC-KR and GB2312 use the same bytes as EUC-JP, but make no kana of them.
+        foreign = encoding == "euc_jp" and len(wide) >= _ENOUGH_TEXT and not re.search("[ぁ-ゖァ-ヺ]", text)
+        if score > best_score and not foreign:
             best, best_score = encoding, score
-    return best if best_score > 0.05 else None
+    return best
+
+
+def _commonness(character: str) -> float:
+    """Rate how ordinary a character is in Japanese text: 1 for kana and everyday kanji, down to -1."""
+    if _KANA_AND_MARKS.match(character):
+        return 1.0
+    if "｡" <= character <= "ﾟ":  # half-width: what EUC-JP bytes look like when read as CP932
+        return 0.3
+    if not "一" <= character <= "龥":
+        return -1.0
+    row = character.encode("euc_jp", "replace")[0]
+    return 1.0 if 0xB0 <= row <= 0xCF else 0.2  # JIS X 0208 level 1 holds the everyday kanji
+
+
+def _western(sample: bytes) -> str | None:
+    """Recognise CP1252: mostly unaccented letters, some accented ones."""
+    try:
+        text = codecs.getincrementaldecoder("cp1252")().decode(sample)
+    except UnicodeDecodeError:
+        return None
+    wide = [character for character in text if ord(character) > 0x7F]
+    letters = sum(character.isalpha() for character in text)
+    accented = sum(character.isalpha() for character in wide)
+    fitting = sum(character.isalpha() or character in "’‘“”–—…€£°§«»½²³·" for character in wide)
+    return "cp1252" if fitting == len(wide) and accented * 3 <= letters else None
 
 
 def _guess(sample: bytes, path: str) -> str:

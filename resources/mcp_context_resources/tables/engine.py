@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 _BATCH_ROWS: Final = 1_000
 _PROFILED_COLUMNS: Final = 200
 _COUNTED_BYTES: Final = 16 << 20
+_PACKED_TO: Final = 20
+# Types whose values Python's own can't hold exactly: a month has no number of days.
+_ROUNDED_BY_PYTHON: Final = frozenset({"INTERVAL", "TIMESTAMP_NS"})
 _COUNTING_SECONDS: Final = 3.0
+_HABIT_ROWS: Final = 10_000
+_VALUE_NOTES: Final = 10
+# Thousands separators, currency and percent signs: a pattern as SQL text.
+_NUMBER_MARKS: Final = "'[, $€£¥￥%]'"
 
 
 def query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
@@ -38,12 +45,16 @@ def query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fe
     try:
         result = _query(job, statement, tables, fetch, limits)
     except SqlError as error:
-        if "CSV Error" not in error.message or not forget_samples(tables):
+        if not _contradicts_sample(error) or not forget_samples(tables):
             raise
         # A value far down contradicts the types sniffed from the sample: sniff the whole file and try once more.
         result = _query(job, statement, tables, fetch, limits)
     result.seconds = time.perf_counter() - started
     return result
+
+
+def _contradicts_sample(error: SqlError) -> bool:
+    return "CSV Error" in error.message or "JSON transform error" in error.message
 
 
 def _query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
@@ -52,9 +63,14 @@ def _query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: F
     with _translated(job, sql), job.interruptible(cursor.interrupt):
         # One row more than wanted tells whether there are more. The blanks keep error positions in the wrapper apart
         # from those in the statement.
-        wrapper = " " * (len(sql.encode()) + 1) + "SELECT * FROM query($1) LIMIT $2"
-        cursor.execute(wrapper, [sql, fetch.skip + fetch.max_rows + 1])
-        return _fetch(cursor, fetch)
+        blanks, most = " " * (len(sql.encode()) + 1), fetch.skip + fetch.max_rows + 1
+        cursor.execute(f"{blanks}SELECT * FROM query($1) LIMIT $2", [sql, most])
+        columns = [Column(name, str(kind)) for name, kind, *_ in cursor.description or ()]
+        rounded = [identifier(column.name) for column in columns if column.type in _ROUNDED_BY_PYTHON]
+        if rounded:
+            exact = ", ".join(f"{name}::VARCHAR AS {name}" for name in rounded)
+            cursor.execute(f"{blanks}SELECT * REPLACE ({exact}) FROM query($1) LIMIT $2", [sql, most])
+        return _fetch(cursor, columns, fetch)
 
 
 def profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int, limits: EngineLimits) -> Profile:
@@ -65,7 +81,7 @@ def profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int, 
     try:
         return _profile(job, table, example_rows, max_cell_chars, limits)
     except SqlError as error:
-        if "CSV Error" not in error.message or not forget_samples([table]):
+        if not _contradicts_sample(error) or not forget_samples([table]):
             raise
         return _profile(job, table, example_rows, max_cell_chars, limits)
 
@@ -85,8 +101,9 @@ def _profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int,
             aggregates += [f"count({quoted_name})", f"approx_count_distinct({quoted_name})"]
             aggregates += [f"left(min({quoted_name})::VARCHAR, 80)", f"left(max({quoted_name})::VARCHAR, 80)"]
         counted = cursor.execute(f"SELECT {', '.join(aggregates)} FROM {name}").fetchone() or (0,)
+        value_notes = _value_notes(cursor, table, described)
     relation = relation_of(table)
-    notes = [relation.note] if relation.note else []
+    notes = [*relation.notes, *value_notes]
     if len(described) > len(measured):
         notes.append(f"Only the first {len(measured)} columns were measured.")
     return Profile(
@@ -98,6 +115,37 @@ def _profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int,
     )
 
 
+def _value_notes(
+    cursor: duckdb.DuckDBPyConnection, table: TableSpec, described: Sequence[tuple[Any, ...]]
+) -> list[str]:
+    """Say what a reader of the values would get wrong: numbers kept as text, times shown in another zone."""
+    notes = []
+    if any("WITH TIME ZONE" in kind for _, kind, *_ in described):
+        zone = cursor.execute("SELECT strftime(now(), '%Z')").fetchone() or ("",)
+        notes.append(
+            f"Times with an offset are shown in {zone[0] or 'UTC'}, dates taken from them too; for another zone write"
+            " timezone('Asia/Tokyo', column)."
+        )
+    texts = [column for column, kind, *_ in described[:_PROFILED_COLUMNS] if kind == "VARCHAR"]
+    if not texts:
+        return notes
+    counts = ", ".join(
+        f"count(try_cast(regexp_replace({identifier(column)}, {_NUMBER_MARKS}, '', 'g') AS DOUBLE)),"
+        f" count(nullif(trim({identifier(column)}), ''))"
+        for column in texts
+    )
+    # The first rows show the habit of the whole column.
+    sample = f"(SELECT * FROM {identifier(table.name)} LIMIT {_HABIT_ROWS})"
+    found = cursor.execute(f"SELECT {counts} FROM {sample}").fetchone() or ()
+    for column, numbers, filled in zip(texts, found[::2], found[1::2], strict=True):
+        if filled and numbers * 2 > filled:
+            notes.append(
+                f"{column} is text though {numbers} of its first {filled} values are numbers: compare and sum it as"
+                f" try_cast(regexp_replace({identifier(column)}, {_NUMBER_MARKS}, '', 'g') AS DOUBLE)."
+            )
+    return notes[:_VALUE_NOTES]
+
+
 def count_rows(job: Job, tables: Sequence[TableSpec], limits: EngineLimits) -> list[RowCount]:
     """Count the rows of each table: exactly for Parquet and files up to 16 MB, not at all for larger ones.
 
@@ -106,18 +154,25 @@ def count_rows(job: Job, tables: Sequence[TableSpec], limits: EngineLimits) -> l
     ends = time.monotonic() + _COUNTING_SECONDS
     counts = []
     for table in tables:
-        large = table.format != "parquet" and Path(table.path).stat().st_size > _COUNTED_BYTES
-        if large or time.monotonic() > ends:
-            counts.append(RowCount(None, unknown=True))
-            continue
         try:
+            if time.monotonic() > ends or not _is_quick_to_count(table):
+                counts.append(RowCount(None, unknown=True))
+                continue
             cursor = connection_for(job, [table], limits).cursor()
             with _translated(job, ""), job.interruptible(cursor.interrupt):
                 row = cursor.execute(f"SELECT count(*) FROM {identifier(table.name)}").fetchone()
             counts.append(RowCount(row[0] if row else 0))
-        except (ContextError, OSError) as error:
-            counts.append(RowCount(None, problem=str(error).splitlines()[0]))
+        except ContextError as error:
+            counts.append(RowCount(None, problem=error.message.splitlines()[0]))
+        except OSError as error:
+            counts.append(RowCount(None, problem=error.strerror or "unreadable"))
     return counts
+
+
+def _is_quick_to_count(table: TableSpec) -> bool:
+    size = Path(table.path).stat().st_size
+    packed = table.path.lower().endswith((".gz", ".zst"))
+    return table.format == "parquet" or size * (_PACKED_TO if packed else 1) <= _COUNTED_BYTES
 
 
 def _profiles(described: Sequence[tuple[Any, ...]], counted: Sequence[Any]) -> list[ColumnProfile]:
@@ -132,8 +187,7 @@ def _profiles(described: Sequence[tuple[Any, ...]], counted: Sequence[Any]) -> l
     return columns
 
 
-def _fetch(cursor: duckdb.DuckDBPyConnection, fetch: Fetch) -> Fetched:
-    columns = [Column(name, str(kind)) for name, kind, *_ in cursor.description or ()]
+def _fetch(cursor: duckdb.DuckDBPyConnection, columns: list[Column], fetch: Fetch) -> Fetched:
     result = Fetched(columns)
     digest = _skip(cursor, fetch)
     cutter = CellCutter(fetch.max_cell_chars)

@@ -16,7 +16,7 @@ from mcp_context_resources.tables.spec import Parameter, ParsedStatement
 from mcp_context_resources.tables.sql_errors import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import duckdb
 
@@ -73,8 +73,13 @@ def _admit(connection: duckdb.DuckDBPyConnection, sql: str) -> ParsedStatement:
     except RecursionError as error:
         raise SqlRefusedError("The statement is nested too deeply.", "Flatten it.") from error
     if tree.get("error") or len(tree["statements"]) != 1:
-        raise SqlRefusedError(f"{_kind(statements[0])} statements are not run here.", _READ_ONLY)
-    return _inspect(tree["statements"][0])
+        kind = _kind(statements[0])
+        if kind == "MULTI":  # what the parser makes of a PIVOT that must look at the data first
+            raise SqlRefusedError(
+                "PIVOT needs its values named here.", "Write PIVOT t ON c IN ('a', 'b') USING sum(x)."
+            )
+        raise SqlRefusedError(f"{kind} statements are not run here.", _READ_ONLY)
+    return _inspect(tree["statements"][0], lambda inner: _admit(connection, inner))
 
 
 def _kind(statement: duckdb.Statement) -> str:
@@ -84,7 +89,7 @@ def _kind(statement: duckdb.Statement) -> str:
         return "Such"
 
 
-def _inspect(tree: object) -> ParsedStatement:
+def _inspect(tree: object, admit: Callable[[str], ParsedStatement]) -> ParsedStatement:
     tables: dict[str, None] = {}
     every_table = False
     parameters: list[Parameter] = []
@@ -96,7 +101,9 @@ def _inspect(tree: object) -> ParsedStatement:
             action = kind.removesuffix("_QUERY_NODE").removesuffix("_NODE")
             raise SqlRefusedError(f"The statement contains {action}, which writes.", _READ_ONLY)
         names = _names_in(node)
-        if names & _PRIVATE:
+        if "query" in names and kind == "FUNCTION":
+            tables |= dict.fromkeys(admit(_constant_argument(node)).tables)
+        if names & _PRIVATE or {"information_schema", "views"} <= names:
             raise SqlRefusedError("The statement asks for the engine's own settings.", "Ask for tables and columns.")
         if kind in {"BASE_TABLE", "SHOW_REF"} and (name := _table_named_by(node, hidden)):
             tables[name] = None
@@ -105,6 +112,15 @@ def _inspect(tree: object) -> ParsedStatement:
             place = node["query_location"], node["query_location_length"]
             parameters.append(Parameter(*place, str(node["identifier"])))
     return ParsedStatement(tuple(tables), every_table, tuple(sorted(parameters, key=lambda p: p.offset)))
+
+
+def _constant_argument(node: dict[str, Any]) -> str:
+    """Return the statement given to `query`, which must be written out so that it can be judged."""
+    arguments = node.get("arguments") or [{}]
+    literal = arguments[0].get("expression", {}).get("literal", {})
+    if literal.get("kind") != "STRING":
+        raise SqlRefusedError("query() needs its statement as a plain string.", "Write the statement itself instead.")
+    return str(literal["text"])
 
 
 def _names_in(node: dict[str, Any]) -> set[str]:
@@ -151,7 +167,8 @@ def _common_table_expressions(node: dict[str, Any]) -> list[dict[str, Any]]:
 def bind(sql: str, parameters: Sequence[Parameter], values: Sequence[Any] | Mapping[str, Any] | None) -> str:
     """Put values in the place of placeholders, as literals, at the positions the parser gave.
 
-    A list fills `?` and `$1`, an object fills `$name`. The result passes the gate again like any other statement.
+    A list fills `?` and `$1`, an object fills `$name`. Only literals are put in, so what the parser admitted stays
+    what it was; the engine's own gate sees the result.
 
     Raises `InvalidInputError` when values are missing, left over or of a kind that has no SQL literal.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import UnreadableSourceError
-from mcp_context_resources.tables.encoding import detect_encoding, utf8_copy
+from mcp_context_resources.tables.encoding import detect_encoding, is_utf8, open_bytes, utf8_copy
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +35,7 @@ class Relation:
     sql: str
     path: str
     encoding: str | None = None
-    note: str = ""
+    notes: tuple[str, ...] = ()
     sampled: bool = False
 
 
@@ -60,8 +61,12 @@ def relation_for(
     if spec.format == "csv":
         return _csv(spec, connection, cache, whole=whole)
     _refuse_empty(spec.path)
-    function = {"parquet": "read_parquet", "json": "read_json"}[spec.format]
-    return Relation(f"{function}({quoted(spec.path)})", spec.path)
+    if spec.format == "parquet":
+        return Relation(f"read_parquet({quoted(spec.path)})", spec.path)
+    sampled = not whole and os.stat(spec.path).st_size > _FULL_SNIFF_BYTES
+    rows = _SAMPLE_ROWS if sampled else -1
+    notes = (f"Its fields were found from the first {rows:,} records.",) if sampled else ()
+    return Relation(f"read_json({quoted(spec.path)}, sample_size={rows})", spec.path, notes=notes, sampled=sampled)
 
 
 def _refuse_empty(path: str) -> None:
@@ -73,22 +78,36 @@ def _csv(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache, *
     _refuse_empty(spec.path)
     path, encoding = spec.path, "utf-8"
     if not path.lower().endswith(".zst"):
-        encoding = detect_encoding(path)
+        encoding = spec.encoding if spec.encoding and not is_utf8(path) else detect_encoding(path)
         if encoding not in _NATIVE_ENCODINGS:
             path = utf8_copy(path, encoding, spec.fingerprint, cache)
     sampled = not whole and os.stat(path).st_size > _FULL_SNIFF_BYTES
     rows = _SAMPLE_ROWS if sampled else -1
     found = _sniff(path, connection, rows)
-    note = ""
-    if found["SkipRows"] or _is_one_unsplit_column(found):
+    notes = [] if encoding in _NATIVE_ENCODINGS else [f"Its encoding was recognised as {encoding}."]
+    blank = _leading_blank_lines(path)
+    if found["SkipRows"] > blank or _is_one_unsplit_column(found):
         # Lines of different lengths make the sniffer skip some or split none; a preamble does, too, but names nothing.
         padded = _sniff(path, connection, rows, null_padding=True)
         if _names_its_columns(padded) and len(padded["Columns"]) >= len(found["Columns"]):
-            found = padded | {"NullPadding": True}
-            note = "Lines differ in length: cells missing at the end of a line are null."
+            found = padded | {"NullPadding": True, "SkipRows": max(blank, padded["SkipRows"])}
+            notes.append("Lines differ in length: cells missing at the end of a line are null.")
         elif found["SkipRows"]:
-            note = f"The first {found['SkipRows']} lines are not part of the table and were left out."
-    return Relation(f"read_csv({quoted(path)}, {_csv_options(found)})", path, encoding, note, sampled)
+            notes.append(f"The first {found['SkipRows']} lines are not part of the table and were left out.")
+    notes += [
+        f"{what} are read as {found[key]}."
+        for key, what in (("DateFormat", "Dates"), ("TimestampFormat", "Times"))
+        if found[key]
+    ]
+    return Relation(f"read_csv({quoted(path)}, {_csv_options(found)})", path, encoding, tuple(notes), sampled)
+
+
+def _leading_blank_lines(path: str) -> int:
+    if path.lower().endswith(".zst"):
+        return 0
+    with open_bytes(path) as file:
+        start = file.read(4096).removeprefix(codecs.BOM_UTF8)
+    return start[: len(start) - len(start.lstrip(b"\r\n"))].count(b"\n")
 
 
 def _is_one_unsplit_column(found: dict[str, Any]) -> bool:

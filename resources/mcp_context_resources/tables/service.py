@@ -11,8 +11,9 @@ import anyio.to_thread
 from mcp_context_resources.cursor import decode_cursor, encode_cursor
 from mcp_context_resources.errors import InvalidCursorError, InvalidInputError, SqlError, StaleCursorError
 from mcp_context_resources.tables import gate, jobs
-from mcp_context_resources.tables.spec import EngineLimits, Fetch, Statement, TableSpec
+from mcp_context_resources.tables.spec import EngineLimits, Fetch, RowCount, Statement, TableSpec
 from mcp_context_resources.tables.sql_errors import suggest_tables
+from mcp_context_resources.workers.batch import COUNTING_SECONDS, count_each
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workers.pool import WorkerPool
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.provenance import SourceRef
     from mcp_context_resources.tables.settings import TableSettings
-    from mcp_context_resources.tables.spec import Fetched, ParsedStatement, Profile, RowCount
+    from mcp_context_resources.tables.spec import Fetched, ParsedStatement, Profile
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Catalogue, Workspace
 
@@ -82,8 +83,13 @@ class Tables:
                 writable=(str(cache_dir),),
                 memory_bytes=settings.worker_memory_mb << 20,
             ),
-            preload=("mcp_context_resources.tables.engine", "mcp_context_resources.tables.gate", "pytz"),
-            identity=workspace.roots.identity,
+            preload=(
+                "mcp_context_resources.tables.engine",
+                "mcp_context_resources.tables.gate",
+                "pytz",
+                "charset_normalizer",
+            ),
+            identity=lambda: (workspace.roots.identity(), _present(cache_dir)),
         )
 
     async def aclose(self) -> None:
@@ -110,7 +116,7 @@ class Tables:
         catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
         named = self._tables_of(statement, catalogue)
         tables = list(dict.fromkeys(named.values()))
-        request = hashlib.sha256(bound.encode()).hexdigest()[:16]
+        request = hashlib.sha256(bound.strip().rstrip("; \n").encode()).hexdigest()[:16]
         versions = hashlib.sha256("".join(sorted(t.fingerprint for t in tables)).encode()).hexdigest()[:16]
         skip, digest = _open_cursor(cursor, request, versions)
         refs = [table.ref() for table in tables]
@@ -118,14 +124,14 @@ class Tables:
             fetched = await self._pool.run(
                 jobs.query,
                 Statement(bound, statement.every_table),
-                [_spec(table, name) for name, table in named.items()],
+                [self._spec(table, name) for name, table in named.items()],
                 Fetch(skip, digest, max_rows, max_chars, max_cell_chars),
                 self._limits,
                 deadline=self.settings.deadline_seconds,
                 on_progress=on_progress,
             )
         except SqlError as error:
-            raise suggest_tables(error, [table.name for table in catalogue.of("table")]) from error
+            raise suggest_tables(error, lambda name: catalogue.near("table", name)) from error
         return QueryPage(fetched, skip, refs, request, versions)
 
     async def describe(self, name: str, *, example_rows: int, max_cell_chars: int) -> TableDescription:
@@ -138,7 +144,7 @@ class Tables:
         ref = source.ref()
         profile = await self._pool.run(
             jobs.profile,
-            _spec(source),
+            self._spec(source),
             example_rows,
             max_cell_chars,
             self._limits,
@@ -147,19 +153,21 @@ class Tables:
         return TableDescription(source, ref, profile)
 
     async def row_counts(self, tables: Sequence[Source]) -> list[RowCount]:
-        """Count the rows of tables where that is quick, each once for a version of its file; in their order."""
-        known = self._row_counts
-        new = [table for table in tables if table.fingerprint not in known]
-        if new:
-            specs = [_spec(table) for table in new]
-            counts = await self._pool.run(jobs.count_rows, specs, self._limits, deadline=self.settings.deadline_seconds)
-            known.update(
-                (table.fingerprint, count) for table, count in zip(new, counts, strict=True) if not count.unknown
-            )
-            latest = {table.fingerprint: count for table, count in zip(new, counts, strict=True)}
-        else:
-            latest = {}
-        return [known.get(table.fingerprint) or latest[table.fingerprint] for table in tables]
+        """Count the rows of tables where that is quick, each once for a version of its file; in their order.
+
+        A file that a worker dies of is named as a problem and costs the others nothing.
+        """
+        new = [table for table in tables if table.fingerprint not in self._row_counts]
+        for table, count in await count_each(new, self._count_rows, lambda problem: RowCount(None, problem=problem)):
+            self._row_counts[table.fingerprint] = count
+        counts = [self._row_counts[table.fingerprint] for table in tables]
+        # What there was no time for is tried again the next time.
+        self._row_counts = {key: count for key, count in self._row_counts.items() if not count.unknown}
+        return counts
+
+    async def _count_rows(self, tables: Sequence[Source]) -> list[RowCount]:
+        specs = [self._spec(table) for table in tables]
+        return await self._pool.run(jobs.count_rows, specs, self._limits, deadline=COUNTING_SECONDS)
 
     async def _parse(self, sql: str) -> ParsedStatement:
         if not sql.strip():
@@ -174,6 +182,10 @@ class Tables:
             if len(self._parsed) > _KEPT_STATEMENTS:
                 self._parsed.pop(next(iter(self._parsed)))
         return parsed
+
+    def _spec(self, source: Source, name: str | None = None) -> TableSpec:
+        encoding = self.settings.encoding
+        return TableSpec(name or source.name, str(source.path), source.format, source.fingerprint, encoding)
 
     def _tables_of(self, statement: ParsedStatement, catalogue: Catalogue) -> dict[str, Source]:
         """Return the tables a statement reads, by the names it calls them (any Unicode form, any case)."""
@@ -192,12 +204,15 @@ class Tables:
         return named
 
 
+def _present(folder: Path) -> tuple[int, int]:
+    """Make the folder if someone deleted it, and tell which one it is."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
 def _ascii_lower(name: str) -> str:
     return "".join(character.lower() if character.isascii() else character for character in name)
-
-
-def _spec(source: Source, name: str | None = None) -> TableSpec:
-    return TableSpec(name or source.name, str(source.path), source.format, source.fingerprint)
 
 
 def _open_cursor(cursor: str | None, request: str, versions: str) -> tuple[int, str]:

@@ -10,6 +10,9 @@ class TableSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    encoding: str | None = Field(
+        default=None, description="Encoding of all CSV files that aren't UTF-8, e.g. cp932; found out when not set."
+    )
     deadline_seconds: float = Field(default=30.0, gt=0, le=3600, description="Longest a statement may run.")
     default_rows: int = Field(default=100, ge=1, description="Rows returned when max_rows isn't given.")
     max_rows: int = Field(default=10_000, ge=1, le=1_000_000, description="Most rows one call may ask for.")

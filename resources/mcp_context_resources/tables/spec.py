@@ -11,12 +11,13 @@ Row = list[Any]
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table file as a worker needs to know it."""
+    """A table file as a worker needs to know it; `encoding` is None where it is to be found out."""
 
     name: str
     path: str
     format: str
     fingerprint: str
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import ContextError, OutOfMemoryError, SqlError, SqlRefusedError
-from mcp_context_resources.workspace.names import lookup_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _SHOWN_LINE_CHARS: Final = 160
 # Absolute paths, of which only the file's name is shown.
@@ -37,6 +35,10 @@ def explain(error: Exception, sql: str) -> ContextError:
     where = _position(details.get("position"), sql)
     missing = {"missing_name": details.get("name", "")} if details.get("type") == "Table" else {}
     hint = " ".join(line.strip() for line in rest if line.strip())[:400]
+    if details.get("error_subtype") == "COLUMN_NOT_FOUND" and f'"{details.get("name")}"' in sql:
+        hint = f"Text goes in single quotes: '{details['name']}'. {hint}"
+    if "CSV Error" in first:  # the engine's advice names options that nobody can give here
+        hint = "That line doesn't fit the rest of the file: correct it there."
     name = f"{kind} error" if kind else "Error"
     return _SqlNameError(f"{name}: {first}{where}", hint, missing.get("missing_name", ""))
 
@@ -52,15 +54,13 @@ class _SqlNameError(SqlError):
         return type(self), (self.message, self.hint, self.missing_table)
 
 
-def suggest_tables(error: SqlError, names: Sequence[str]) -> SqlError:
-    """Add the nearest table names to an error about a missing table."""
+def suggest_tables(error: SqlError, near: Callable[[str], Sequence[str]]) -> SqlError:
+    """Add the table names nearest to one that was not found; `near` returns them."""
     missing = getattr(error, "missing_table", "")
     if not missing:
         return error
-    by_key = {lookup_key(name): name for name in names}
-    near = difflib.get_close_matches(lookup_key(missing), by_key, n=3, cutoff=0.4)
-    hint = f"Did you mean {', '.join(by_key[key] for key in near)}?" if near else "list_sources names every table."
-    return SqlError(error.message, hint)
+    names = near(missing)
+    return SqlError(error.message, f"Did you mean {', '.join(names)}?" if names else "list_sources names every table.")
 
 
 def _details(error: Exception) -> dict[str, Any]:

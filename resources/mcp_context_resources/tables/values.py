@@ -62,6 +62,18 @@ def _decimal(value: Decimal) -> Any:
     return number if Decimal(repr(number)) == value else str(value)
 
 
+def _datetime(value: datetime) -> str:
+    if value.replace(tzinfo=None) in (datetime.max, datetime.min):  # noqa: DTZ901 - what the engine's client makes of ±infinity
+        return "infinity" if value.year > 1 else "-infinity"
+    return value.isoformat(sep=" ")
+
+
+def _date(value: date) -> str:
+    if value in (date.max, date.min):
+        return "infinity" if value.year > 1 else "-infinity"
+    return value.isoformat()
+
+
 def _binary(value: bytes | bytearray | memoryview) -> str:
     raw = bytes(value)
     return f"<{len(raw)} bytes: {raw[:16].hex()}{'…' if len(raw) > 16 else ''}>"
@@ -71,8 +83,9 @@ _CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
     (int, _integer),
     (float, _float),
     (Decimal, _decimal),
-    (datetime, lambda value: value.isoformat(sep=" ")),  # before date, which it is one of
-    ((date, time), lambda value: value.isoformat()),
+    (datetime, _datetime),  # before date, which it is one of
+    (date, _date),
+    (time, lambda value: value.isoformat()),
     ((bytes, bytearray, memoryview), _binary),
     (dict, lambda value: {str(key): json_value(item) for key, item in value.items()}),
     ((list, tuple), lambda value: [json_value(item) for item in value]),

@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 _KILL_AFTER_SECONDS: Final = 1.0
 _PROGRESS_EVERY_SECONDS: Final = 0.25
+_START_SECONDS: Final = 60.0
 
 
 class WorkerPool:
@@ -130,7 +131,13 @@ class _Worker:
         waiter = asyncio.wrap_future(future)
         waiter.add_done_callback(_retrieve)
         try:
-            await _follow(waiter, board, on_progress)
+            # Pebble's own timeout starts with the work; this one also covers a worker that never gets to it.
+            with anyio.fail_after(deadline + _START_SECONDS):
+                await _follow(waiter, board, on_progress)
+        except TimeoutError:
+            future.cancel()
+            await anyio.to_thread.run_sync(self.stop)
+            raise WorkerCrashedError(f"The {name} worker did not answer and was replaced.", "Try again.") from None
         except BaseException:
             board.request_stop()
             with anyio.CancelScope(shield=True):

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from mcp_context_resources.errors import OutOfMemoryError
+from mcp_context_resources.errors import ContextError, OutOfMemoryError
 from mcp_context_resources.workers.job import Job
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class _Watch(threading.Thread):
         self._memory_bytes = memory_bytes
         self._job: Job | None = None
         self._busy = threading.Event()
+        self._parent = os.getppid()
 
     def begin(self, job: Job) -> None:
         self._job = job
@@ -54,6 +55,8 @@ class _Watch(threading.Thread):
                 time.sleep(_INTERRUPT_AGAIN_SECONDS)
             if self._process.memory_info().rss > self._memory_bytes:
                 os._exit(EXIT_OVER_MEMORY)
+            if os.getppid() != self._parent:  # the server is gone; only Linux tells us so by itself
+                os._exit(1)
             time.sleep(_WATCH_SECONDS)
 
 
@@ -85,5 +88,10 @@ def run_job(function: Callable[..., T], arguments: tuple[Any, ...], deadline_sec
         raise OutOfMemoryError(
             "The work needed more memory than its worker may use.", "Ask for fewer rows, columns or pages at a time."
         ) from error
+    except Exception as error:
+        # Errors of libraries may not survive the pipe; those of ours and Python's own do.
+        if isinstance(error, ContextError) or type(error).__module__ == "builtins":
+            raise
+        raise RuntimeError(f"{type(error).__name__}: {str(error)[:1000]}") from None
     finally:
         _Current.watch.end()

@@ -13,7 +13,7 @@ from pathspec import GitIgnoreSpec
 from mcp_context_resources.workspace.roots import Root, Roots, normal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from mcp_context_resources.workspace.settings import WorkspaceSettings
 
@@ -34,15 +34,17 @@ class FoundFile:
     relative: str
     size: int
     modified_ns: int
+    changed_ns: int
     inode: int
 
 
 @dataclass(slots=True)
 class Scan:
-    """What a walk found, and what it left out and why."""
+    """What a walk found, what it left out and why, and files of kinds that are not served (`others`)."""
 
     files: list[FoundFile] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     seen: int = 0
 
 
@@ -54,7 +56,7 @@ def scan(roots: Roots, settings: WorkspaceSettings, extensions: frozenset[str]) 
     """
     result = Scan()
     for root in roots:
-        spec = GitIgnoreSpec.from_lines([*ALWAYS_IGNORED, *settings.ignore])
+        spec = ignore_spec([*ALWAYS_IGNORED, *settings.ignore])
         walk = _Walk(root, roots, settings, extensions, result)
         walk.folder(str(root.path), "", [("", spec)], 0)
     return result
@@ -75,7 +77,14 @@ class _Walk:
         except OSError as error:
             self.result.notices.append(f"{self.root.name}/{relative}: {error.strerror or 'unreadable'}")
             return
-        specs = specs + list(_own_ignore_file(entries, relative))
+        try:
+            own = _own_ignore_file(path, self.roots)
+        except (OSError, ValueError) as error:
+            where = normal(f"{relative}/{IGNORE_FILE}".lstrip("/"))
+            self.result.notices.append(f"the folder of {where}, because that file {error}")
+            return
+        if own is not None:
+            specs = [*specs, (relative, own)]
         for entry in entries:
             if self.result.seen >= self.settings.max_files:
                 self._note_once(f"More than {self.settings.max_files} files: the rest was not looked at.")
@@ -92,7 +101,7 @@ class _Walk:
         relative = f"{parent}/{entry.name}" if parent else entry.name
         try:
             is_folder = entry.is_dir(follow_symlinks=False)
-            if _ignored(relative + "/" if is_folder else relative, specs):
+            if _ignored(normal(relative + "/" if is_folder else relative), specs):
                 return
             if is_folder:
                 # A root inside a root is walked once, as itself.
@@ -106,6 +115,7 @@ class _Walk:
     def file(self, entry: os.DirEntry[str], relative: str) -> None:
         self.result.seen += 1
         if not entry.name.lower().endswith(tuple(self.extensions)):
+            self.result.others.append(normal(relative))
             return
         path = entry.path
         if entry.is_symlink():
@@ -120,7 +130,15 @@ class _Walk:
             self.result.notices.append(f"{normal(relative)}: larger than workspace.max_file_bytes")
             return
         self.result.files.append(
-            FoundFile(self.root, Path(path), normal(relative), status.st_size, status.st_mtime_ns, status.st_ino)
+            FoundFile(
+                root=self.root,
+                path=Path(path),
+                relative=normal(relative),
+                size=status.st_size,
+                modified_ns=status.st_mtime_ns,
+                changed_ns=status.st_ctime_ns,
+                inode=status.st_ino,
+            )
         )
 
     def _note_once(self, notice: str) -> None:
@@ -137,18 +155,38 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _own_ignore_file(entries: list[os.DirEntry[str]], relative: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
-    for entry in entries:
-        if entry.name == IGNORE_FILE and entry.is_file(follow_symlinks=False):
-            with open(entry.path, encoding="utf-8", errors="replace") as lines:
-                yield relative, GitIgnoreSpec.from_lines(lines.read(_MAX_IGNORE_BYTES).splitlines())
+def _own_ignore_file(folder: str, roots: Roots) -> GitIgnoreSpec | None:
+    """Read the ignore file of a folder; None where there is none.
+
+    Raises `ValueError` for one that can't be understood: then nothing in the folder may be served.
+    """
+    named = Path(folder) / IGNORE_FILE
+    if not named.exists() and not named.is_symlink():
+        return None
+    path = os.path.realpath(named)
+    if roots.containing(path) is None or not Path(path).is_file():
+        raise ValueError("is a link that leads outside the served folders or nowhere")
+    try:
+        with open(path, encoding="utf-8-sig") as lines:
+            text = lines.read(_MAX_IGNORE_BYTES)
+    except UnicodeDecodeError as error:
+        raise ValueError("is not UTF-8") from error
+    return ignore_spec(text.splitlines())
+
+
+def ignore_spec(patterns: Iterable[str]) -> GitIgnoreSpec:
+    """Compile patterns in `.gitignore` syntax, in NFC; raises `ValueError` for one that means nothing."""
+    try:
+        return GitIgnoreSpec.from_lines(normal(pattern) for pattern in patterns)
+    except Exception as error:  # pathspec has errors of its own
+        raise ValueError(f"holds a pattern that means nothing ({error})") from error
 
 
 def _ignored(relative: str, specs: list[tuple[str, GitIgnoreSpec]]) -> bool:
     """Later (deeper) files overrule earlier ones, as in git."""
     verdict = False
     for folder, spec in specs:
-        below = relative[len(folder) + 1 :] if folder else relative
+        below = relative[len(normal(folder)) + 1 :] if folder else relative
         if below and (match := spec.check_file(below).include) is not None:
             verdict = match
     return verdict

@@ -13,7 +13,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # SQL words that can't stand unquoted as a table name in DuckDB (its "reserved" and "type_function" keywords).
 SQL_RESERVED: Final = frozenset(
@@ -27,18 +27,18 @@ SQL_RESERVED: Final = frozenset(
 )
 
 
-def table_names(files: Sequence[tuple[str, str]]) -> list[str]:
+def table_names(files: Sequence[tuple[str, str]], held: Mapping[str, tuple[str, str]] | None = None) -> list[str]:
     """Name tables so that SQL needs no quotes: letters of any script, digits and underscores.
 
     `files` are (root name, path relative to the root). The result has their order and no two equal names, compared
-    without case.
+    without case. `held` maps names (as `lookup_key`) to the file that alone may bear them.
     """
-    return _distinct([_table_candidates(root, relative) for root, relative in files], files, "{}_{}")
+    return _distinct([_table_candidates(root, relative) for root, relative in files], files, held or {}, "{}_{}")
 
 
-def file_names(files: Sequence[tuple[str, str]]) -> list[str]:
+def file_names(files: Sequence[tuple[str, str]], held: Mapping[str, tuple[str, str]] | None = None) -> list[str]:
     """Name documents and models by file name, with as many folders as it takes to tell them apart."""
-    return _distinct([_file_candidates(root, relative) for root, relative in files], files, "{} ({})")
+    return _distinct([_file_candidates(root, relative) for root, relative in files], files, held or {}, "{} ({})")
 
 
 def lookup_key(name: str) -> str:
@@ -72,8 +72,20 @@ def _identifier(text: str) -> str:
     return f"{name}_" if name.lower() in SQL_RESERVED else name
 
 
-def _distinct(ladders: Sequence[Sequence[str]], files: Sequence[tuple[str, str]], marked: str) -> list[str]:
-    """Climb from short to long names until no two are equal; what even the longest don't tell apart is marked."""
+def _distinct(
+    ladders: Sequence[Sequence[str]],
+    files: Sequence[tuple[str, str]],
+    held: Mapping[str, tuple[str, str]],
+    marked: str,
+) -> list[str]:
+    """Climb from short to long names until no two are equal; what even the longest don't tell apart is marked.
+
+    A name in `held` is only for the file it is held for.
+    """
+    ladders = [
+        [name for name in ladder if held.get(lookup_key(name), file) == file] or ladder[-1:]
+        for ladder, file in zip(ladders, files, strict=True)
+    ]
     rungs = [0] * len(ladders)
     climbing = True
     while climbing:

@@ -28,12 +28,16 @@ class Source:
     format: str
     size: int
     modified_ns: int
+    changed_ns: int
     inode: int
 
     @property
     def fingerprint(self) -> str:
-        """Identify this version of the file: changes whenever its path, time, size or inode does."""
-        seed = f"{self.path}\0{self.modified_ns}\0{self.size}\0{self.inode}"
+        """Identify this version of the file, read as its format.
+
+        The time of the last change of its inode can't be set back, so it tells edits that keep size and date.
+        """
+        seed = f"{self.path}\0{self.format}\0{self.modified_ns}\0{self.changed_ns}\0{self.size}\0{self.inode}"
         return hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @property

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from mcp_context_resources.errors import NotFoundError
-from mcp_context_resources.workspace.discovery import FoundFile, scan
+from mcp_context_resources.errors import ConfigurationError, NotFoundError
+from mcp_context_resources.workspace.discovery import FoundFile, ignore_spec, scan
 from mcp_context_resources.workspace.names import file_names, lookup_key, table_names
 from mcp_context_resources.workspace.roots import Roots, normal
 from mcp_context_resources.workspace.source import Source
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
     from mcp_context_resources.workspace.settings import WorkspaceSettings
 
 _SUGGESTIONS: Final = 3
+_SHOWN_ENDINGS: Final = 6
+_READERS: Final[dict[Kind, str]] = {"table": "query_tables", "document": "read_document", "model": "run_model"}
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All sources at one moment, in a stable order: tables, documents, models, each by name."""
+    """All sources at one moment, in a stable order: tables, documents, models, each by name.
+
+    `unserved` are files of kinds that nothing here reads.
+    """
 
     sources: tuple[Source, ...]
     notices: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
     _by_key: dict[tuple[str, str], Source] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -48,9 +55,11 @@ class Catalogue:
         """Return up to three names of that kind which resemble `name`, the likeliest first."""
         by_key = {lookup_key(source.name): source.name for source in self.of(kind)}
         wanted = lookup_key(name)
+        # A bare name that two files claim comes first, then the similar, then names that hold the wanted one.
+        same = [key for key in by_key if key.endswith((f"_{wanted}", f"/{wanted}")) or key.startswith(f"{wanted}_")]
         holding = [key for key in by_key if len(wanted) > 1 and (wanted in key or key in wanted)]
         close = difflib.get_close_matches(wanted, by_key, n=_SUGGESTIONS, cutoff=0.5)
-        return [by_key[key] for key in dict.fromkeys([*close, *holding])][:_SUGGESTIONS]
+        return [by_key[key] for key in dict.fromkeys([*same, *close, *holding])][:_SUGGESTIONS]
 
 
 class Workspace:
@@ -61,7 +70,13 @@ class Workspace:
 
     def __init__(self, settings: WorkspaceSettings, formats: Mapping[Kind, Mapping[str, str]]) -> None:
         self.roots = Roots(settings.roots)
+        try:
+            ignore_spec(settings.ignore)
+        except ValueError as error:
+            raise ConfigurationError(f"workspace.ignore {error}.", "Write patterns as in .gitignore.") from error
         self._settings = settings
+        # Which file each name meant so far: as long as this server lives it never means another one.
+        self._held: dict[Kind, dict[str, tuple[str, str]]] = {"table": {}, "document": {}, "model": {}}
         # Longest endings first, so that `.csv.gz` is tried before `.gz`.
         self._endings: list[tuple[str, Kind, str]] = sorted(
             ((ending, kind, form) for kind, endings in formats.items() for ending, form in endings.items()),
@@ -77,7 +92,7 @@ class Workspace:
             kind, form = self._classify(file.relative)
             by_kind[kind].append((file, form))
         sources = [source for kind, files in by_kind.items() for source in self._named(kind, files)]
-        return Catalogue(tuple(sources), tuple(found.notices))
+        return Catalogue(tuple(sources), (*found.notices, *_about_others(found.others)), tuple(found.others))
 
     def resolve(self, catalogue: Catalogue, kind: Kind, name: str) -> Source:
         """Find a source by name, URI, or path (absolute inside a root, or relative to one).
@@ -89,9 +104,7 @@ class Workspace:
         wanted = unquote(name[len(prefix) :]) if name.startswith(prefix) else name
         source = catalogue.find(kind, wanted) or self._by_path(catalogue, kind, wanted)
         if source is None:
-            near = catalogue.near(kind, wanted)
-            hint = f"Did you mean {', '.join(near)}?" if near else "Call list_sources to see what there is."
-            raise NotFoundError(f"There is no {kind} named {wanted!r}.", hint)
+            raise _not_found(catalogue, kind, wanted)
         self.roots.check(source.path)
         return source
 
@@ -119,7 +132,9 @@ class Workspace:
 
     def _named(self, kind: Kind, files: Sequence[tuple[FoundFile, str]]) -> list[Source]:
         spots = [(file.root.name, file.relative) for file, _ in files]
-        names = table_names(spots) if kind == "table" else file_names(spots)
+        make = table_names if kind == "table" else file_names
+        names = make(spots, self._held[kind])
+        self._held[kind].update((lookup_key(name), spot) for name, spot in zip(names, spots, strict=True))
         several = len(self.roots) > 1
         sources = [
             Source(
@@ -130,8 +145,35 @@ class Workspace:
                 format=form,
                 size=file.size,
                 modified_ns=file.modified_ns,
+                changed_ns=file.changed_ns,
                 inode=file.inode,
             )
             for name, (file, form) in zip(names, files, strict=True)
         ]
         return sorted(sources, key=lambda source: (lookup_key(source.name), source.name))
+
+
+def _about_others(files: Sequence[str]) -> list[str]:
+    """Say in one line how many files of which kinds are not served."""
+    if not files:
+        return []
+    endings = Counter(Path(file).suffix.lower() or "no ending" for file in files)
+    shown = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(_SHOWN_ENDINGS))
+    return [f"files of other kinds ({shown}{', …' if len(endings) > _SHOWN_ENDINGS else ''})"]
+
+
+def _not_found(catalogue: Catalogue, kind: Kind, wanted: str) -> NotFoundError:
+    """Tell why a name leads nowhere: another kind, a file that isn't served, or a slip."""
+    for other, tool in _READERS.items():
+        if other != kind and catalogue.find(other, wanted) is not None:
+            return NotFoundError(f"{wanted!r} is a {other}, not a {kind}.", f"Use {tool}.")
+    key = lookup_key(wanted)
+    for file in catalogue.unserved:
+        if key in (lookup_key(file), lookup_key(Path(file).name)):
+            ending = Path(file).suffix or "such"
+            return NotFoundError(
+                f"{wanted!r} is there, but {ending} files are not served.", "Save it as CSV, Parquet or PDF."
+            )
+    near = catalogue.near(kind, wanted)
+    hint = f"Did you mean {', '.join(near)}?" if near else "Call list_sources to see what there is."
+    return NotFoundError(f"There is no {kind} named {wanted!r}.", hint)
