@@ -54,7 +54,7 @@ async def run(options: Options) -> Table:
         (first, *others),
         (
             f"Both with {available_cores()} threads. Plain duckdb sniffs a sample of the file at each call.",
-            "After an edit, and in the first call, ours checks the encoding and sniffs the whole file.",
+            "After an edit, and in the first call, ours checks the encoding of the whole file and sniffs a sample.",
             f"Small calls are means of {_SMALL_CALLS} a run. The bare SDK's tool answers one short line.",
         ),
     )
