@@ -222,6 +222,24 @@ async def test_a_worker_opens_no_connection(roomy: tuple[WorkerPool, Path]) -> N
         await pool.run(worker_jobs.connect, server.getsockname()[1], deadline=30)
 
 
+@enforced
+async def test_a_worker_sends_no_datagram_reaches_no_local_socket_and_starts_no_program(
+    roomy: tuple[WorkerPool, Path], tmp_path: Path
+) -> None:
+    pool, _ = roomy
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, socket.socket(socket.AF_UNIX) as listener:
+        receiver.bind(("127.0.0.1", 0))
+        listener.bind(path)
+        listener.listen()
+        with pytest.raises(PermissionError):
+            await pool.run(worker_jobs.send_datagram, receiver.getsockname()[1], deadline=30)
+        with pytest.raises(PermissionError):
+            await pool.run(worker_jobs.connect_locally, path, deadline=30)
+    with pytest.raises(PermissionError):
+        await pool.run(worker_jobs.start_program, deadline=30)
+
+
 async def test_closing_a_pool_leaves_no_process_behind() -> None:
     pool = WorkerPool("test", size=2, preload=JOBS, confinement=Confinement())
     process = await pool.run(worker_jobs.pid, deadline=30)

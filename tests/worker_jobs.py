@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,6 +83,20 @@ def write(_job: Job, path: str) -> None:
 def connect(_job: Job, port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=5):
         pass
+
+
+def send_datagram(_job: Job, port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"secret", ("127.0.0.1", port))
+
+
+def connect_locally(_job: Job, path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+
+
+def start_program(_job: Job) -> int:
+    return subprocess.run([sys.executable, "-c", "pass"], check=False).returncode
 
 
 def environment(_job: Job) -> dict[str, str]:

@@ -123,7 +123,8 @@ def _render(
         data["notes"] = notes
     tail = "".join(f"\n{note}" for note in notes)
     if generated.finish != "stop":
-        tail += f"\nCut ({generated.finish}): raise max_tokens or ask for less."
+        limit = "models.deadline_seconds" if generated.finish == "deadline" else "max_tokens"
+        tail += f"\nCut ({generated.finish}): raise {limit} or ask for less."
     tail += (
         f"\nModel: {completion.model.name} ({generated.quantization}, {generated.device}), {generated.prompt_tokens:,}"
         f" tokens in, {generated.completion_tokens:,} out, {seconds:.1f} s."

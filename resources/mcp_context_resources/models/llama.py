@@ -41,12 +41,17 @@ _QUANTIZATIONS: Final = {
 }  # fmt: skip
 
 
+def has_gpu() -> bool:
+    """Tell whether this build of llama.cpp can use a graphics processor."""
+    return bool(llama_cpp.llama_supports_gpu_offload())
+
+
 class _Loaded:
     """The model in memory."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
-        self.gpu = bool(spec.gpu_layers) and llama_cpp.llama_supports_gpu_offload()
+        self.gpu = bool(spec.gpu_layers) and has_gpu()
         self.context_tokens = spec.context_tokens
         self.llama = self._load()
         metadata = self.llama.metadata

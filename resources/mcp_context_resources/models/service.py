@@ -50,7 +50,7 @@ class Models:
                 readable=(*folders, *map(str, files)),
                 memory_bytes=memory,
                 cap_address_space=False,
-                gpu=settings.gpu_layers != 0,
+                gpu_when="mcp_context_resources.models.llama:has_gpu" if settings.gpu_layers else "",
             ),
             preload=("mcp_context_resources.models.llama",),
             identity=workspace.roots.identity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import mcp_context_resources
-from mcp_context_resources.workers import landlock
+from mcp_context_resources.workers import landlock, seccomp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,14 +42,15 @@ class Confinement:
 
     `readable` and `writable` are absolute folders or files; `memory_bytes` caps resident memory on every system
     and, where `cap_address_space` is set and the system is Linux, the address space too, which turns a single
-    huge allocation into an error instead of a dead machine.
+    huge allocation into an error instead of a dead machine. `gpu_when` names a function (`module:name`) that tells,
+    once the engine is imported, whether it will use a graphics processor.
     """
 
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     memory_bytes: int = 2 << 30
     cap_address_space: bool = True
-    gpu: bool = False
+    gpu_when: str = ""
 
     def apply(self) -> bool:
         """Limit the current process, for good. Returns whether the system enforces the folder limits."""
@@ -59,11 +61,18 @@ class Confinement:
             _die_with_parent()
         if sys.platform != "win32":
             self._limit_resources()
+        gpu = self._uses_gpu()
+        if not gpu:  # the drivers of graphics processors talk over sockets
+            seccomp.refuse_needless_calls()
         return landlock.restrict(
             readable=(*_SYSTEM_FILES, *self.readable),
-            writable=(*self.writable, *(_GPU_DEVICES if self.gpu else ())),
+            writable=(*self.writable, *(_GPU_DEVICES if gpu else ())),
             executable=(*_SYSTEM_LIBRARIES, *_python_folders()),
         )
+
+    def _uses_gpu(self) -> bool:
+        module, _, function = self.gpu_when.partition(":")
+        return bool(module) and bool(getattr(importlib.import_module(module), function)())
 
     def _limit_resources(self) -> None:
         import resource
