@@ -97,7 +97,7 @@ def _csv(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache, *
     notes += [
         f"{what} are read as {found[key]}."
         for key, what in (("DateFormat", "Dates"), ("TimestampFormat", "Times"))
-        if found[key]
+        if found[key] and not str(found[key]).startswith("%Y")  # year first leaves no doubt
     ]
     return Relation(f"read_csv({quoted(path)}, {_csv_options(found)})", path, encoding, tuple(notes), sampled)
 
