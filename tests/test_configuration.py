@@ -50,6 +50,7 @@ def test_a_file_in_the_working_folder_changes_nothing(tmp_path: Path) -> None:
         ("[tables]\nmax_row = 1\n", "tables.max_row in", "Did you mean tables.max_rows?"),
         ("[table]\nmax_rows = 1\n", "table.max_rows in", "Did you mean tables.max_rows?"),
         ("[tables]\nmax_rows = 'many'\n", "tables.max_rows (from", "config show"),
+        ("[tables]\nencoding = 'cp9322'\n", "not an encoding", "config show"),
         ("[tables]\nmax_rows = 0\n", "greater than or equal to 1", "config show"),
         ("[tables\n", "can't be read", "TOML"),
         ("roots = []\n", "roots in", "workspace.roots"),

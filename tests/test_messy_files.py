@@ -49,9 +49,11 @@ async def test_a_few_words_are_enough_to_tell_an_encoding(
 async def test_an_encoding_can_be_set_and_utf8_is_known_all_the_same(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "korean.csv").write_bytes("이름\n서울\n".encode("cp949"))
     (tmp_path / "plain.csv").write_text("名前\n花\n", encoding="utf-8")
+    (tmp_path / "marked.csv").write_text("名前\n花\n", encoding="utf-16")
     async with connect(tmp_path, cache=cache, tables={"encoding": "cp949"}) as client:
         assert data_of(await client.call_tool("query_tables", {"sql": "FROM korean"}))["rows"] == [["서울"]]
         assert data_of(await client.call_tool("query_tables", {"sql": "FROM plain"}))["rows"] == [["花"]]
+        assert data_of(await client.call_tool("query_tables", {"sql": "FROM marked"}))["rows"] == [["花"]]
 
 
 @pytest.mark.parametrize("start", [b"\n", b"\r\n\r\n", b"\xef\xbb\xbf\n"])

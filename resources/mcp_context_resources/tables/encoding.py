@@ -32,11 +32,12 @@ _ENOUGH_TEXT: Final = 30
 _SUPERSETS: Final = {"shift_jis": "cp932", "shift_jis_2004": "cp932", "gb2312": "gb18030", "ascii": "utf-8"}
 
 
-def detect_encoding(path: str) -> str:
+def detect_encoding(path: str, preferred: str | None = None) -> str:
     """Return the Python name of the encoding a text file is written in.
 
-    A byte-order mark decides; else UTF-8 if the whole file is valid UTF-8; else CP932, EUC-JP and CP1252 by strict
-    decoding and how plausible the text is, which works for a few words; else charset-normalizer's best guess.
+    A byte-order mark decides; else UTF-8 if the whole file is valid UTF-8; else `preferred`, if given; else CP932,
+    EUC-JP and CP1252 by strict decoding and how plausible the text is, which works for a few words; else
+    charset-normalizer's best guess.
 
     Raises `UnreadableSourceError` for an empty file and for one that is not text.
     """
@@ -51,9 +52,9 @@ def detect_encoding(path: str) -> str:
         raise UnreadableSourceError(
             f"{Path(path).name!r} is binary data, not text.", "Check that the file is what its name says."
         )
-    if is_utf8(path):
+    if _is_utf8(path):
         return "utf-8"
-    return _japanese(sample) or _western(sample) or _guess(sample, path)
+    return preferred or _japanese(sample) or _western(sample) or _guess(sample, path)
 
 
 def utf8_copy(path: str, encoding: str, fingerprint: str, cache: Cache) -> str:
@@ -61,7 +62,7 @@ def utf8_copy(path: str, encoding: str, fingerprint: str, cache: Cache) -> str:
 
     Raises `UnreadableSourceError` naming the byte where the file stops being valid.
     """
-    original, name = path, f"{fingerprint}-{encoding}.txt"
+    name = f"{fingerprint}-{encoding}.txt"
     if (existing := cache.get(name)) is not None:
         return str(existing)
     decoder = codecs.getincrementaldecoder(encoding)()
@@ -79,7 +80,7 @@ def utf8_copy(path: str, encoding: str, fingerprint: str, cache: Cache) -> str:
         target.write(decoder.decode(b"", final=True).encode())
     copy = cache.get(name)
     if copy is None:
-        raise UnreadableSourceError(f"The UTF-8 copy of {Path(original).name!r} vanished.", "Try again.")
+        raise UnreadableSourceError(f"The UTF-8 copy of {Path(path).name!r} vanished.", "Try again.")
     return str(copy)
 
 
@@ -90,8 +91,7 @@ def open_bytes(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
-def is_utf8(path: str) -> bool:
-    """Tell whether the whole file is valid UTF-8."""
+def _is_utf8(path: str) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     with open_bytes(path) as file:
         try:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
 
@@ -18,10 +18,12 @@ from mcp_context_resources.tables.sql_errors import explain
 from mcp_context_resources.tables.values import CellCutter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mcp_context_resources.tables.spec import EngineLimits, TableSpec
     from mcp_context_resources.workers.job import Job
+
+T = TypeVar("T")
 
 _BATCH_ROWS: Final = 1_000
 _PROFILED_COLUMNS: Final = 200
@@ -42,19 +44,20 @@ def query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fe
     Raises `SqlError`, `UnreadableSourceError`, `DeadlineExceededError`, `StaleCursorError`.
     """
     started = time.perf_counter()
-    try:
-        result = _query(job, statement, tables, fetch, limits)
-    except SqlError as error:
-        if not _contradicts_sample(error) or not forget_samples(tables):
-            raise
-        # A value far down contradicts the types sniffed from the sample: sniff the whole file and try once more.
-        result = _query(job, statement, tables, fetch, limits)
+    result = _despite_samples(tables, lambda: _query(job, statement, tables, fetch, limits))
     result.seconds = time.perf_counter() - started
     return result
 
 
-def _contradicts_sample(error: SqlError) -> bool:
-    return "CSV Error" in error.message or "JSON transform error" in error.message
+def _despite_samples(tables: Sequence[TableSpec], read: Callable[[], T]) -> T:
+    """Read; where a value far down contradicts types found from a sample, look at whole files and read once more."""
+    try:
+        return read()
+    except SqlError as error:
+        contradicted = "CSV Error" in error.message or "JSON transform error" in error.message
+        if not contradicted or not forget_samples(tables):
+            raise
+    return read()
 
 
 def _query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
@@ -78,12 +81,7 @@ def profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int, 
 
     Columns beyond the first 200 are listed with their type only, and a note says so.
     """
-    try:
-        return _profile(job, table, example_rows, max_cell_chars, limits)
-    except SqlError as error:
-        if not _contradicts_sample(error) or not forget_samples([table]):
-            raise
-        return _profile(job, table, example_rows, max_cell_chars, limits)
+    return _despite_samples([table], lambda: _profile(job, table, example_rows, max_cell_chars, limits))
 
 
 def _profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int, limits: EngineLimits) -> Profile:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import UnreadableSourceError
-from mcp_context_resources.tables.encoding import detect_encoding, is_utf8, open_bytes, utf8_copy
+from mcp_context_resources.tables.encoding import detect_encoding, open_bytes, utf8_copy
 
 if TYPE_CHECKING:
     import duckdb
@@ -78,7 +78,7 @@ def _csv(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache, *
     _refuse_empty(spec.path)
     path, encoding = spec.path, "utf-8"
     if not path.lower().endswith(".zst"):
-        encoding = spec.encoding if spec.encoding and not is_utf8(path) else detect_encoding(path)
+        encoding = detect_encoding(path, spec.encoding)
         if encoding not in _NATIVE_ENCODINGS:
             path = utf8_copy(path, encoding, spec.fingerprint, cache)
     sampled = not whole and os.stat(path).st_size > _FULL_SNIFF_BYTES

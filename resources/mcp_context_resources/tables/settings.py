@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import codecs
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class TableSettings(BaseModel):
@@ -11,7 +13,8 @@ class TableSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoding: str | None = Field(
-        default=None, description="Encoding of all CSV files that aren't UTF-8, e.g. cp932; found out when not set."
+        default=None,
+        description="Encoding of CSV files that are neither UTF-8 nor marked, e.g. cp932; found out when not set.",
     )
     deadline_seconds: float = Field(default=30.0, gt=0, le=3600, description="Longest a statement may run.")
     default_rows: int = Field(default=100, ge=1, description="Rows returned when max_rows isn't given.")
@@ -21,3 +24,11 @@ class TableSettings(BaseModel):
     memory_mb: int = Field(default=1024, ge=64, description="Memory the engine may use before it spills to disk.")
     worker_memory_mb: int = Field(default=3072, ge=512, description="Memory at which a worker process is stopped.")
     max_spill_mb: int = Field(default=4096, ge=0, description="Disk space a statement may spill to, in the cache.")
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str | None) -> str | None:
+        try:
+            return encoding and codecs.lookup(encoding).name
+        except LookupError as error:
+            raise ValueError(f"{encoding!r} is not an encoding Python knows") from error
