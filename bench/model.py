@@ -16,7 +16,7 @@ from bench.serving import call, connected, our_arguments
 from mcp_context_resources.models.registry import HOW_TO_GET_ONE, models, runtime_installed
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.workers.cores import available_cores
-from mcp_context_resources.workspace.workspace import Catalogue
+from mcp_context_resources.workspace.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

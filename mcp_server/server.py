@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from mcp.server.lowlevel.server import Server
 
+from mcp_context_resources.charts.service import Charts
 from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.errors import ConfigurationError
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
-from mcp_context_resources.tables.formats import TABLE_FORMATS
+from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.catalogue import TOOLS
 from mcp_context_tools.tool import Services
 from mcp_server import __version__
+from mcp_server.resources import list_resource_templates, list_resources, read_resource
 from mcp_server.wire import ToolRegistry
 
 if TYPE_CHECKING:
@@ -51,7 +53,9 @@ def create_server(settings: Settings) -> Server[Services]:
     Raises `ConfigurationError` for a root that doesn't exist and for an unknown tool name.
     """
     workspace = Workspace(
-        settings.workspace, {"table": TABLE_FORMATS, "document": DOCUMENT_FORMATS, "model": MODEL_FORMATS}
+        settings.workspace,
+        {"table": TABLE_FORMATS, "document": DOCUMENT_FORMATS, "model": MODEL_FORMATS},
+        companions=COMPANIONS,
     )
     if not len(workspace.roots):
         raise ConfigurationError("No folder to serve was given.", "Name one: fresh-context serve ~/Documents")
@@ -64,12 +68,13 @@ def create_server(settings: Settings) -> Server[Services]:
         tables = Tables(workspace, settings.tables, settings.storage.folder(), settings.storage.max_cache_bytes)
         documents = Documents(workspace, settings.documents)
         models = Models(workspace, settings.models)
+        charts = Charts(settings.charts)
         try:
-            yield Services(workspace, tables, documents, models, settings.budget)
+            yield Services(workspace, tables, documents, models, charts, settings.budget)
         finally:
             with anyio.CancelScope(shield=True):
                 async with anyio.create_task_group() as group:
-                    for engine in (tables, documents, models):
+                    for engine in (tables, documents, models, charts):
                         group.start_soon(engine.aclose)
 
     return Server(
@@ -80,6 +85,9 @@ def create_server(settings: Settings) -> Server[Services]:
         lifespan=services,
         on_list_tools=registry.list_tools,
         on_call_tool=registry.call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_resource_templates,
+        on_read_resource=read_resource,
     )
 
 

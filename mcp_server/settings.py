@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_context_resources.budget import BudgetSettings
+from mcp_context_resources.charts.settings import ChartSettings
 from mcp_context_resources.documents.settings import DocumentSettings
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.storage import StorageSettings
@@ -35,5 +36,6 @@ class Settings(BaseModel):
     tables: TableSettings = TableSettings()
     documents: DocumentSettings = DocumentSettings()
     models: ModelSettings = ModelSettings()
+    charts: ChartSettings = ChartSettings()
     storage: StorageSettings = StorageSettings()
     server: ServerSettings = ServerSettings()

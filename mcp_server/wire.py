@@ -6,6 +6,7 @@ The low-level server is used so that schemas are strict and small, unknown tools
 
 from __future__ import annotations
 
+import base64
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -15,8 +16,10 @@ from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    ImageContent,
     ListToolsResult,
     PaginatedRequestParams,
+    ResourceLink,
     TextContent,
     Tool,
     ToolAnnotations,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from pydantic import BaseModel
 
-    from mcp_context_tools.tool import Services
+    from mcp_context_tools.tool import Image, Link, Services
     from mcp_context_tools.tool import Tool as ContextTool
 
 _log = logging.getLogger("fresh_context")
@@ -87,10 +90,22 @@ class ToolRegistry:
                 )
             )
         return CallToolResult(
-            content=[TextContent(type="text", text=_sendable(answer.text))],
+            content=[
+                TextContent(type="text", text=_sendable(answer.text)),
+                *map(_image_content, answer.images),
+                *map(_resource_link, answer.links),
+            ],
             structured_content=_sendable(answer.data),
             is_error=False,
         )
+
+
+def _image_content(image: Image) -> ImageContent:
+    return ImageContent(type="image", data=base64.b64encode(image.data).decode(), mime_type=image.mime_type)
+
+
+def _resource_link(link: Link) -> ResourceLink:
+    return ResourceLink(type="resource_link", uri=link.uri, name=link.name, mime_type=link.mime_type, size=link.size)
 
 
 def _sendable(value: Any) -> Any:

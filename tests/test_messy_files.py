@@ -108,7 +108,7 @@ async def test_a_cache_may_be_deleted_while_the_server_runs(tmp_path: Path) -> N
     async with connect(root, cache=cache) as client:
         for _ in range(2):
             assert data_of(await client.call_tool("query_tables", {"sql": "FROM j"}))["rows"] == [["花子"]]
-            shutil.rmtree(cache / "utf8")
+            shutil.rmtree(cache / "tables")
         shutil.rmtree(cache)
         assert data_of(await client.call_tool("query_tables", {"sql": "FROM j"}))["rows"] == [["花子"]]
 

@@ -124,7 +124,7 @@ async def test_an_overlong_path_is_not_found(tmp_path: Path, cache: Path) -> Non
 
 @pytest.mark.parametrize("word", ["at", "unpack"])
 def test_every_reserved_word_is_avoided(word: str) -> None:
-    assert table_names([("root", f"{word}.csv")]) != [word]
+    assert table_names([("root", f"{word}.csv", "")]) != [word]
 
 
 async def test_a_cte_hides_the_table_of_its_name(tmp_path: Path, cache: Path) -> None:
@@ -176,11 +176,11 @@ async def test_a_reason_about_a_file_has_no_position_in_a_statement(tmp_path: Pa
 
 
 def test_a_folder_of_marks_alone_does_not_win_the_bare_name() -> None:
-    assert "x" not in table_names([("root", "x.csv"), ("root", "!/x.csv")])
+    assert "x" not in table_names([("root", "x.csv", ""), ("root", "!/x.csv", "")])
 
 
 def test_a_hidden_file_keeps_its_stem() -> None:
-    assert table_names([("root", ".hidden.csv")]) == ["hidden"]
+    assert table_names([("root", ".hidden.csv", "")]) == ["hidden"]
 
 
 async def test_a_numbered_name_stays_with_its_file(tmp_path: Path, cache: Path) -> None:

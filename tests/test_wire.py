@@ -56,7 +56,7 @@ async def test_the_tools_cost_a_conversation_little(client: Client) -> None:
 async def test_schemas_are_strict_and_every_parameter_is_described(client: Client) -> None:
     for tool in (await client.list_tools()).tools:
         assert tool.input_schema["additionalProperties"] is False
-        assert "title" not in json.dumps({**tool.input_schema, "properties": list(tool.input_schema["properties"])})
+        assert '"title": "' not in json.dumps(tool.input_schema)
         for name, schema in tool.input_schema["properties"].items():
             assert schema.get("description"), f"{tool.name}.{name}"
         assert len(tool.input_schema.get("required", [])) <= 1

@@ -240,6 +240,24 @@ async def test_a_worker_sends_no_datagram_reaches_no_local_socket_and_starts_no_
         await pool.run(worker_jobs.start_program, deadline=30)
 
 
+@enforced
+async def test_an_engine_that_needs_socket_pairs_reaches_nothing_else_through_them(
+    roomy: tuple[WorkerPool, Path], tmp_path: Path
+) -> None:
+    path = str(tmp_path / "s")
+    pool = WorkerPool("test", size=1, preload=JOBS, confinement=Confinement(socket_pairs=True))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(path)
+        try:
+            assert await pool.run(worker_jobs.send_over_a_pair, path, deadline=30)
+            with pytest.raises(PermissionError):
+                await pool.run(worker_jobs.connect_locally, path, deadline=30)
+        finally:
+            await pool.aclose()
+        with pytest.raises(PermissionError):
+            await roomy[0].run(worker_jobs.send_over_a_pair, path, deadline=30)
+
+
 async def test_closing_a_pool_leaves_no_process_behind() -> None:
     pool = WorkerPool("test", size=2, preload=JOBS, confinement=Confinement())
     process = await pool.run(worker_jobs.pid, deadline=30)

@@ -23,7 +23,7 @@ from mcp_context_resources.errors import (
 )
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.tables.formats import TABLE_FORMATS
-from mcp_context_resources.workspace.names import file_names, lookup_key, table_names
+from mcp_context_resources.workspace.names import Spot, file_names, lookup_key, table_names
 from mcp_context_resources.workspace.roots import Roots
 from mcp_context_resources.workspace.settings import WorkspaceSettings
 from mcp_context_resources.workspace.workspace import Workspace
@@ -354,7 +354,7 @@ def test_a_file_named_like_any_word_of_sql_makes_a_name_that_works_unquoted(engi
     assert len(words) > 400
     for word in sorted(words):
         for spelling in (word, word.upper()):
-            [name] = table_names([("root", f"{spelling}.csv")])
+            [name] = table_names([("root", f"{spelling}.csv", "")])
             assert_usable_unquoted(engine, name)
 
 
@@ -435,12 +435,12 @@ def test_a_name_never_comes_to_mean_another_file_while_the_server_lives(tmp_path
 
 
 def test_files_of_other_kinds_are_counted_and_named_when_asked_for(tmp_path: Path) -> None:
-    put(tmp_path, "book.xlsx", "notes.docx", "more.docx", "t.csv")
+    put(tmp_path, "book.pages", "notes.docx", "more.docx", "t.csv")
     workspace = workspace_of(tmp_path)
     catalogue = workspace.catalogue()
-    assert any("2 .docx" in notice and "1 .xlsx" in notice for notice in catalogue.notices)
-    with pytest.raises(NotFoundError, match=r"\.xlsx files are not served"):
-        workspace.resolve(catalogue, "document", "book.xlsx")
+    assert any("2 .docx" in notice and "1 .pages" in notice for notice in catalogue.notices)
+    with pytest.raises(NotFoundError, match=r"\.pages files are not served"):
+        workspace.resolve(catalogue, "document", "book.pages")
     with pytest.raises(NotFoundError, match="is a table, not a document"):
         workspace.resolve(catalogue, "document", "t")
 
@@ -553,17 +553,19 @@ _PATHS = st.builds(
     _FILE_NAMES | st.sampled_from(["data", "select", "data_csv", "a_data", "root_data", "2"]),
     st.sampled_from([".csv", ".json", ".csv.gz", ".parquet"]),
 )
-_FILES = st.lists(st.tuples(st.sampled_from(["root", "root_2", "data"]), _PATHS), max_size=12, unique=True)
+_PARTS = st.sampled_from(["", "", "", "data", "a_b"])
+_FILES = st.lists(st.tuples(st.sampled_from(["root", "root_2", "data"]), _PATHS, _PARTS), max_size=12, unique=True)
 
 
 @settings(max_examples=200, deadline=None, database=None)
 @given(files=_FILES)
-def test_names_are_unique_without_regard_to_case_and_the_same_every_time(files: list[tuple[str, str]]) -> None:
-    for make in (table_names, file_names):
-        names = make(files)
-        assert len(names) == len(files)
-        assert len({lookup_key(name) for name in names}) == len(files)
-        assert make(list(files)) == names
+def test_names_are_unique_without_regard_to_case_and_the_same_every_time(files: list[Spot]) -> None:
+    whole = [(root, path, "") for root, path, part in files if not part]
+    for make, spots in ((table_names, files), (file_names, whole)):
+        names = make(spots)
+        assert len(names) == len(spots)
+        assert len({lookup_key(name) for name in names}) == len(spots)
+        assert make(list(spots)) == names
 
 
 _PLAIN_PATHS = st.builds(
@@ -578,7 +580,7 @@ _PLAIN_PATHS = st.builds(
 def test_a_name_two_files_claim_goes_to_neither_and_the_order_of_files_decides_nothing(
     paths: list[str], data: st.DataObject
 ) -> None:
-    files = [("root", path) for path in paths]
+    files: list[Spot] = [("root", path, "") for path in paths]
     bare = {file: lookup_key(table_names([file])[0]) for file in files}
     claims = list(bare.values())
     named = dict(zip(files, table_names(files), strict=True))
@@ -592,8 +594,6 @@ def test_a_name_two_files_claim_goes_to_neither_and_the_order_of_files_decides_n
 
 @settings(max_examples=100, deadline=None, database=None)
 @given(files=_FILES)
-def test_every_table_name_works_unquoted_as_an_identifier(
-    engine: duckdb.DuckDBPyConnection, files: list[tuple[str, str]]
-) -> None:
+def test_every_table_name_works_unquoted_as_an_identifier(engine: duckdb.DuckDBPyConnection, files: list[Spot]) -> None:
     for name in table_names(files):
         assert_usable_unquoted(engine, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import socket
@@ -93,6 +94,18 @@ def send_datagram(_job: Job, port: int) -> None:
 def connect_locally(_job: Job, path: str) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(path)
+
+
+def send_over_a_pair(_job: Job, path: str) -> bool:
+    """Tell whether a pair of sockets carries data; sending from it to a path must fail."""
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with one, other:
+        os.write(one.fileno(), b"x")
+        carried = os.read(other.fileno(), 1) == b"x"
+        with contextlib.suppress(PermissionError):
+            one.sendmsg([b"secret"], [], 0, path)
+            carried = False
+        return carried
 
 
 def start_program(_job: Job) -> int:

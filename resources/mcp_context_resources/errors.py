@@ -70,6 +70,12 @@ class UnreadableSourceError(ContextError):
     code = "unreadable_source"
 
 
+class SourceBusyError(UnreadableSourceError):
+    """Another program holds the file; it may be read a little later."""
+
+    code = "source_busy"
+
+
 class PasswordRequiredError(UnreadableSourceError):
     """The document is encrypted and opens only with a password."""
 
@@ -86,6 +92,12 @@ class SqlRefusedError(ContextError):
     """The statement is not one read-only query."""
 
     code = "sql_refused"
+
+
+class ResultTooLargeError(ContextError):
+    """A saved result is too large to be read through the server."""
+
+    code = "result_too_large"
 
 
 class DeadlineExceededError(ContextError):
@@ -116,6 +128,12 @@ class ModelUnavailableError(ContextError):
     """No local model can run: none installed, or the file is not a usable GGUF."""
 
     code = "model_unavailable"
+
+
+class ChartsUnavailableError(ContextError):
+    """The chart renderer isn't installed."""
+
+    code = "charts_unavailable"
 
 
 class PromptTooLongError(ContextError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import anyio.to_thread
+import anyio
 from pydantic import Field
 
 from mcp_context_resources.cursor import decode_cursor, encode_cursor
@@ -38,7 +38,7 @@ class ListSourcesInput(ToolInput):
 
 
 async def _list_sources(services: Services, arguments: ListSourcesInput, _report: Report) -> ToolResult:
-    catalogue = await anyio.to_thread.run_sync(services.workspace.catalogue)
+    catalogue = await services.tables.catalogue()
     models = sorted(services.models.available(catalogue), key=lambda source: lookup_key(source.name))
     everything = [*catalogue.of("table"), *catalogue.of("document"), *models]
     wanted = [source for source in everything if _matches(source, arguments)]
@@ -72,15 +72,23 @@ def _matches(source: Source, arguments: ListSourcesInput) -> bool:
 
 
 async def _details(services: Services, page: Sequence[Source]) -> dict[str, RowCount | PageCount]:
-    tables = [source for source in page if source.kind == "table"]
-    documents = [source for source in page if source.kind == "document"]
     found: dict[str, RowCount | PageCount] = {}
-    if tables:
-        rows = await services.tables.row_counts(tables)
-        found.update({source.uri: count for source, count in zip(tables, rows, strict=True)})
-    if documents:
-        pages = await services.documents.page_counts(documents)
-        found.update({source.uri: count for source, count in zip(documents, pages, strict=True)})
+
+    async def tables() -> None:
+        sources = [source for source in page if source.kind == "table"]
+        if sources:
+            rows = await services.tables.row_counts.of(sources)
+            found.update({source.uri: count for source, count in zip(sources, rows, strict=True)})
+
+    async def documents() -> None:
+        sources = [source for source in page if source.kind == "document"]
+        if sources:
+            pages = await services.documents.page_counts(sources)
+            found.update({source.uri: count for source, count in zip(sources, pages, strict=True)})
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(tables)
+        group.start_soon(documents)
     return found
 
 

@@ -11,8 +11,8 @@ from mcp_context_tools.rendering import Untrusted, csv_line
 
 if TYPE_CHECKING:
     from mcp_context_resources.provenance import SourceRef
+    from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
-    from mcp_context_resources.workspace.workspace import Catalogue
     from mcp_context_tools.tool import Services
 
 # No tokenizer packs more characters than this into a token on average, so longer material can't fit.

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_tools.rendering import compact_json, cost, csv_line, provenance, refs
-from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
+from mcp_context_resources.tables.results import ResultFormat
+from mcp_context_tools.rendering import compact_json, cost, csv_line, provenance, refs, size_text
+from mcp_context_tools.tool import Link, Report, Services, Tool, ToolInput, ToolResult
 
 if TYPE_CHECKING:
     from mcp_context_resources.tables.service import QueryPage
@@ -20,11 +21,17 @@ _FRAME_CHARS: Final = 700
 class QueryTablesInput(ToolInput):
     """Arguments of `query_tables`."""
 
-    sql: str = Field(min_length=1, description="One SELECT in DuckDB SQL; tables by name, FROM-first and CTEs work.")
+    sql: str = Field(
+        min_length=1, description="One read-only statement of DuckDB SQL; tables by name, FROM-first and CTEs work."
+    )
     params: list[Any] | dict[str, Any] | None = Field(
         default=None, description="Values for ? or $1 (a list) or for $name (an object)."
     )
     max_rows: int | None = Field(default=None, ge=1, description="Most rows to return.")
+    timeout_seconds: float | None = Field(default=None, gt=0, description="Longest it may run; 30 by default.")
+    save: ResultFormat | None = Field(
+        default=None, description="Also keep the whole result as a file and return a link to it."
+    )
     cursor: str | None = Field(
         default=None, max_length=4_000, description="next_cursor of the previous page; repeat sql and params."
     )
@@ -39,6 +46,9 @@ async def _query_tables(services: Services, arguments: QueryTablesInput, report:
             "Ask for fewer and go on with next_cursor.",
         )
 
+    if arguments.save is not None and arguments.cursor is not None:
+        raise InvalidInputError("save keeps the whole result, cursor asks for a page.", "Give one of them.")
+
     async def progress(done: float, total: float) -> None:
         await report(done, total or None, "running SQL")
 
@@ -49,6 +59,8 @@ async def _query_tables(services: Services, arguments: QueryTablesInput, report:
         max_chars=budget.max_chars,
         max_cell_chars=min(budget.max_cell_chars, budget.max_chars // 8),
         cursor=arguments.cursor,
+        seconds=arguments.timeout_seconds,
+        save=arguments.save,
         on_progress=progress,
     )
     return _fit(page, budget.max_chars)
@@ -60,6 +72,7 @@ def _fit(page: QueryPage, max_chars: int) -> ToolResult:
     header = {
         "columns": [{"name": c.name, "type": c.type} for c in page.fetched.columns],
         "sources": refs(page.sources),
+        "notes": page.fetched.notes * 2,
     }
     left = max_chars - _FRAME_CHARS - cost(csv_line(names) + provenance(page.sources), header)
     if left < 0:
@@ -99,14 +112,29 @@ def _render(page: QueryPage, shown: int) -> ToolResult:
     if fetched.cells_cut:
         data["cells_cut"] = fetched.cells_cut
         text += f" {fetched.cells_cut} long cells are cut, each says by how much."
-    if truncated:
+    if truncated and page.saved is None:
         data["next_cursor"] = page.cursor_after(shown)
         text += (
             " There are more rows: aggregate or filter in SQL, or repeat the call with"
             f" cursor={compact_json(data['next_cursor'])}."
         )
+    links: tuple[Link, ...] = ()
+    if page.saved is not None:
+        saved, rows = page.saved
+        data["saved"] = {
+            "uri": saved.uri,
+            "path": str(saved.path),
+            "format": saved.format,
+            "rows": rows,
+            "size": saved.size,
+        }
+        text += f" All {rows:,} rows are saved as {saved.format} ({size_text(saved.size)}): {saved.uri}, {saved.path}."
+        links = (Link(saved.uri, saved.path.name, saved.mime_type, saved.size),)
+    if fetched.notes:
+        data["notes"] = fetched.notes
+        text += "".join(f"\n{note}" for note in fetched.notes)
     data["sources"] = refs(page.sources)
-    return ToolResult(f"{text}\n{provenance(page.sources)}", data)
+    return ToolResult(f"{text}\n{provenance(page.sources)}", data, links=links)
 
 
 QUERY_TABLES: Final = Tool(
@@ -114,7 +142,7 @@ QUERY_TABLES: Final = Tool(
     title="Query tables with SQL",
     description=(
         "Run one read-only SQL statement (DuckDB dialect) over all tables; join them freely. Also DESCRIBE, SUMMARIZE,"
-        " SHOW TABLES. Aggregate in SQL instead of fetching rows. Reads the files as they are now."
+        " SHOW TABLES, PIVOT, EXPLAIN. Aggregate in SQL instead of fetching rows. Reads the files as they are now."
     ),
     input=QueryTablesInput,
     run=_query_tables,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import anyio.to_thread
 from pydantic import Field
 
 from mcp_context_resources.errors import ContextError, InvalidInputError
@@ -48,7 +47,7 @@ class RunModelInput(ToolInput):
 async def _run_model(services: Services, arguments: RunModelInput, report: Report) -> ToolResult:
     settings = services.models.settings
     _check(arguments, settings.max_tokens)
-    catalogue = await anyio.to_thread.run_sync(services.workspace.catalogue)
+    catalogue = await services.tables.catalogue()
     model = services.models.choose(catalogue, arguments.model)
     material = await gather(services, catalogue, arguments.sources, context_tokens=settings.context_tokens)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mcp_context_resources.budget import BudgetSettings
+    from mcp_context_resources.charts.service import Charts
     from mcp_context_resources.documents.service import Documents
     from mcp_context_resources.models.service import Models
     from mcp_context_resources.tables.service import Tables
@@ -41,15 +42,39 @@ class Services:
     tables: Tables
     documents: Documents
     models: Models
+    charts: Charts
     budget: BudgetSettings
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture in an answer, such as `image/png`."""
+
+    mime_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A resource that an answer points to; `size` in bytes."""
+
+    uri: str
+    name: str
+    mime_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResult:
-    """An answer in two channels: `text` to read, `data` to compute with; each complete on its own."""
+    """An answer in two channels, each complete on its own: `text` to read, `data` to compute with.
+
+    Pictures and links come after them.
+    """
 
     text: str
     data: dict[str, Any]
+    images: tuple[Image, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

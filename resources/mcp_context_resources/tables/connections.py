@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections import OrderedDict
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,11 +19,13 @@ import duckdb
 
 from mcp_context_resources.cache import Cache
 from mcp_context_resources.errors import ContextError, DeadlineExceededError, UnreadableSourceError
+from mcp_context_resources.tables.copied import copied_relation
+from mcp_context_resources.tables.folder_tables import folder_relation
 from mcp_context_resources.tables.readers import Relation, identifier, quoted, relation_for
 from mcp_context_resources.tables.sql_errors import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mcp_context_resources.tables.spec import EngineLimits, TableSpec
     from mcp_context_resources.workers.job import Job
@@ -30,24 +33,22 @@ if TYPE_CHECKING:
 _KEPT_CONNECTIONS: Final = 4
 _KEPT_RELATIONS: Final = 2_000
 
-_connections: OrderedDict[tuple[tuple[str, str, str], ...], duckdb.DuckDBPyConnection] = OrderedDict()
+_connections: OrderedDict[tuple[TableSpec, ...], duckdb.DuckDBPyConnection] = OrderedDict()
+_left_out: dict[tuple[TableSpec, ...], list[str]] = {}
 _relations: OrderedDict[str, Relation] = OrderedDict()
 _read_whole: set[str] = set()
 
 
-def relation_of(table: TableSpec) -> Relation:
-    """Return how a table with an open connection is read."""
-    return _relations[table.fingerprint]
-
-
 def forget_samples(tables: Sequence[TableSpec]) -> bool:
     """Have files of which only a sample was sniffed sniffed whole the next time; tells whether there are any."""
-    sampled = {t.fingerprint for t in tables if t.fingerprint in _relations and _relations[t.fingerprint].sampled}
-    for fingerprint in sampled:
-        del _relations[fingerprint]
+    files = [file for table in tables for file in (table, *table.members)]
+    sampled = {_key(file) for file in files if _key(file) in _relations and _relations[_key(file)].sampled}
+    for key in sampled:
+        del _relations[key]
     _read_whole.update(sampled)
-    for key in [key for key in _connections if any(fingerprint in sampled for _, _, fingerprint in key)]:
-        _connections.pop(key).close()
+    stale = [key for key in _connections if any(_key(f) in sampled for table in key for f in (table, *table.members))]
+    for connected in stale:
+        _close(connected)
     return bool(sampled)
 
 
@@ -58,27 +59,51 @@ def connection_for(
 
     An unreadable table is an error where it was named, and left out where a statement is about all tables.
     """
-    key = tuple(sorted((table.name, table.path, table.fingerprint) for table in tables))
+    key = tuple(sorted(tables, key=lambda table: table.name))
     if key in _connections:
         _connections.move_to_end(key)
         # A cached copy may have been evicted by another server.
-        if all(Path(_relations[t.fingerprint].path).exists() for t in tables if t.fingerprint in _relations):
+        if all(_is_there(_relations[_key(table)]) for table in tables if _key(table) in _relations):
             return _connections[key]
-        _connections.pop(key).close()
-    connection = _connect(limits)
+        _close(key)
+    _connections[key], _left_out[key] = locked_connection(job, tables, limits, skip_unreadable=skip_unreadable)
+    while len(_connections) > _KEPT_CONNECTIONS:
+        _close(next(iter(_connections)))
+    return _connections[key]
+
+
+def left_out(tables: Sequence[TableSpec]) -> list[str]:
+    """Name the unreadable tables that the connection of these tables does without."""
+    return _left_out.get(tuple(sorted(tables, key=lambda table: table.name)), [])
+
+
+def locked_connection(
+    job: Job,
+    tables: Sequence[TableSpec],
+    limits: EngineLimits,
+    *,
+    skip_unreadable: bool = False,
+    writable: Sequence[str] = (),
+) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
+    """Make a connection that reaches these tables and, to write results to, the paths in `writable`; nothing else.
+
+    Returns it with the names of the tables left out.
+    """
+    connection = connect(limits)
     try:
         with job.interruptible(connection.interrupt):
-            paths = []
+            paths, missing = list(writable), []
             for table in tables:
                 try:
-                    relation = _relation(table, connection, limits)
+                    relation = relation_of(table, connection, limits)
                     _create_view(table, relation, connection)
                 except UnreadableSourceError:
                     if not skip_unreadable:
                         raise
+                    missing.append(table.name)
                     continue
-                paths.append(quoted(relation.path))
-            connection.execute(f"SET allowed_paths=[{', '.join(paths)}]")
+                paths += relation.paths
+            connection.execute(f"SET allowed_paths=[{', '.join(map(quoted, paths))}]")
             # `x -> x + 1` is how lambdas are mostly written; the engine's newer spelling works as well.
             connection.execute("SET lambda_syntax='ENABLE_SINGLE_ARROW'")
             connection.execute("SET enable_external_access=false")
@@ -86,36 +111,71 @@ def connection_for(
     except BaseException:
         connection.close()
         raise
-    _connections[key] = connection
-    while len(_connections) > _KEPT_CONNECTIONS:
-        _connections.popitem(last=False)[1].close()
-    return connection
+    return connection, missing
 
 
-def _relation(table: TableSpec, connection: duckdb.DuckDBPyConnection, limits: EngineLimits) -> Relation:
-    """Return how the file is read, worked out once for each version of it."""
-    known = _relations.get(table.fingerprint)
-    if known is not None and Path(known.path).exists():
+def relation_of(table: TableSpec, connection: duckdb.DuckDBPyConnection, limits: EngineLimits) -> Relation:
+    """Return how a table is read, worked out once for each version of it; `connection` must not be locked yet.
+
+    Raises `UnreadableSourceError`, `DeadlineExceededError`.
+    """
+    known = _relations.get(_key(table))
+    if known is not None and _is_there(known):
         return known
-    cache = Cache(Path(limits.cache_dir) / "utf8", limits.max_cache_bytes)
+    cache = Cache(Path(limits.cache_dir), "tables", limits.max_cache_bytes)
     try:
-        relation = relation_for(table, connection, cache, whole=table.fingerprint in _read_whole)
+        if table.copy:
+            relation = copied_relation(table.copy, connection)
+        elif table.members:
+            relation = folder_relation(table, connection, lambda member: relation_of(member, connection, limits))
+        else:
+            relation = relation_for(table, connection, cache, whole=_key(table) in _read_whole)
     except (duckdb.Error, OSError, EOFError, UnicodeError) as error:
-        raise _unreadable(table, error) from error
-    _relations[table.fingerprint] = relation
+        raise unreadable(table, error) from error
+    _relations[_key(table)] = relation
     while len(_relations) > _KEPT_RELATIONS:
         _relations.popitem(last=False)
     return relation
+
+
+def relation_of_open(table: TableSpec) -> Relation:
+    """Return how a table that a connection was made for is read."""
+    return _relations[_key(table)]
+
+
+@contextmanager
+def scratch_connection(limits: EngineLimits) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a connection for statements of our own, closed behind the block."""
+    connection = connect(limits)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _key(table: TableSpec) -> str:
+    """Tell versions of a table apart, and the file from its copy."""
+    return f"{table.fingerprint}\0{table.copy}" + "".join(f"\0{member.copy}" for member in table.members)
+
+
+def _is_there(relation: Relation) -> bool:
+    return all(Path(path).exists() for path in relation.paths)
+
+
+def _close(key: tuple[TableSpec, ...]) -> None:
+    _connections.pop(key).close()
+    _left_out.pop(key, None)
 
 
 def _create_view(table: TableSpec, relation: Relation, connection: duckdb.DuckDBPyConnection) -> None:
     try:
         connection.execute(f"CREATE VIEW {identifier(table.name)} AS FROM {relation.sql}")
     except duckdb.Error as error:
-        raise _unreadable(table, error) from error
+        raise unreadable(table, error) from error
 
 
-def _unreadable(table: TableSpec, error: Exception) -> ContextError:
+def unreadable(table: TableSpec, error: Exception) -> ContextError:
+    """Tell why a table's file can't be read."""
     if isinstance(error, duckdb.InterruptException):
         return DeadlineExceededError(
             f"Reading {table.name} for the first time took longer than the limit.", "Raise tables.deadline_seconds."
@@ -130,14 +190,15 @@ def _unreadable(table: TableSpec, error: Exception) -> ContextError:
     )
 
 
-def _connect(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
+def connect(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
+    """Make a connection that is not locked yet: for statements of our own only."""
     return duckdb.connect(
         config={
             "memory_limit": f"{limits.memory_mb}MB",
             "threads": limits.threads,
             "max_execution_time": int(limits.deadline_seconds * 1000),
             "max_temp_directory_size": f"{limits.max_spill_mb}MB",
-            "temp_directory": _spill_folder(limits),
+            "temp_directory": work_folder(limits),
             "errors_as_json": True,
             "python_enable_replacements": False,
             "autoinstall_known_extensions": False,
@@ -155,8 +216,8 @@ def _connect(limits: EngineLimits) -> duckdb.DuckDBPyConnection:
 _spill: list[str] = []
 
 
-def _spill_folder(limits: EngineLimits) -> str:
-    """Make this process's own spill folder, and clear away those of processes that are gone."""
+def work_folder(limits: EngineLimits) -> str:
+    """Make this process's own folder for passing files, and clear away those of processes that are gone."""
     if not _spill or not Path(_spill[0]).is_dir():
         _spill.clear()
         base = Path(limits.cache_dir) / "spill"

@@ -62,7 +62,7 @@ def utf8_copy(path: str, encoding: str, fingerprint: str, cache: Cache) -> str:
 
     Raises `UnreadableSourceError` naming the byte where the file stops being valid.
     """
-    name = f"{fingerprint}-{encoding}.txt"
+    name = f"{fingerprint}-{encoding}.csv"
     if (existing := cache.get(name)) is not None:
         return str(existing)
     decoder = codecs.getincrementaldecoder(encoding)()

@@ -1,20 +1,20 @@
-"""The SQL engine inside a worker process: statements over locked connections, and tables described."""
+"""Statements, inside a worker process: run over locked connections, and their rows fetched."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
 
 from mcp_context_resources.errors import ContextError, DeadlineExceededError, SqlError, StaleCursorError
-from mcp_context_resources.tables.connections import connection_for, forget_samples, relation_of
+from mcp_context_resources.tables import gate, pivot
+from mcp_context_resources.tables.connections import connection_for, forget_samples, left_out
 from mcp_context_resources.tables.readers import identifier
-from mcp_context_resources.tables.spec import Column, ColumnProfile, Fetch, Fetched, Profile, RowCount, Statement
-from mcp_context_resources.tables.sql_errors import explain
+from mcp_context_resources.tables.spec import Column, Fetch, Fetched, Statement
+from mcp_context_resources.tables.sql_errors import explain, without_folders
 from mcp_context_resources.tables.values import CellCutter
 
 if TYPE_CHECKING:
@@ -26,16 +26,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BATCH_ROWS: Final = 1_000
-_PROFILED_COLUMNS: Final = 200
-_COUNTED_BYTES: Final = 16 << 20
-_PACKED_TO: Final = 20
+_NAMED_MISSING: Final = 10
 # Types whose values Python's own can't hold exactly: a month has no number of days.
 _ROUNDED_BY_PYTHON: Final = frozenset({"INTERVAL", "TIMESTAMP_NS"})
-_COUNTING_SECONDS: Final = 3.0
-_HABIT_ROWS: Final = 10_000
-_VALUE_NOTES: Final = 10
-# Thousands separators, currency and percent signs: a pattern as SQL text.
-_NUMBER_MARKS: Final = "'[, $€£¥￥%]'"
 
 
 def query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
@@ -44,12 +37,12 @@ def query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fe
     Raises `SqlError`, `UnreadableSourceError`, `DeadlineExceededError`, `StaleCursorError`.
     """
     started = time.perf_counter()
-    result = _despite_samples(tables, lambda: _query(job, statement, tables, fetch, limits))
+    result = despite_samples(tables, lambda: _query(job, statement, tables, fetch, limits))
     result.seconds = time.perf_counter() - started
     return result
 
 
-def _despite_samples(tables: Sequence[TableSpec], read: Callable[[], T]) -> T:
+def despite_samples(tables: Sequence[TableSpec], read: Callable[[], T]) -> T:
     """Read; where a value far down contradicts types found from a sample, look at whole files and read once more."""
     try:
         return read()
@@ -61,131 +54,55 @@ def _despite_samples(tables: Sequence[TableSpec], read: Callable[[], T]) -> T:
 
 
 def _query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
-    sql = statement.sql
     cursor = connection_for(job, tables, limits, skip_unreadable=statement.every_table).cursor()
-    with _translated(job, sql), job.interruptible(cursor.interrupt):
+    with translated(job, statement.sql), job.interruptible(cursor.interrupt):
+        sql = written_out(cursor, statement)
+        if statement.explain:
+            return _explanation(cursor.execute(f"{statement.explain} SELECT * FROM query($1)", [sql]))
         # One row more than wanted tells whether there are more. The blanks keep error positions in the wrapper apart
         # from those in the statement.
         blanks, most = " " * (len(sql.encode()) + 1), fetch.skip + fetch.max_rows + 1
         cursor.execute(f"{blanks}SELECT * FROM query($1) LIMIT $2", [sql, most])
-        columns = [Column(name, str(kind)) for name, kind, *_ in cursor.description or ()]
+        columns = columns_of(cursor)
         rounded = [identifier(column.name) for column in columns if column.type in _ROUNDED_BY_PYTHON]
         if rounded:
             exact = ", ".join(f"{name}::VARCHAR AS {name}" for name in rounded)
             cursor.execute(f"{blanks}SELECT * REPLACE ({exact}) FROM query($1) LIMIT $2", [sql, most])
-        return _fetch(cursor, columns, fetch)
+        result = fetch_rows(cursor, columns, fetch)
+    if missing := left_out(tables) if statement.every_table else ():
+        shown = ", ".join(missing[:_NAMED_MISSING]) + (", …" if len(missing) > _NAMED_MISSING else "")
+        result.notes.append(f"Left out because they can't be read: {shown}.")
+    return result
 
 
-def profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int, limits: EngineLimits) -> Profile:
-    """Describe a table: rows, and for each column its type, nulls, distinct values, range; and its first rows.
+def written_out(cursor: duckdb.DuckDBPyConnection, statement: Statement) -> str:
+    """Return a statement with the values of its pivots filled in from the data, and judged once more."""
+    if not statement.pivots:
+        return statement.sql
 
-    Columns beyond the first 200 are listed with their type only, and a note says so.
-    """
-    return _despite_samples([table], lambda: _profile(job, table, example_rows, max_cell_chars, limits))
+    def look_up(sql: str) -> list[str]:
+        gate.admit_again(sql)
+        return [value for (value,) in cursor.execute("SELECT * FROM query($1)", [sql]).fetchall()]
 
-
-def _profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int, limits: EngineLimits) -> Profile:
-    cursor = connection_for(job, [table], limits).cursor()
-    name = identifier(table.name)
-    with _translated(job, ""), job.interruptible(cursor.interrupt):
-        described = cursor.execute(f"DESCRIBE FROM {name}").fetchall()
-        cutter = CellCutter(max_cell_chars)
-        rows = cursor.execute(f"SELECT * FROM {name} LIMIT {int(example_rows)}").fetchall()
-        examples = [cutter.row(row) for row in rows]
-        measured = described[:_PROFILED_COLUMNS]
-        aggregates = ["count(*)"]
-        for column, *_ in measured:
-            quoted_name = identifier(column)
-            aggregates += [f"count({quoted_name})", f"approx_count_distinct({quoted_name})"]
-            aggregates += [f"left(min({quoted_name})::VARCHAR, 80)", f"left(max({quoted_name})::VARCHAR, 80)"]
-        counted = cursor.execute(f"SELECT {', '.join(aggregates)} FROM {name}").fetchone() or (0,)
-        value_notes = _value_notes(cursor, table, described)
-    relation = relation_of(table)
-    notes = [*relation.notes, *value_notes]
-    if len(described) > len(measured):
-        notes.append(f"Only the first {len(measured)} columns were measured.")
-    return Profile(
-        rows=counted[0],
-        columns=_profiles(described, counted),
-        examples=examples,
-        encoding=relation.encoding,
-        notes=notes,
-    )
+    sql = pivot.with_values(statement.sql, look_up)
+    gate.admit_again(sql)
+    return sql
 
 
-def _value_notes(
-    cursor: duckdb.DuckDBPyConnection, table: TableSpec, described: Sequence[tuple[Any, ...]]
-) -> list[str]:
-    """Say what a reader of the values would get wrong: numbers kept as text, times shown in another zone."""
-    notes = []
-    if any("WITH TIME ZONE" in kind for _, kind, *_ in described):
-        zone = cursor.execute("SELECT strftime(now(), '%Z')").fetchone() or ("",)
-        notes.append(
-            f"Times with an offset are shown in {zone[0] or 'UTC'}, dates taken from them too; for another zone write"
-            " timezone('Asia/Tokyo', column)."
-        )
-    texts = [column for column, kind, *_ in described[:_PROFILED_COLUMNS] if kind == "VARCHAR"]
-    if not texts:
-        return notes
-    counts = ", ".join(
-        f"count(try_cast(regexp_replace({identifier(column)}, {_NUMBER_MARKS}, '', 'g') AS DOUBLE)),"
-        f" count(nullif(trim({identifier(column)}), ''))"
-        for column in texts
-    )
-    # The first rows show the habit of the whole column.
-    sample = f"(SELECT * FROM {identifier(table.name)} LIMIT {_HABIT_ROWS})"
-    found = cursor.execute(f"SELECT {counts} FROM {sample}").fetchone() or ()
-    for column, numbers, filled in zip(texts, found[::2], found[1::2], strict=True):
-        if filled and numbers * 2 > filled:
-            notes.append(
-                f"{column} is text though {numbers} of its first {filled} values are numbers: compare and sum it as"
-                f" try_cast(regexp_replace({identifier(column)}, {_NUMBER_MARKS}, '', 'g') AS DOUBLE)."
-            )
-    return notes[:_VALUE_NOTES]
+def _explanation(cursor: duckdb.DuckDBPyConnection) -> Fetched:
+    """Return a plan line by line; files are named without their folders."""
+    plans = [row[-1] for row in cursor.fetchall()]
+    lines = [line for plan in plans for line in without_folders(str(plan)).splitlines()]
+    return Fetched([Column("plan", "VARCHAR")], [[line] for line in lines], [""] * len(lines))
 
 
-def count_rows(job: Job, tables: Sequence[TableSpec], limits: EngineLimits) -> list[RowCount]:
-    """Count the rows of each table: exactly for Parquet and files up to 16 MB, not at all for larger ones.
-
-    A file that can't be read becomes a `problem`, not an error. What is left when three seconds are over is unknown.
-    """
-    ends = time.monotonic() + _COUNTING_SECONDS
-    counts = []
-    for table in tables:
-        try:
-            if time.monotonic() > ends or not _is_quick_to_count(table):
-                counts.append(RowCount(None, unknown=True))
-                continue
-            cursor = connection_for(job, [table], limits).cursor()
-            with _translated(job, ""), job.interruptible(cursor.interrupt):
-                row = cursor.execute(f"SELECT count(*) FROM {identifier(table.name)}").fetchone()
-            counts.append(RowCount(row[0] if row else 0))
-        except ContextError as error:
-            counts.append(RowCount(None, problem=error.message.splitlines()[0]))
-        except OSError as error:
-            counts.append(RowCount(None, problem=error.strerror or "unreadable"))
-    return counts
+def columns_of(cursor: duckdb.DuckDBPyConnection) -> list[Column]:
+    """Return names and types of a result's columns."""
+    return [Column(name, str(kind)) for name, kind, *_ in cursor.description or ()]
 
 
-def _is_quick_to_count(table: TableSpec) -> bool:
-    size = Path(table.path).stat().st_size
-    packed = table.path.lower().endswith((".gz", ".zst"))
-    return table.format == "parquet" or size * (_PACKED_TO if packed else 1) <= _COUNTED_BYTES
-
-
-def _profiles(described: Sequence[tuple[Any, ...]], counted: Sequence[Any]) -> list[ColumnProfile]:
-    columns = []
-    for position, (column, kind, *_) in enumerate(described):
-        values = counted[1 + 4 * position : 5 + 4 * position]
-        if not values:
-            columns.append(ColumnProfile(column, kind, -1, -1, None, None))
-            continue
-        filled, distinct, minimum, maximum = values
-        columns.append(ColumnProfile(column, kind, counted[0] - filled, min(distinct, filled), minimum, maximum))
-    return columns
-
-
-def _fetch(cursor: duckdb.DuckDBPyConnection, columns: list[Column], fetch: Fetch) -> Fetched:
+def fetch_rows(cursor: duckdb.DuckDBPyConnection, columns: list[Column], fetch: Fetch) -> Fetched:
+    """Fetch the rows asked for of a result under way; raises `StaleCursorError` where earlier ones have changed."""
     result = Fetched(columns)
     digest = _skip(cursor, fetch)
     cutter = CellCutter(fetch.max_cell_chars)
@@ -224,7 +141,8 @@ def _chain(digest: str, row: tuple[Any, ...]) -> str:
 
 
 @contextlib.contextmanager
-def _translated(job: Job, sql: str) -> Iterator[None]:
+def translated(job: Job, sql: str) -> Iterator[None]:
+    """Turn the engine's errors inside the block into ours; `sql` is what their positions are about."""
     try:
         yield
     except ContextError:

@@ -6,14 +6,17 @@ The parse tree is checked node by node against an allow-list. The engine then ru
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import math
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import InvalidInputError, SqlRefusedError
+from mcp_context_resources.tables import pivot
 from mcp_context_resources.tables.spec import Parameter, ParsedStatement
 from mcp_context_resources.tables.sql_errors import explain
+from mcp_context_resources.tables.tokens import Token, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,8 +37,10 @@ _PRIVATE: Final = frozenset(
     " which_secret duckdb_logs duckdb_log_contexts pg_views pg_settings sqlite_master sqlite_schema"
     " pragma_database_list pragma_database_size show_databases".split()
 )
+# Table functions whose first argument is the name of a table.
+_TAKE_A_TABLE: Final = frozenset({"histogram", "histogram_values"})
 _READ_ONLY: Final = (
-    "Only one read-only query at a time is run: SELECT, FROM, WITH, VALUES, DESCRIBE, SUMMARIZE or SHOW."
+    "Only one read-only query at a time is run: SELECT, FROM, WITH, VALUES, PIVOT, DESCRIBE, SUMMARIZE, SHOW, EXPLAIN."
 )
 
 
@@ -61,25 +66,52 @@ def _parser() -> duckdb.DuckDBPyConnection:
 
 
 def _admit(connection: duckdb.DuckDBPyConnection, sql: str) -> ParsedStatement:
+    import duckdb
+
     # extract_statements raises the parser's own error, with its position, for what isn't SQL at all.
-    statements = connection.extract_statements(sql)
+    try:
+        statements = connection.extract_statements(sql)
+    except duckdb.ParserException as error:
+        # A PIVOT that looks at the data first takes no parameters; with places for its values it does.
+        if "PIVOT statements" not in str(error) or (placed := pivot.with_places(sql)) == sql:
+            raise
+        return dataclasses.replace(_admit(connection, placed), pivots=True)
     if not statements:
         raise SqlRefusedError("The statement is empty.", "Write a SELECT.")
     if len(statements) > 1:
         raise SqlRefusedError(f"There are {len(statements)} statements.", _READ_ONLY)
+    kind = _kind(statements[0])
+    if kind in {"EXPLAIN", "MULTI"} and tokens_of(sql.encode())[0].text == "EXPLAIN":
+        explain, query = _explained(sql)
+        return dataclasses.replace(_admit(connection, query), explain=explain)
+    if kind == "MULTI" and (placed := pivot.with_places(sql)) != sql:
+        # The engine's parser makes several statements of a PIVOT that must look at the data first.
+        return dataclasses.replace(_admit(connection, placed), pivots=True)
     row = connection.execute("SELECT json_serialize_sql($1)", [sql]).fetchone()
     try:
         tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     except RecursionError as error:
         raise SqlRefusedError("The statement is nested too deeply.", "Flatten it.") from error
     if tree.get("error") or len(tree["statements"]) != 1:
-        kind = _kind(statements[0])
-        if kind == "MULTI":  # what the parser makes of a PIVOT that must look at the data first
-            raise SqlRefusedError(
-                "PIVOT needs its values named here.", "Write PIVOT t ON c IN ('a', 'b') USING sum(x)."
-            )
         raise SqlRefusedError(f"{kind} statements are not run here.", _READ_ONLY)
-    return _inspect(tree["statements"][0], lambda inner: _admit(connection, inner))
+    return _inspect(sql, tree["statements"][0], lambda inner: _admit(connection, inner))
+
+
+def admit_again(sql: str) -> None:
+    """Judge a statement that was admitted and then written differently; raises `SqlRefusedError`."""
+    if (admitted := _admit(_parser().cursor(), sql)).pivots or admitted.explain:
+        raise SqlRefusedError("The statement can't be written as one query.", _READ_ONLY)
+
+
+def _explained(sql: str) -> tuple[str, str]:
+    """Split an EXPLAIN into the kind of explanation, with ANALYZE or without, and the statement explained."""
+    text = sql.encode()
+    words = [*tokens_of(text)[:3], Token(len(text), len(text), "", 0)]
+    analyze = words[1].text in {"ANALYZE", "ANALYSE"}
+    first = words[2 if analyze else 1]
+    if first.text == "(":
+        raise SqlRefusedError("EXPLAIN takes no options here.", "Write EXPLAIN SELECT … or EXPLAIN ANALYZE SELECT ….")
+    return "EXPLAIN ANALYZE" if analyze else "EXPLAIN", text[first.start :].decode()
 
 
 def _kind(statement: duckdb.Statement) -> str:
@@ -89,7 +121,7 @@ def _kind(statement: duckdb.Statement) -> str:
         return "Such"
 
 
-def _inspect(tree: object, admit: Callable[[str], ParsedStatement]) -> ParsedStatement:
+def _inspect(sql: str, tree: object, admit: Callable[[str], ParsedStatement]) -> ParsedStatement:
     tables: dict[str, None] = {}
     every_table = False
     parameters: list[Parameter] = []
@@ -103,6 +135,8 @@ def _inspect(tree: object, admit: Callable[[str], ParsedStatement]) -> ParsedSta
         names = _names_in(node)
         if "query" in names and kind == "FUNCTION":
             tables |= dict.fromkeys(admit(_constant_argument(node)).tables)
+        if kind == "TABLE_FUNCTION" and (named := _table_argument(node)):
+            tables[named] = None
         if names & _PRIVATE or {"information_schema", "views"} <= names:
             raise SqlRefusedError("The statement asks for the engine's own settings.", "Ask for tables and columns.")
         if kind in {"BASE_TABLE", "SHOW_REF"} and (name := _table_named_by(node, hidden)):
@@ -111,7 +145,7 @@ def _inspect(tree: object, admit: Callable[[str], ParsedStatement]) -> ParsedSta
         if kind == "VALUE_PARAMETER":
             place = node["query_location"], node["query_location_length"]
             parameters.append(Parameter(*place, str(node["identifier"])))
-    return ParsedStatement(tuple(tables), every_table, tuple(sorted(parameters, key=lambda p: p.offset)))
+    return ParsedStatement(sql, tuple(tables), every_table, tuple(sorted(parameters, key=lambda p: p.offset)))
 
 
 def _constant_argument(node: dict[str, Any]) -> str:
@@ -121,6 +155,16 @@ def _constant_argument(node: dict[str, Any]) -> str:
     if literal.get("kind") != "STRING":
         raise SqlRefusedError("query() needs its statement as a plain string.", "Write the statement itself instead.")
     return str(literal["text"])
+
+
+def _table_argument(node: dict[str, Any]) -> str:
+    """Return the table that a function such as `histogram` is given by name; an empty name for other functions."""
+    function = node.get("function") or {}
+    if str(function.get("function_name", "")).lower() not in _TAKE_A_TABLE:
+        return ""
+    first = (function.get("arguments") or [{}])[0].get("expression") or {}
+    literal = first.get("literal") or {}
+    return str((first.get("column_names") or [literal.get("text", "")])[-1])
 
 
 def _names_in(node: dict[str, Any]) -> set[str]:

@@ -7,8 +7,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcp_context_resources.tables.spec import EngineLimits, Fetch, Fetched, Profile, RowCount, Statement, TableSpec
+    from mcp_context_resources.tables.spec import (
+        EngineLimits,
+        Export,
+        Exported,
+        Fetch,
+        Fetched,
+        Profile,
+        RowCount,
+        Statement,
+        TableSpec,
+    )
     from mcp_context_resources.workers.job import Job
+    from mcp_context_resources.workspace.catalogue import Contents
+
+
+def look_into(
+    job: Job, files: Sequence[tuple[str, str]], encoding: str | None, limits: EngineLimits
+) -> list[Contents | None]:
+    """See `contents.look_into`."""
+    from mcp_context_resources.tables import contents
+
+    return contents.look_into(job, files, encoding, limits)
+
+
+def copy(job: Job, table: TableSpec, name: str, limits: EngineLimits) -> None:
+    """See `copying.copy`."""
+    from mcp_context_resources.tables import copying
+
+    copying.copy(job, table, name, limits)
 
 
 def query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
@@ -18,15 +45,31 @@ def query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fe
     return engine.query(job, statement, tables, fetch, limits)
 
 
-def profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int, limits: EngineLimits) -> Profile:
-    """See `engine.profile`."""
-    from mcp_context_resources.tables import engine
+def export(
+    job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, wanted: Export, limits: EngineLimits
+) -> tuple[Fetched, Exported]:
+    """See `exports.export`."""
+    from mcp_context_resources.tables import exports
 
-    return engine.profile(job, table, example_rows, max_cell_chars, limits)
+    return exports.export(job, statement, tables, fetch, wanted, limits)
+
+
+def profile(
+    job: Job,
+    table: TableSpec,
+    others: Sequence[TableSpec],
+    example_rows: int,
+    max_cell_chars: int,
+    limits: EngineLimits,
+) -> Profile:
+    """See `profiles.profile`."""
+    from mcp_context_resources.tables import profiles
+
+    return profiles.profile(job, table, others, example_rows, max_cell_chars, limits)
 
 
 def count_rows(job: Job, tables: Sequence[TableSpec], limits: EngineLimits) -> list[RowCount]:
-    """See `engine.count_rows`."""
-    from mcp_context_resources.tables import engine
+    """See `profiles.count_rows`."""
+    from mcp_context_resources.tables import profiles
 
-    return engine.count_rows(job, tables, limits)
+    return profiles.count_rows(job, tables, limits)

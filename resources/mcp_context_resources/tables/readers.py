@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import UnreadableSourceError
 from mcp_context_resources.tables.encoding import detect_encoding, open_bytes, utf8_copy
+from mcp_context_resources.tables.ragged import ragged_lines
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,21 +23,25 @@ if TYPE_CHECKING:
 _FULL_SNIFF_BYTES: Final = 8 << 20
 _SAMPLE_ROWS: Final = 20_480
 _AUTOMATIC_NAME: Final = re.compile(r"column\d+")
+_MARKS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 _NATIVE_ENCODINGS: Final = ("utf-8", "utf-8-sig")
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """How to read one table: SQL after `FROM`, the one file it touches, and what a reader should know.
+    """How to read one table: SQL after `FROM`, the files it touches, and what a reader should know.
 
-    `sampled` says that the types were found from the first rows alone.
+    `options` is how a file of it is read, where several files read alike can be read in one go, `dialect` how a CSV
+    file is written, for a reader. `sampled` says that the types were found from the first rows alone.
     """
 
     sql: str
-    path: str
+    paths: tuple[str, ...]
     encoding: str | None = None
     notes: tuple[str, ...] = ()
     sampled: bool = False
+    options: str = ""
+    dialect: str = ""
 
 
 def quoted(text: str) -> str:
@@ -62,11 +67,14 @@ def relation_for(
         return _csv(spec, connection, cache, whole=whole)
     _refuse_empty(spec.path)
     if spec.format == "parquet":
-        return Relation(f"read_parquet({quoted(spec.path)})", spec.path)
+        return Relation(f"read_parquet({quoted(spec.path)})", (spec.path,))
     sampled = not whole and os.stat(spec.path).st_size > _FULL_SNIFF_BYTES
     rows = _SAMPLE_ROWS if sampled else -1
     notes = (f"Its fields were found from the first {rows:,} records.",) if sampled else ()
-    return Relation(f"read_json({quoted(spec.path)}, sample_size={rows})", spec.path, notes=notes, sampled=sampled)
+    options = f"sample_size={rows}"
+    return Relation(
+        f"read_json({quoted(spec.path)}, {options})", (spec.path,), notes=notes, sampled=sampled, options=options
+    )
 
 
 def _refuse_empty(path: str) -> None:
@@ -91,7 +99,7 @@ def _csv(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache, *
         padded = _sniff(path, connection, rows, null_padding=True)
         if _names_its_columns(padded) and len(padded["Columns"]) >= len(found["Columns"]):
             found = padded | {"NullPadding": True, "SkipRows": max(blank, padded["SkipRows"])}
-            notes.append("Lines differ in length: cells missing at the end of a line are null.")
+            notes.append(ragged_lines(path, found["Delimiter"], found["Quote"], _named(found)))
         elif found["SkipRows"]:
             notes.append(f"The first {found['SkipRows']} lines are not part of the table and were left out.")
     notes += [
@@ -99,7 +107,10 @@ def _csv(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache, *
         for key, what in (("DateFormat", "Dates"), ("TimestampFormat", "Times"))
         if found[key] and not str(found[key]).startswith("%Y")  # year first leaves no doubt
     ]
-    return Relation(f"read_csv({quoted(path)}, {_csv_options(found)})", path, encoding, tuple(notes), sampled)
+    options = _csv_options(found)
+    return Relation(
+        f"read_csv({quoted(path)}, {options})", (path,), encoding, tuple(notes), sampled, options, _dialect(found)
+    )
 
 
 def _leading_blank_lines(path: str) -> int:
@@ -117,8 +128,17 @@ def _is_one_unsplit_column(found: dict[str, Any]) -> bool:
 
 def _names_its_columns(found: dict[str, Any]) -> bool:
     """Tell whether the first line is a header that names most of several columns."""
-    named = [column for column in found["Columns"] if not _AUTOMATIC_NAME.fullmatch(column["name"])]
-    return found["HasHeader"] and not found["SkipRows"] and 1 < len(found["Columns"]) < 2 * len(named)
+    return found["HasHeader"] and not found["SkipRows"] and 1 < len(found["Columns"]) < 2 * _named(found)
+
+
+def _named(found: dict[str, Any]) -> int:
+    return sum(not _AUTOMATIC_NAME.fullmatch(column["name"]) for column in found["Columns"])
+
+
+def _dialect(found: dict[str, Any]) -> str:
+    mark = str(found["Delimiter"])
+    header = "with a header" if found["HasHeader"] else "without a header"
+    return f"separated by {_MARKS.get(mark, mark)}, {header}"
 
 
 def _sniff(

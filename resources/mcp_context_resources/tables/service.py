@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio.to_thread
+import anyio
 
+from mcp_context_resources.cache import Cache
 from mcp_context_resources.cursor import decode_cursor, encode_cursor
-from mcp_context_resources.errors import InvalidCursorError, InvalidInputError, SqlError, StaleCursorError
+from mcp_context_resources.errors import (
+    InvalidCursorError,
+    InvalidInputError,
+    SqlError,
+    StaleCursorError,
+)
 from mcp_context_resources.tables import gate, jobs
-from mcp_context_resources.tables.spec import EngineLimits, Fetch, RowCount, Statement, TableSpec
+from mcp_context_resources.tables.access import Access
+from mcp_context_resources.tables.copies import Copies
+from mcp_context_resources.tables.discovery import Discovery
+from mcp_context_resources.tables.results import Results
+from mcp_context_resources.tables.row_counts import RowCounts
+from mcp_context_resources.tables.spec import EngineLimits, Export, Fetch, Statement
 from mcp_context_resources.tables.sql_errors import suggest_tables
-from mcp_context_resources.workers.batch import COUNTING_SECONDS, count_each
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workers.pool import WorkerPool
@@ -23,31 +34,46 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_context_resources.provenance import SourceRef
+    from mcp_context_resources.tables.results import ResultFormat, SavedResult
     from mcp_context_resources.tables.settings import TableSettings
     from mcp_context_resources.tables.spec import Fetched, ParsedStatement, Profile
+    from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
-    from mcp_context_resources.workspace.workspace import Catalogue, Workspace
+    from mcp_context_resources.workspace.workspace import Workspace
 
     Progress = Callable[[float, float], Awaitable[None]]
 
 _EVERY_TABLE_AT_MOST: Final = 500
 _KEPT_STATEMENTS: Final = 64
+_PARTNERS_LOOKED_AT: Final = 40
+_ENGINE: Final = (
+    "mcp_context_resources.tables.engine",
+    "mcp_context_resources.tables.gate",
+    "pytz",
+    "charset_normalizer",
+)
+_COPIER: Final = ("mcp_context_resources.tables.copying", "pytz", "charset_normalizer")
 
 
 @dataclass(frozen=True, slots=True)
 class QueryPage:
-    """Rows of a result from row `offset` on, and what is needed to go on after any of them."""
+    """Rows of a result from row `offset` on, and what is needed to go on after any of them.
+
+    `saved` is the file that holds the whole result, with its number of rows, where one was wanted.
+    """
 
     fetched: Fetched
     offset: int
     sources: list[SourceRef]
     _request: str
     _versions: str
+    _direct: int
+    saved: tuple[SavedResult, int] | None = None
 
     def cursor_after(self, rows: int) -> str:
         """Return the cursor that continues behind the first `rows` rows of this page."""
         digest = self.fetched.digests[rows - 1]
-        return encode_cursor(self._request, self._versions, self.offset + rows, digest)
+        return encode_cursor(self._request, self._versions, self.offset + rows, digest, self._direct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +90,7 @@ class Tables:
 
     def __init__(self, workspace: Workspace, settings: TableSettings, cache_dir: Path, max_cache_bytes: int) -> None:
         self.settings = settings
+        self.results = Results(cache_dir / "results", settings.max_result_read_bytes)
         self._workspace = workspace
         self._limits = EngineLimits(
             memory_mb=settings.memory_mb,
@@ -71,30 +98,53 @@ class Tables:
             max_spill_mb=settings.max_spill_mb,
             cache_dir=str(cache_dir),
             max_cache_bytes=max_cache_bytes,
-            deadline_seconds=settings.deadline_seconds,
+            deadline_seconds=max(settings.deadline_seconds, settings.max_deadline_seconds),
         )
-        self._row_counts: dict[str, RowCount] = {}
         self._parsed: dict[str, ParsedStatement] = {}
-        self._pool = WorkerPool(
-            "table",
-            size=settings.workers,
-            confinement=Confinement(
-                readable=tuple(str(root.path) for root in workspace.roots),
-                writable=(str(cache_dir),),
-                memory_bytes=settings.worker_memory_mb << 20,
-            ),
-            preload=(
-                "mcp_context_resources.tables.engine",
-                "mcp_context_resources.tables.gate",
-                "pytz",
-                "charset_normalizer",
-            ),
-            identity=lambda: (workspace.roots.identity(), _present(cache_dir)),
+        confinement = Confinement(
+            readable=tuple(str(root.path) for root in workspace.roots),
+            writable=(str(cache_dir),),
+            memory_bytes=settings.worker_memory_mb << 20,
         )
+
+        def identity() -> object:
+            return workspace.roots.identity(), _present(cache_dir)
+
+        self._pool = WorkerPool(
+            "table", size=settings.workers, confinement=confinement, preload=_ENGINE, identity=identity
+        )
+        self._discovery = Discovery(workspace, self._pool, settings, self._limits)
+        copy_limits = replace(
+            self._limits, threads=max(1, self._limits.threads // 2), deadline_seconds=settings.copy_seconds
+        )
+        self._copy_pool = WorkerPool(
+            "table copy",
+            size=1,
+            confinement=confinement,
+            preload=_COPIER,
+            queue_seconds=settings.copy_seconds,
+            identity=identity,
+        )
+        self._copies = copies = Copies(
+            self._copy_pool,
+            Cache(cache_dir, "tables", max_cache_bytes),
+            copy_limits,
+            deadline=settings.copy_seconds,
+            least_bytes=settings.copy_bytes,
+        )
+        self._access = Access(self._discovery, copies, settings.encoding)
+        self.row_counts = RowCounts(self._pool, self._limits, self._discovery, self._access)
 
     async def aclose(self) -> None:
         """Stop the engine's processes."""
-        await self._pool.aclose()
+        await self._copies.aclose()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._pool.aclose)
+            group.start_soon(self._copy_pool.aclose)
+
+    async def catalogue(self) -> Catalogue:
+        """Return every source there is now, tables inside files and folders that are tables among them."""
+        return await self._discovery.catalogue()
 
     async def query(
         self,
@@ -105,69 +155,91 @@ class Tables:
         max_chars: int,
         max_cell_chars: int,
         cursor: str | None = None,
+        seconds: float | None = None,
+        save: ResultFormat | None = None,
         on_progress: Progress | None = None,
     ) -> QueryPage:
         """Run one read-only statement over all tables and return a page of its rows.
 
+        `seconds` replaces the usual deadline; `save` keeps the whole result in a file of that format.
+
         Raises `SqlError`, `SqlRefusedError`, `InvalidCursorError`, `StaleCursorError` and the workers' errors.
         """
+        seconds = self._deadline(seconds)
+        ends = time.monotonic() + seconds
         statement = await self._parse(sql)
-        bound = gate.bind(sql, statement.parameters, parameters)
-        catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
+        bound = gate.bind(statement.sql, statement.parameters, parameters)
+        catalogue = await self.catalogue()
         named = self._tables_of(statement, catalogue)
         tables = list(dict.fromkeys(named.values()))
-        request = hashlib.sha256(bound.strip().rstrip("; \n").encode()).hexdigest()[:16]
+        request = hashlib.sha256(f"{statement.explain}{bound.strip().rstrip('; ')}".encode()).hexdigest()[:16]
         versions = hashlib.sha256("".join(sorted(t.fingerprint for t in tables)).encode()).hexdigest()[:16]
-        skip, digest = _open_cursor(cursor, request, versions)
+        skip, digest, direct = _open_cursor(cursor, request, versions)
         refs = [table.ref() for table in tables]
+        # The pages of a result are all read in one way: rows of a copy may come in another order.
+        missing: list[str] = []
+        if statement.every_table:
+            specs, missing = await self._access.all_of(named, ends, on_progress, direct=direct == 1)
+        else:
+            specs = [
+                await self._access.one(source, name, ends, on_progress, direct=direct == 1)
+                for name, source in named.items()
+            ]
+        if cursor is None:
+            direct = int(not any(file.copy for spec in specs for file in (spec, *spec.members)))
+        work = Statement(bound, statement.every_table, statement.explain, statement.pivots)
+        fetch = Fetch(skip, digest, max_rows, max_chars, max_cell_chars)
+        saved = None
         try:
-            fetched = await self._pool.run(
-                jobs.query,
-                Statement(bound, statement.every_table),
-                [self._spec(table, name) for name, table in named.items()],
-                Fetch(skip, digest, max_rows, max_chars, max_cell_chars),
-                self._limits,
-                deadline=self.settings.deadline_seconds,
-                on_progress=on_progress,
-            )
+            left = max(1.0, ends - time.monotonic())
+            if save is None:
+                fetched = await self._pool.run(
+                    jobs.query, work, specs, fetch, self._limits, deadline=left, on_progress=on_progress
+                )
+            else:
+                wanted = Export(self.results.new_name(save), save, self.settings.max_result_bytes)
+                fetched, exported = await self._pool.run(
+                    jobs.export, work, specs, fetch, wanted, self._limits, deadline=left, on_progress=on_progress
+                )
+                saved = self.results.saved(wanted.name), exported.rows
         except SqlError as error:
             raise suggest_tables(error, lambda name: catalogue.near("table", name)) from error
-        return QueryPage(fetched, skip, refs, request, versions)
+        fetched.notes += missing
+        if statement.every_table and (beyond := len(catalogue.of("table")) - _EVERY_TABLE_AT_MOST) > 0:
+            fetched.notes.append(f"Left out: {beyond:,} tables beyond the first {_EVERY_TABLE_AT_MOST}.")
+        self._access.copy_later(named)
+        return QueryPage(fetched, skip, refs, request, versions, direct, saved)
 
-    async def describe(self, name: str, *, example_rows: int, max_cell_chars: int) -> TableDescription:
+    async def describe(
+        self, name: str, *, example_rows: int, max_cell_chars: int, on_progress: Progress | None = None
+    ) -> TableDescription:
         """Profile one table.
 
         Raises `NotFoundError`, `UnreadableSourceError` and the workers' errors.
         """
-        catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
+        ends = time.monotonic() + self.settings.deadline_seconds
+        catalogue = await self.catalogue()
         source = self._workspace.resolve(catalogue, "table", name)
         ref = source.ref()
+        spec = await self._access.one(source, source.name, ends, on_progress)
+        others = (
+            self._access.at_once(other, other.name)
+            for other in sorted(catalogue.of("table"), key=lambda other: other.size)
+            if not _overlap(source, other)
+        )
+        near = [other for other in others if other is not None][:_PARTNERS_LOOKED_AT]
         profile = await self._pool.run(
             jobs.profile,
-            self._spec(source),
+            spec,
+            near,
             example_rows,
             max_cell_chars,
             self._limits,
-            deadline=self.settings.deadline_seconds,
+            deadline=max(1.0, ends - time.monotonic()),
+            on_progress=on_progress,
         )
+        self._access.copy_later({source.name: source})
         return TableDescription(source, ref, profile)
-
-    async def row_counts(self, tables: Sequence[Source]) -> list[RowCount]:
-        """Count the rows of tables where that is quick, each once for a version of its file; in their order.
-
-        A file that a worker dies of is named as a problem and costs the others nothing.
-        """
-        new = [table for table in tables if table.fingerprint not in self._row_counts]
-        for table, count in await count_each(new, self._count_rows, lambda problem: RowCount(None, problem=problem)):
-            self._row_counts[table.fingerprint] = count
-        counts = [self._row_counts[table.fingerprint] for table in tables]
-        # What there was no time for is tried again the next time.
-        self._row_counts = {key: count for key, count in self._row_counts.items() if not count.unknown}
-        return counts
-
-    async def _count_rows(self, tables: Sequence[Source]) -> list[RowCount]:
-        specs = [self._spec(table) for table in tables]
-        return await self._pool.run(jobs.count_rows, specs, self._limits, deadline=COUNTING_SECONDS)
 
     async def _parse(self, sql: str) -> ParsedStatement:
         if not sql.strip():
@@ -183,9 +255,15 @@ class Tables:
                 self._parsed.pop(next(iter(self._parsed)))
         return parsed
 
-    def _spec(self, source: Source, name: str | None = None) -> TableSpec:
-        encoding = self.settings.encoding
-        return TableSpec(name or source.name, str(source.path), source.format, source.fingerprint, encoding)
+    def _deadline(self, seconds: float | None) -> float:
+        if seconds is None:
+            return self.settings.deadline_seconds
+        most = max(self.settings.max_deadline_seconds, self.settings.deadline_seconds)
+        if seconds > most:
+            raise InvalidInputError(
+                f"timeout_seconds is {seconds:g}; at most {most:g} is allowed.", "Raise tables.max_deadline_seconds."
+            )
+        return seconds
 
     def _tables_of(self, statement: ParsedStatement, catalogue: Catalogue) -> dict[str, Source]:
         """Return the tables a statement reads, by the names it calls them (any Unicode form, any case)."""
@@ -200,8 +278,14 @@ class Tables:
             known = next((other for other in named if _ascii_lower(other) == _ascii_lower(name)), None)
             named[known or name] = source
         for source in named.values():
-            self._workspace.roots.check(source.path)
+            self._workspace.check(source)
         return named
+
+
+def _overlap(one: Source, other: Source) -> bool:
+    """Tell whether two tables hold the same rows: a file, and a folder with it."""
+    files = {(file.path, file.part) for file in one.members or (one,)}
+    return any((file.path, file.part) in files for file in other.members or (other,))
 
 
 def _present(folder: Path) -> tuple[int, int]:
@@ -215,10 +299,10 @@ def _ascii_lower(name: str) -> str:
     return "".join(character.lower() if character.isascii() else character for character in name)
 
 
-def _open_cursor(cursor: str | None, request: str, versions: str) -> tuple[int, str]:
+def _open_cursor(cursor: str | None, request: str, versions: str) -> tuple[int, str, int]:
     if cursor is None:
-        return 0, ""
-    made_for, made_of, skip, digest = decode_cursor(cursor, str, str, int, str)
+        return 0, "", 0
+    made_for, made_of, skip, digest, direct = decode_cursor(cursor, str, str, int, str, int)
     if skip < 1:
         raise InvalidCursorError("The cursor was not made by this server.", "Start again without a cursor.")
     if made_for != request:
@@ -230,4 +314,4 @@ def _open_cursor(cursor: str | None, request: str, versions: str) -> tuple[int, 
             "A table changed since the cursor was made, so its rows would mix two versions.",
             "Start again without a cursor.",
         )
-    return skip, digest
+    return skip, digest, direct

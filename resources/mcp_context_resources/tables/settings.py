@@ -17,6 +17,18 @@ class TableSettings(BaseModel):
         description="Encoding of CSV files that are neither UTF-8 nor marked, e.g. cp932; found out when not set.",
     )
     deadline_seconds: float = Field(default=30.0, gt=0, le=3600, description="Longest a statement may run.")
+    max_deadline_seconds: float = Field(
+        default=300.0, gt=0, le=3600, description="Most that a call may ask for with timeout_seconds."
+    )
+    folders: bool = Field(default=True, description="Serve a folder of files of one shape as one table, too.")
+    copy_bytes: int = Field(
+        default=1 << 20, ge=0, description="CSV and JSON files from this size on get a columnar copy in the cache."
+    )
+    copy_seconds: float = Field(default=900.0, gt=0, le=86_400, description="Longest that making a copy may take.")
+    max_result_bytes: int = Field(default=1 << 30, ge=1, description="Largest result that query_tables may save.")
+    max_result_read_bytes: int = Field(
+        default=16 << 20, ge=1, description="Largest saved result that is read as a resource."
+    )
     default_rows: int = Field(default=100, ge=1, description="Rows returned when max_rows isn't given.")
     max_rows: int = Field(default=10_000, ge=1, le=1_000_000, description="Most rows one call may ask for.")
     workers: int = Field(default=2, ge=1, le=64, description="Statements that can run at once, each in a process.")

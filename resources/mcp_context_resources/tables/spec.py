@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 Row = list[Any]
 """One row of JSON values: null, boolean, number, string, list or object."""
@@ -11,13 +11,21 @@ Row = list[Any]
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table file as a worker needs to know it; `encoding` is None where it is to be found out."""
+    """A table as a worker needs to know it.
+
+    `encoding` is None where it is to be found out, `part` the table's name inside its file, `copy` the path of a
+    columnar copy to read instead of the file. A folder that is one table has its files as `members`.
+    """
 
     name: str
     path: str
     format: str
     fingerprint: str
     encoding: str | None = None
+    part: str = ""
+    copy: str = ""
+    members: tuple[TableSpec, ...] = ()
+    partitioned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +51,18 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ParsedStatement:
-    """What the engine's own parser says about a statement that passed the gate."""
+    """What the engine's own parser says about a statement that passed the gate.
 
+    `sql` is the query in it: what an EXPLAIN explains, and with places for the values of a PIVOT that names none
+    (`pivots`). `explain` is "", "EXPLAIN" or "EXPLAIN ANALYZE".
+    """
+
+    sql: str
     tables: tuple[str, ...]
     every_table: bool
     parameters: tuple[Parameter, ...]
+    explain: str = ""
+    pivots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +70,9 @@ class Statement:
     """An admitted statement with its values in place; `every_table`: it is about all tables, not some by name."""
 
     sql: str
-    every_table: bool
+    every_table: bool = False
+    explain: str = ""
+    pivots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +108,76 @@ class Fetched:
     more: bool = False
     cells_cut: int = 0
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A result wanted as a file of the cache: its name, its format (csv, json, parquet), the most it may have."""
+
+    name: str
+    format: str
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How large a saved result is."""
+
+    rows: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:
-    """What a table column holds. `distinct` is approximate (HyperLogLog) above small counts."""
+    """What a table column holds.
+
+    `nulls` and `distinct` are None where they were not measured; `distinct` is approximate (HyperLogLog) above small
+    counts. `frequent` are the most frequent values with their counts, `unique` tells that no two rows have the same.
+    """
 
     name: str
     type: str
-    nulls: int
-    distinct: int
-    minimum: str | None
-    maximum: str | None
+    nulls: int | None = None
+    distinct: int | None = None
+    minimum: str | None = None
+    maximum: str | None = None
+    frequent: tuple[tuple[str, int], ...] = ()
+    unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JoinPartner:
+    """A column of another table that this one's column probably refers to, and why.
+
+    Of `checked` distinct values of the column that refers, `found` are in the one referred to: the column with unique
+    values, `here` or `there`. `same_name` is further evidence.
+    """
+
+    column: str
+    table: str
+    other_column: str
+    found: int
+    checked: int
+    same_name: bool
+    unique: Literal["here", "there", "both"]
 
 
 @dataclass(slots=True)
 class Profile:
-    """A table's shape, its columns, and its first rows."""
+    """A table's shape, its columns, its first rows, and the tables it can be joined with.
+
+    `sampled` is the number of rows that nulls, distinct values and ranges were measured on; 0 means all.
+    """
 
     rows: int
     columns: list[ColumnProfile]
     examples: list[Row]
     encoding: str | None = None
+    dialect: str = ""
     notes: list[str] = field(default_factory=list)
+    partners: list[JoinPartner] = field(default_factory=list)
+    sampled: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def explain(error: Exception, sql: str) -> ContextError:
             "The statement needed more memory than tables.memory_mb allows.",
             "Filter or aggregate first, or select fewer columns.",
         )
-    first, *rest = _PATH.sub(r"\1", message).strip().splitlines() or ["The statement failed."]
+    first, *rest = without_folders(message).strip().splitlines() or ["The statement failed."]
     where = _position(details.get("position"), sql)
     missing = {"missing_name": details.get("name", "")} if details.get("type") == "Table" else {}
     hint = " ".join(line.strip() for line in rest if line.strip())[:400]
@@ -41,6 +41,16 @@ def explain(error: Exception, sql: str) -> ContextError:
         hint = "That line doesn't fit the rest of the file: correct it there."
     name = f"{kind} error" if kind else "Error"
     return _SqlNameError(f"{name}: {first}{where}", hint, missing.get("missing_name", ""))
+
+
+def without_folders(text: str) -> str:
+    """Show files by their names alone."""
+    return _PATH.sub(r"\1", text)
+
+
+def contradicts_sample(error: Exception) -> bool:
+    """Tell whether a value didn't fit the type that a sample of its file had suggested."""
+    return "CSV Error" in str(error) or "JSON transform error" in str(error)
 
 
 class _SqlNameError(SqlError):

@@ -42,15 +42,19 @@ class Confinement:
 
     `readable` and `writable` are absolute folders or files; `memory_bytes` caps resident memory on every system
     and, where `cap_address_space` is set and the system is Linux, the address space too, which turns a single
-    huge allocation into an error instead of a dead machine. `gpu_when` names a function (`module:name`) that tells,
-    once the engine is imported, whether it will use a graphics processor.
+    huge allocation into an error instead of a dead machine. `cap_data` caps there what a process can write to instead:
+    for an engine that reserves many more addresses than it uses, or holds Python's lock while it works. `gpu_when`
+    names a function (`module:name`) that tells, once the engine is imported, whether it will use a graphics processor.
+    `socket_pairs` is for engines that wake their own threads over such a pair, which reaches nothing outside.
     """
 
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     memory_bytes: int = 2 << 30
     cap_address_space: bool = True
+    cap_data: bool = False
     gpu_when: str = ""
+    socket_pairs: bool = False
 
     def apply(self) -> bool:
         """Limit the current process, for good. Returns whether the system enforces the folder limits."""
@@ -63,7 +67,7 @@ class Confinement:
             self._limit_resources()
         gpu = self._uses_gpu()
         if not gpu:  # the drivers of graphics processors talk over sockets
-            seccomp.refuse_needless_calls()
+            seccomp.refuse_needless_calls(socket_pairs=self.socket_pairs)
         return landlock.restrict(
             readable=(*_SYSTEM_FILES, *self.readable),
             writable=(*self.writable, *(_GPU_DEVICES if gpu else ())),
@@ -80,6 +84,8 @@ class Confinement:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if self.cap_address_space and sys.platform == "linux":
             resource.setrlimit(resource.RLIMIT_AS, (self.memory_bytes, self.memory_bytes))
+        if self.cap_data and sys.platform == "linux":
+            resource.setrlimit(resource.RLIMIT_DATA, (self.memory_bytes, self.memory_bytes))
 
 
 def _python_folders() -> Iterator[str]:

@@ -41,23 +41,74 @@ class _Architecture:
 
 # In this order: socket, socketpair, bind, connect, sendto, execve, execveat, ptrace, process_vm_readv,
 # process_vm_writev, io_uring_setup, bpf, userfaultfd, perf_event_open, add_key, request_key, keyctl, mount, unshare,
-# setns, open_by_handle_at, pidfd_getfd.
+# setns, open_by_handle_at, pidfd_getfd, sendmsg, sendmmsg.
+_SOCKETPAIR: Final = 1  # its place in this order
 _ARCHITECTURES: Final = {
     "x86_64": _Architecture(
         0xC000003E,
         317,
-        (41, 53, 49, 42, 44, 59, 322, 101, 310, 311, 425, 321, 323, 298, 248, 249, 250, 165, 272, 308, 304, 438),
+        (
+            41,
+            53,
+            49,
+            42,
+            44,
+            59,
+            322,
+            101,
+            310,
+            311,
+            425,
+            321,
+            323,
+            298,
+            248,
+            249,
+            250,
+            165,
+            272,
+            308,
+            304,
+            438,
+            46,
+            307,
+        ),
     ),
     "aarch64": _Architecture(
         0xC00000B7,
         277,
-        (198, 199, 200, 203, 206, 221, 281, 117, 270, 271, 425, 280, 282, 241, 217, 218, 219, 40, 97, 268, 265, 438),
+        (
+            198,
+            199,
+            200,
+            203,
+            206,
+            221,
+            281,
+            117,
+            270,
+            271,
+            425,
+            280,
+            282,
+            241,
+            217,
+            218,
+            219,
+            40,
+            97,
+            268,
+            265,
+            438,
+            211,
+            269,
+        ),
     ),
 }
 
 
-def refuse_needless_calls() -> bool:
-    """Refuse the calls above for all threads of this process, for good.
+def refuse_needless_calls(*, socket_pairs: bool = False) -> bool:
+    """Refuse the calls above for all threads of this process, for good; `socket_pairs` spares `socketpair`.
 
     Returns whether the kernel enforces it; False on other systems, processors and kernels without seccomp.
     """
@@ -67,14 +118,14 @@ def refuse_needless_calls() -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
-    instructions = _program(architecture)
+    instructions = _program(architecture, socket_pairs=socket_pairs)
     code = ctypes.create_string_buffer(b"".join(instructions))
     program = ctypes.create_string_buffer(struct.pack("@HP", len(instructions), ctypes.addressof(code)))
     result: int = libc.syscall(architecture.seccomp, _SET_MODE_FILTER, _ALL_THREADS, program)
     return result == 0
 
 
-def _program(architecture: _Architecture) -> list[bytes]:
+def _program(architecture: _Architecture, *, socket_pairs: bool) -> list[bytes]:
     program = [
         _instruction(_LOAD, _OFFSET_ARCHITECTURE),
         _instruction(_JUMP_IF_EQUAL, architecture.audit, if_true=1),
@@ -84,7 +135,9 @@ def _program(architecture: _Architecture) -> list[bytes]:
         _instruction(_JUMP_IF_AT_LEAST, _X32_BIT, if_false=1),
         _instruction(_RETURN, _REFUSE),
     ]
-    for number in architecture.refused:
+    for position, number in enumerate(architecture.refused):
+        if socket_pairs and position == _SOCKETPAIR:
+            continue
         program += [_instruction(_JUMP_IF_EQUAL, number, if_false=1), _instruction(_RETURN, _REFUSE)]
     return [*program, _instruction(_RETURN, _ALLOW)]
 

@@ -36,6 +36,7 @@ class FoundFile:
     modified_ns: int
     changed_ns: int
     inode: int
+    is_link: bool = False
 
 
 @dataclass(slots=True)
@@ -138,6 +139,7 @@ class _Walk:
                 modified_ns=status.st_mtime_ns,
                 changed_ns=status.st_ctime_ns,
                 inode=status.st_ino,
+                is_link=entry.is_symlink(),
             )
         )
 

@@ -27,18 +27,27 @@ SQL_RESERVED: Final = frozenset(
 )
 
 
-def table_names(files: Sequence[tuple[str, str]], held: Mapping[str, tuple[str, str]] | None = None) -> list[str]:
+Spot = tuple[str, str, str]
+"""Where something with a name lies: root name, path relative to the root, table inside the file ("" for the whole)."""
+
+
+def table_names(spots: Sequence[Spot], held: Mapping[str, Spot] | None = None) -> list[str]:
     """Name tables so that SQL needs no quotes: letters of any script, digits and underscores.
 
-    `files` are (root name, path relative to the root). The result has their order and no two equal names, compared
-    without case. `held` maps names (as `lookup_key`) to the file that alone may bear them.
+    The result has the order of `spots` and no two equal names, compared without case. `held` maps names (as
+    `lookup_key`) to the spot that alone may bear them.
     """
-    return _distinct([_table_candidates(root, relative) for root, relative in files], files, held or {}, "{}_{}")
+    return _distinct([_table_candidates(*spot) for spot in spots], spots, held or {}, "{}_{}")
 
 
-def file_names(files: Sequence[tuple[str, str]], held: Mapping[str, tuple[str, str]] | None = None) -> list[str]:
+def folder_names(spots: Sequence[Spot], held: Mapping[str, Spot]) -> list[str]:
+    """Name folders that are tables, as `table_names`; `held` must hold every table's name, for files go first."""
+    return _distinct([_folder_candidates(root, relative) for root, relative, _ in spots], spots, held, "{}_{}")
+
+
+def file_names(spots: Sequence[Spot], held: Mapping[str, Spot] | None = None) -> list[str]:
     """Name documents and models by file name, with as many folders as it takes to tell them apart."""
-    return _distinct([_file_candidates(root, relative) for root, relative in files], files, held or {}, "{} ({})")
+    return _distinct([_file_candidates(root, relative) for root, relative, _ in spots], spots, held or {}, "{} ({})")
 
 
 def lookup_key(name: str) -> str:
@@ -46,7 +55,7 @@ def lookup_key(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _table_candidates(root: str, relative: str) -> list[str]:
+def _table_candidates(root: str, relative: str, part: str) -> list[str]:
     *folders, file = relative.split("/")
     stem, _, extension = file.removeprefix(".").partition(".")
     if "." in extension:  # only the last part, or two of `x.csv.gz`, is the format; the rest belongs to the name
@@ -54,8 +63,16 @@ def _table_candidates(root: str, relative: str) -> list[str]:
         kept = -2 if parts[-1].lower() in {"gz", "zst"} and len(parts) > 2 else -1
         stem, extension = ".".join(parts[:kept]), ".".join(parts[kept:])
     parents = [root, *folders]
+    stem = f"{stem}_{part}" if part else stem
     ladder = ["_".join([*parents[len(parents) - depth :], stem]) for depth in range(len(parents) + 1)]
     ladder += [f"{stem}_{extension}", f"{ladder[-1]}_{extension}"]
+    return list(dict.fromkeys(_identifier(step) for step in ladder))
+
+
+def _folder_candidates(root: str, relative: str) -> list[str]:
+    folders = [root, *(folder for folder in relative.split("/") if folder)]
+    ladder = ["_".join(folders[len(folders) - depth :]) for depth in range(1, len(folders) + 1)]
+    ladder += [f"{ladder[0]}_files", f"{ladder[-1]}_files"]
     return list(dict.fromkeys(_identifier(step) for step in ladder))
 
 
@@ -74,8 +91,8 @@ def _identifier(text: str) -> str:
 
 def _distinct(
     ladders: Sequence[Sequence[str]],
-    files: Sequence[tuple[str, str]],
-    held: Mapping[str, tuple[str, str]],
+    files: Sequence[Spot],
+    held: Mapping[str, Spot],
     marked: str,
 ) -> list[str]:
     """Climb from short to long names until no two are equal; what even the longest don't tell apart is marked.
@@ -107,7 +124,7 @@ def _distinct(
     return names
 
 
-def _occurrence(files: Sequence[tuple[str, str]], i: int) -> int:
+def _occurrence(files: Sequence[Spot], i: int) -> int:
     """Count how often the same root name and path came before: two roots may look alike."""
     return sum(1 for other in files[:i] if other == files[i])
 

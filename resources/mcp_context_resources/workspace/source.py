@@ -18,7 +18,9 @@ class Source:
     """A file and the name it is served under.
 
     `path` is real and absolute, `file` is the path as shown: relative to its root, with slashes, in NFC. `format`
-    is the file's format (`csv`, `parquet`, `pdf`, `gguf`…).
+    is the file's format (`csv`, `parquet`, `pdf`, `gguf`…). Of a file with several tables in it, `part` names one. A
+    folder that is one table has its files as `members`, `partitioned` by folder names or not; its size and times are
+    theirs together. `beside` tells the state of files that belong to this one (a database's log).
     """
 
     kind: Kind
@@ -30,6 +32,10 @@ class Source:
     modified_ns: int
     changed_ns: int
     inode: int
+    part: str = ""
+    members: tuple[Source, ...] = ()
+    partitioned: bool = False
+    beside: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -38,6 +44,10 @@ class Source:
         The time of the last change of its inode can't be set back, so it tells edits that keep size and date.
         """
         seed = f"{self.path}\0{self.format}\0{self.modified_ns}\0{self.changed_ns}\0{self.size}\0{self.inode}"
+        if self.part or self.beside:
+            seed += f"\0{self.beside}\0{self.part}"
+        if self.members:
+            seed += "".join(f"\0{member.fingerprint}" for member in self.members)
         return hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @property

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import os
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
 
 from mcp_context_resources.errors import ConfigurationError, NotFoundError
-from mcp_context_resources.workspace.discovery import FoundFile, ignore_spec, scan
-from mcp_context_resources.workspace.names import file_names, lookup_key, table_names
+from mcp_context_resources.workspace.catalogue import Catalogue, Contents
+from mcp_context_resources.workspace.discovery import FoundFile, Scan, ignore_spec, scan
+from mcp_context_resources.workspace.folders import TableFolder, partitioned_folders, uniform_folders
+from mcp_context_resources.workspace.names import Spot, file_names, folder_names, lookup_key, table_names
 from mcp_context_resources.workspace.roots import Roots, normal
 from mcp_context_resources.workspace.source import Source
 
@@ -22,61 +23,36 @@ if TYPE_CHECKING:
     from mcp_context_resources.provenance import Kind
     from mcp_context_resources.workspace.settings import WorkspaceSettings
 
-_SUGGESTIONS: Final = 3
 _SHOWN_ENDINGS: Final = 6
 _READERS: Final[dict[Kind, str]] = {"table": "query_tables", "document": "read_document", "model": "run_model"}
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """All sources at one moment, in a stable order: tables, documents, models, each by name.
-
-    `unserved` are files of kinds that nothing here reads.
-    """
-
-    sources: tuple[Source, ...]
-    notices: tuple[str, ...] = ()
-    unserved: tuple[str, ...] = ()
-    _by_key: dict[tuple[str, str], Source] = field(init=False, repr=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for source in self.sources:
-            self._by_key[source.kind, lookup_key(source.name)] = source
-
-    def of(self, kind: Kind) -> tuple[Source, ...]:
-        """Return the sources of one kind."""
-        return tuple(source for source in self.sources if source.kind == kind)
-
-    def find(self, kind: Kind, name: str) -> Source | None:
-        """Return the source of that kind and name (NFC, case ignored), or None."""
-        return self._by_key.get((kind, lookup_key(name)))
-
-    def near(self, kind: Kind, name: str) -> list[str]:
-        """Return up to three names of that kind which resemble `name`, the likeliest first."""
-        by_key = {lookup_key(source.name): source.name for source in self.of(kind)}
-        wanted = lookup_key(name)
-        # A bare name that two files claim comes first, then the similar, then names that hold the wanted one.
-        same = [key for key in by_key if key.endswith((f"_{wanted}", f"/{wanted}")) or key.startswith(f"{wanted}_")]
-        holding = [key for key in by_key if len(wanted) > 1 and (wanted in key or key in wanted)]
-        close = difflib.get_close_matches(wanted, by_key, n=_SUGGESTIONS, cutoff=0.5)
-        return [by_key[key] for key in dict.fromkeys([*same, *close, *holding])][:_SUGGESTIONS]
+Found = tuple[FoundFile, str]
+"""A file and its format."""
 
 
 class Workspace:
     """The served folders and what is in them.
 
-    `formats` maps a kind to its file name endings, each to a format name: `{"table": {".csv": "csv"}}`.
+    `formats` maps a kind to its file name endings, each to a format name: `{"table": {".csv": "csv"}}`; `companions`
+    a format to endings of files that belong to one of it: `{"sqlite": ("-wal",)}`.
     """
 
-    def __init__(self, settings: WorkspaceSettings, formats: Mapping[Kind, Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        settings: WorkspaceSettings,
+        formats: Mapping[Kind, Mapping[str, str]],
+        companions: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self.roots = Roots(settings.roots)
         try:
             ignore_spec(settings.ignore)
         except ValueError as error:
             raise ConfigurationError(f"workspace.ignore {error}.", "Write patterns as in .gitignore.") from error
         self._settings = settings
+        self._companions = companions or {}
         # Which file each name meant so far: as long as this server lives it never means another one.
-        self._held: dict[Kind, dict[str, tuple[str, str]]] = {"table": {}, "document": {}, "model": {}}
+        self._held: dict[Kind, dict[str, Spot]] = {"table": {}, "document": {}, "model": {}}
         # Longest endings first, so that `.csv.gz` is tried before `.gz`.
         self._endings: list[tuple[str, Kind, str]] = sorted(
             ((ending, kind, form) for kind, endings in formats.items() for ending, form in endings.items()),
@@ -84,15 +60,28 @@ class Workspace:
         )
         self._extensions = frozenset(ending for ending, _, _ in self._endings)
 
-    def catalogue(self) -> Catalogue:
-        """Look at the disk and name what is there now. Blocking: run it in a thread."""
-        found = scan(self.roots, self._settings, self._extensions)
-        by_kind: dict[Kind, list[tuple[FoundFile, str]]] = {"table": [], "document": [], "model": []}
-        for file in found.files:
-            kind, form = self._classify(file.relative)
-            by_kind[kind].append((file, form))
-        sources = [source for kind, files in by_kind.items() for source in self._named(kind, files)]
-        return Catalogue(tuple(sources), (*found.notices, *_about_others(found.others)), tuple(found.others))
+    def look(self) -> Scan:
+        """Look at the disk. Blocking: run it in a thread."""
+        return scan(self.roots, self._settings, self._extensions)
+
+    def table_files(self, found: Scan) -> list[Found]:
+        """Return the files of a look that hold tables."""
+        return self._of_kind(found, "table")
+
+    def fingerprint(self, file: FoundFile, form: str) -> str:
+        """Identify a version of a file before it has a name."""
+        return self._source("table", "", file, form).fingerprint
+
+    def catalogue(self, found: Scan | None = None, contents: Mapping[str, Contents] | None = None) -> Catalogue:
+        """Name what is there: now, or at the moment of a look. Blocking without one.
+
+        `contents` tells, by fingerprint, what is in the table files that were looked into; others are one table each.
+        """
+        found = found or self.look()
+        tables, notices = self._tables(found, contents or {})
+        documents, models = (self._files(kind, found) for kind in ("document", "model"))
+        notices = [*found.notices, *notices, *_about_others(found.others)]
+        return Catalogue((*tables, *documents, *models), tuple(notices), tuple(found.others))
 
     def resolve(self, catalogue: Catalogue, kind: Kind, name: str) -> Source:
         """Find a source by name, URI, or path (absolute inside a root, or relative to one).
@@ -105,8 +94,16 @@ class Workspace:
         source = catalogue.find(kind, wanted) or self._by_path(catalogue, kind, wanted)
         if source is None:
             raise _not_found(catalogue, kind, wanted)
-        self.roots.check(source.path)
+        self.check(source)
         return source
+
+    def check(self, source: Source) -> None:
+        """Make sure that a source still lies inside the roots.
+
+        Raises `AccessDeniedError`, `NotFoundError`, `UnreadableSourceError`.
+        """
+        for one in source.members or (source,):
+            self.roots.check(one.path)
 
     def _by_path(self, catalogue: Catalogue, kind: Kind, path: str) -> Source | None:
         looks_like_path = any(mark in path for mark in ("/", "\\", "\0")) or path.startswith((".", "~"))
@@ -130,27 +127,100 @@ class Workspace:
         lower = file_name.lower()
         return next((kind, form) for ending, kind, form in self._endings if lower.endswith(ending))
 
-    def _named(self, kind: Kind, files: Sequence[tuple[FoundFile, str]]) -> list[Source]:
-        spots = [(file.root.name, file.relative) for file, _ in files]
-        make = table_names if kind == "table" else file_names
-        names = make(spots, self._held[kind])
-        self._held[kind].update((lookup_key(name), spot) for name, spot in zip(names, spots, strict=True))
-        several = len(self.roots) > 1
-        sources = [
-            Source(
-                kind=kind,
-                name=name,
-                path=file.path,
-                file=normal(f"{file.root.name}/{file.relative}" if several else file.relative),
-                format=form,
-                size=file.size,
-                modified_ns=file.modified_ns,
-                changed_ns=file.changed_ns,
-                inode=file.inode,
-            )
-            for name, (file, form) in zip(names, files, strict=True)
+    def _of_kind(self, found: Scan, kind: Kind) -> list[Found]:
+        classified = ((file, *self._classify(file.relative)) for file in found.files)
+        return [(file, form) for file, its_kind, form in classified if its_kind == kind]
+
+    def _files(self, kind: Literal["document", "model"], found: Scan) -> list[Source]:
+        files = self._of_kind(found, kind)
+        spots: list[Spot] = [(file.root.name, file.relative, "") for file, _ in files]
+        names = file_names(spots, self._held[kind])
+        self._hold(kind, names, spots)
+        return _by_name([self._source(kind, name, file, form) for name, (file, form) in zip(names, files, strict=True)])
+
+    def _tables(self, found: Scan, contents: Mapping[str, Contents]) -> tuple[list[Source], list[str]]:
+        files, notices = self.table_files(found), []
+        partitioned = partitioned_folders(files)
+        within = {file.path for folder in partitioned for file in folder.files}
+        files = [(file, form) for file, form in files if file.path not in within]
+        spots: list[Spot] = []
+        parts: list[tuple[FoundFile, str, str]] = []
+        shapes: dict[str, str] = {}
+        for file, form in files:
+            inside = contents.get(self.fingerprint(file, form), Contents())
+            shapes[str(file.path)] = inside.shape
+            if not inside.parts and not inside.problem:
+                notices.append(f"{file.relative}: there is no table in it")
+            for part in inside.parts:
+                # A file of one table is called by its own name, whatever the table is called inside.
+                spots.append((file.root.name, file.relative, part if len(inside.parts) > 1 else ""))
+                parts.append((file, form, part))
+        names = table_names(spots, self._held["table"])
+        self._hold("table", names, spots)
+        tables = [
+            self._source("table", name, file, form, part) for name, (file, form, part) in zip(names, parts, strict=True)
         ]
-        return sorted(sources, key=lambda source: (lookup_key(source.name), source.name))
+        folders = self._folders([*partitioned, *uniform_folders(files, shapes)], tables)
+        return _by_name([*tables, *folders]), notices
+
+    def _folders(self, folders: Sequence[TableFolder], tables: Sequence[Source]) -> list[Source]:
+        """Make a table of each folder; the names of files come first."""
+        spots: list[Spot] = [(folder.root, f"{folder.relative}/", folder.format) for folder in folders]
+        taken: dict[str, Spot] = {lookup_key(table.name): ("", "", "") for table in tables}
+        names = folder_names(spots, self._held["table"] | taken)
+        free = [place for place, name in enumerate(names) if lookup_key(name) not in taken]
+        self._hold("table", [names[place] for place in free], [spots[place] for place in free])
+        return [self._folder(names[place], folders[place]) for place in free]
+
+    def _folder(self, name: str, folder: TableFolder) -> Source:
+        members = tuple(self._source("table", "", file, folder.format) for file in folder.files)
+        first = folder.files[0]
+        ending = f"{folder.relative}/".lstrip("/") + ("**/" if folder.partitioned else "") + f"*.{folder.format}"
+        return Source(
+            kind="table",
+            name=name,
+            path=first.root.path / folder.relative,
+            file=normal(f"{folder.root}/{ending}" if len(self.roots) > 1 else ending),
+            format=folder.format,
+            size=sum(member.size for member in members),
+            modified_ns=max(member.modified_ns for member in members),
+            changed_ns=max(member.changed_ns for member in members),
+            inode=0,
+            members=members,
+            partitioned=folder.partitioned,
+        )
+
+    def _source(self, kind: Kind, name: str, file: FoundFile, form: str, part: str = "") -> Source:
+        shown = normal(f"{file.root.name}/{file.relative}" if len(self.roots) > 1 else file.relative)
+        return Source(
+            kind=kind,
+            name=name,
+            path=file.path,
+            file=f"{shown}#{part}" if part else shown,
+            format=form,
+            size=file.size,
+            modified_ns=file.modified_ns,
+            changed_ns=file.changed_ns,
+            inode=file.inode,
+            part=part,
+            beside=self._beside(file, form),
+        )
+
+    def _beside(self, file: FoundFile, form: str) -> str:
+        """Tell the state of the files that belong to one: a database's newest rows may be in its log alone."""
+        states = []
+        for ending in self._companions.get(form, ()):
+            with contextlib.suppress(OSError):
+                status = os.stat(f"{file.path}{ending}")
+                states.append(f"{ending}:{status.st_mtime_ns}:{status.st_size}")
+        return ";".join(states)
+
+    def _hold(self, kind: Kind, names: Sequence[str], spots: Sequence[Spot]) -> None:
+        self._held[kind].update((lookup_key(name), spot) for name, spot in zip(names, spots, strict=True))
+
+
+def _by_name(sources: list[Source]) -> list[Source]:
+    return sorted(sources, key=lambda source: (lookup_key(source.name), source.name))
 
 
 def _about_others(files: Sequence[str]) -> list[str]:

@@ -1,0 +1,74 @@
+"""The resources: what a host can read by URI. Everything here can also be reached through a tool."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    BlobResourceContents,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    ResourceTemplate,
+    TextResourceContents,
+)
+
+from mcp_context_resources.errors import ContextError
+
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
+
+    from mcp_context_tools.tool import Services
+
+_RESULT: Final = ResourceTemplate(
+    name="result",
+    title="Saved result",
+    uri_template="result://{id}",
+    description="The whole result of query_tables with save, as CSV, NDJSON or Parquet.",
+)
+
+
+async def list_resources(
+    _context: ServerRequestContext[Services], params: PaginatedRequestParams | None
+) -> ListResourcesResult:
+    """Answer `resources/list`: nothing is listed, saved results are known by the link to them."""
+    _refuse_cursor(params)
+    return ListResourcesResult(resources=[])
+
+
+async def list_resource_templates(
+    _context: ServerRequestContext[Services], params: PaginatedRequestParams | None
+) -> ListResourceTemplatesResult:
+    """Answer `resources/templates/list`: one page, always in the same order."""
+    _refuse_cursor(params)
+    return ListResourceTemplatesResult(resource_templates=[_RESULT])
+
+
+async def read_resource(
+    context: ServerRequestContext[Services], params: ReadResourceRequestParams
+) -> ReadResourceResult:
+    """Answer `resources/read`; what is not there or can't be read is -32602 with the URI, as the spec wants."""
+    uri = str(params.uri)
+    results = context.lifespan_context.tables.results
+    try:
+        found = await anyio.to_thread.run_sync(results.find, uri)
+        content = await anyio.to_thread.run_sync(results.read, found)
+    except ContextError as error:
+        raise MCPError(INVALID_PARAMS, str(error), {"uri": uri}) from error
+    if found.format == "parquet":
+        blob = base64.b64encode(content).decode()
+        return ReadResourceResult(contents=[BlobResourceContents(uri=uri, mime_type=found.mime_type, blob=blob)])
+    return ReadResourceResult(
+        contents=[TextResourceContents(uri=uri, mime_type=found.mime_type, text=content.decode())]
+    )
+
+
+def _refuse_cursor(params: PaginatedRequestParams | None) -> None:
+    if params is not None and params.cursor is not None:
+        raise MCPError(INVALID_PARAMS, "Unknown cursor: the list has one page.")

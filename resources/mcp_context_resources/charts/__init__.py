@@ -1,0 +1,1 @@
+"""Charts of query results: Vega-Lite, drawn to PNG in a process of its own."""

@@ -1,0 +1,97 @@
+"""Looking into table files, inside a worker: which tables are in them, and which files have one shape."""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_context_resources.errors import ContextError, SourceBusyError, UnreadableSourceError
+from mcp_context_resources.tables.encoding import detect_encoding, open_bytes
+from mcp_context_resources.tables.formats import may_hold_several
+from mcp_context_resources.workspace.catalogue import Contents
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+    from mcp_context_resources.tables.spec import EngineLimits
+    from mcp_context_resources.workers.job import Job
+
+_LOOKING_SECONDS: Final = 3.0
+_HEADER_BYTES: Final = 64 << 10
+_MOST_PARTS: Final = 1_000
+
+
+def look_into(
+    job: Job, files: Sequence[tuple[str, str]], encoding: str | None, limits: EngineLimits
+) -> list[Contents | None]:
+    """Look into files, given as path and format; None for those there was no time for (three seconds).
+
+    A file that can't be read is one table with a `problem`.
+    """
+    ends = time.monotonic() + _LOOKING_SECONDS
+    found: list[Contents | None] = []
+    for path, form in files:
+        if found and (time.monotonic() > ends or job.should_stop):
+            found.append(None)
+            continue
+        try:
+            if may_hold_several(form):
+                found.append(Contents(_parts(job, path, form, limits)))
+            else:
+                found.append(Contents(shape=_shape(path, form, encoding, _reader())))
+        except ContextError as error:
+            lasting = isinstance(error, UnreadableSourceError) and not isinstance(error, SourceBusyError)
+            found.append(Contents(problem=error.message, passing=not lasting))
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's file does to a reader, the list goes on
+            found.append(Contents(problem=f"{Path(path).name!r} can't be read: {type(error).__name__}"))
+    return found
+
+
+def _parts(job: Job, path: str, form: str, limits: EngineLimits) -> tuple[str, ...]:
+    from mcp_context_resources.tables.connections import work_folder
+    from mcp_context_resources.tables.foreign import registry
+
+    with TemporaryDirectory(dir=work_folder(limits), ignore_cleanup_errors=True) as scratch:
+        return tuple(registry.parts(job, path, form, Path(scratch))[:_MOST_PARTS])
+
+
+@functools.cache
+def _reader() -> duckdb.DuckDBPyConnection:
+    """Return the connection for statements of ours that look at the beginning of a file."""
+    import duckdb
+
+    return duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
+
+
+def _shape(path: str, form: str, encoding: str | None, connection: duckdb.DuckDBPyConnection) -> str:
+    """Describe a file's columns so that files with equal descriptions make one table; "" where they can't be told."""
+    if form == "csv":
+        return _header(path, encoding, connection)
+    cursor = connection.cursor()
+    if form == "parquet":
+        return _names(cursor.execute("SELECT name, type FROM parquet_schema($1)", [path]).fetchall())
+    return _names(cursor.execute("SELECT * FROM read_json($1, sample_size=1) LIMIT 0", [path]).description or [])
+
+
+def _names(columns: Sequence[Any]) -> str:
+    return "\n".join(f"{name}\t{rest[0] if rest else ''}" for name, *rest in columns)
+
+
+def _header(path: str, encoding: str | None, connection: duckdb.DuckDBPyConnection) -> str:
+    if path.lower().endswith(".zst"):
+        line = connection.cursor().execute(
+            "SELECT * FROM read_csv($1, header=false, delim='\x01', quote='', columns={'line': 'VARCHAR'}) LIMIT 1",
+            [path],
+        )
+        return str((line.fetchone() or ("",))[0])
+    with open_bytes(path) as file:
+        first = next((line for line in file.read(_HEADER_BYTES).splitlines() if line.strip()), b"")
+    try:
+        return first.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        return first.decode(detect_encoding(path, encoding), errors="replace").strip()

@@ -1,0 +1,81 @@
+"""Which tables there are, as the server sees it: the files on disk, and what is inside those that hold several."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+
+from mcp_context_resources.errors import SourceBusyError, UnreadableSourceError
+from mcp_context_resources.tables import jobs
+from mcp_context_resources.tables.formats import may_hold_several
+from mcp_context_resources.workers.batch import count_each
+from mcp_context_resources.workspace.catalogue import Contents
+from mcp_context_resources.workspace.folders import partitioned_folders, shared_folder_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_context_resources.tables.settings import TableSettings
+    from mcp_context_resources.tables.spec import EngineLimits
+    from mcp_context_resources.workers.pool import WorkerPool
+    from mcp_context_resources.workspace.catalogue import Catalogue
+    from mcp_context_resources.workspace.discovery import Scan
+    from mcp_context_resources.workspace.workspace import Found, Workspace
+
+_LOOKING_SECONDS: Final = 10.0
+_BATCH_SECONDS: Final = 8.0
+
+
+class Discovery:
+    """Makes catalogues in which every table inside a file, and every folder that is one table, has its name."""
+
+    def __init__(self, workspace: Workspace, pool: WorkerPool, settings: TableSettings, limits: EngineLimits) -> None:
+        self._limits = limits
+        self._workspace = workspace
+        self._pool = pool
+        self._settings = settings
+        self._contents: dict[str, Contents] = {}
+
+    async def catalogue(self) -> Catalogue:
+        """Look at the disk now, and into the files that are new or have changed since."""
+        found = await anyio.to_thread.run_sync(self._workspace.look)
+        wanted = self._wanted(found)
+        self._contents = {key: self._contents[key] for key in wanted if self._is_known(key)}
+        ends = time.monotonic() + _LOOKING_SECONDS
+        while (new := {key: f for key, f in wanted.items() if key not in self._contents}) and time.monotonic() < ends:
+            await self._look_into(new)
+        return await anyio.to_thread.run_sync(self._workspace.catalogue, found, self._contents)
+
+    def _is_known(self, fingerprint: str) -> bool:
+        known = self._contents.get(fingerprint)
+        return known is not None and not known.passing
+
+    def problem(self, fingerprint: str) -> UnreadableSourceError | None:
+        """Return the error for a version of a file that could not be looked into, None where it could."""
+        contents = self._contents.get(fingerprint)
+        if contents is None or not contents.problem:
+            return None
+        if contents.passing:
+            return SourceBusyError(contents.problem, "Try again in a moment.")
+        return UnreadableSourceError(contents.problem, "Check the file, or leave it out.")
+
+    def _wanted(self, found: Scan) -> dict[str, Found]:
+        files = self._workspace.table_files(found)
+        partitioned = {file.path for folder in partitioned_folders(files) for file in folder.files}
+        files = [(file, form) for file, form in files if file.path not in partitioned]
+        wanted = [(file, form) for file, form in files if may_hold_several(form)]
+        if self._settings.folders:
+            wanted += shared_folder_files(files)
+        return {self._workspace.fingerprint(file, form): (file, form) for file, form in wanted}
+
+    async def _look_into(self, new: dict[str, Found]) -> None:
+        async def look(keys: Sequence[str]) -> list[Contents | None]:
+            files = [(str(new[key][0].path), new[key][1]) for key in keys]
+            return await self._pool.run(
+                jobs.look_into, files, self._settings.encoding, self._limits, deadline=_BATCH_SECONDS
+            )
+
+        found = await count_each(list(new), look, lambda problem: Contents(problem=problem))
+        self._contents.update({key: contents for key, contents in found if contents is not None})

@@ -1,0 +1,90 @@
+"""Whole results as files: the result of a statement is kept once, written out and shown from."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+
+from mcp_context_resources.cache import Cache
+from mcp_context_resources.errors import InvalidInputError, SqlRefusedError
+from mcp_context_resources.tables.connections import locked_connection
+from mcp_context_resources.tables.engine import columns_of, despite_samples, fetch_rows, translated, written_out
+from mcp_context_resources.tables.readers import identifier, quoted
+from mcp_context_resources.tables.spec import Exported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mcp_context_resources.tables.spec import EngineLimits, Export, Fetch, Fetched, Statement, TableSpec
+    from mcp_context_resources.workers.job import Job
+
+_OPTIONS: Final = {
+    "csv": "FORMAT csv, HEADER",
+    "json": "FORMAT json",
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
+}
+
+
+def export(
+    job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, wanted: Export, limits: EngineLimits
+) -> tuple[Fetched, Exported]:
+    """Run an admitted statement, write its whole result to a file of the cache, and fetch its first rows.
+
+    Raises what `engine.query` raises, and `InvalidInputError` when the file would outgrow its limit.
+    """
+    if statement.explain:
+        raise SqlRefusedError("A plan can't be saved.", "Save the result of the query itself.")
+    return despite_samples(tables, lambda: _export(job, statement, tables, fetch, wanted, limits))
+
+
+def _export(
+    job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, wanted: Export, limits: EngineLimits
+) -> tuple[Fetched, Exported]:
+    cache = Cache(Path(limits.cache_dir), "results", limits.max_cache_bytes)
+    with cache.place(wanted.name) as target:
+        # The statement's connection may write this one file; the gate lets no statement write at all.
+        connection, _ = locked_connection(job, tables, limits, writable=[str(target)])
+        with connection, translated(job, statement.sql), job.interruptible(connection.interrupt):
+            sql = written_out(connection, statement)
+            blanks = " " * (len(sql.encode()) + 1)
+            connection.execute(f"{blanks}CREATE TEMP TABLE result AS SELECT * FROM query($1)", [sql])
+            with _files_up_to(wanted.max_bytes):
+                _write(connection, target, wanted)
+            rows = (connection.execute("SELECT count(*) FROM result").fetchone() or (0,))[0]
+            connection.execute(f"SELECT * FROM result LIMIT {fetch.max_rows + 1}")
+            fetched = fetch_rows(connection, columns_of(connection), fetch)
+        return fetched, Exported(rows, target.stat().st_size)
+
+
+def _write(connection: duckdb.DuckDBPyConnection, target: Path, wanted: Export) -> None:
+    names = [name for name, *_ in connection.execute("DESCRIBE result").fetchall()]
+    columns = ", ".join(identifier(name) for name in names)
+    options = f"{_OPTIONS[wanted.format]}, USE_TMP_FILE false"
+    try:
+        connection.execute(f"COPY (SELECT {columns} FROM result) TO {quoted(str(target))} ({options})")
+    except duckdb.IOException as error:
+        raise InvalidInputError(
+            f"The result does not fit: a saved result may have {wanted.max_bytes:,} bytes, and the disk must hold it.",
+            "Aggregate or filter, save as parquet, or raise tables.max_result_bytes.",
+        ) from error
+
+
+@contextmanager
+def _files_up_to(max_bytes: int) -> Iterator[None]:
+    """Have the system refuse to let any file grow beyond `max_bytes`, where it can."""
+    if sys.platform == "win32":
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    most = max_bytes if before[1] == resource.RLIM_INFINITY else min(max_bytes, before[1])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

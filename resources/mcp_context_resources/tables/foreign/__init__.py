@@ -1,0 +1,1 @@
+"""Files of other programs (workbooks, databases, statistics files, marked-up tables) read into DuckDB tables."""

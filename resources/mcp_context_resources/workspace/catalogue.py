@@ -1,0 +1,64 @@
+"""All sources at one moment, and what was found inside their files."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from mcp_context_resources.workspace.names import lookup_key
+
+if TYPE_CHECKING:
+    from mcp_context_resources.provenance import Kind
+    from mcp_context_resources.workspace.source import Source
+
+_SUGGESTIONS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a look into a table file told.
+
+    `parts` are the tables in it, by the names the file gives them; one that is just a table has one part, "". Files
+    with the same `shape` (not "") hold the same columns. A `problem` that is `passing` may be gone a moment later.
+    """
+
+    parts: tuple[str, ...] = ("",)
+    shape: str = ""
+    problem: str = ""
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All sources at one moment, in a stable order: tables, documents, models, each by name.
+
+    `unserved` are files of kinds that nothing here reads.
+    """
+
+    sources: tuple[Source, ...]
+    notices: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
+    _by_key: dict[tuple[str, str], Source] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for source in self.sources:
+            self._by_key[source.kind, lookup_key(source.name)] = source
+
+    def of(self, kind: Kind) -> tuple[Source, ...]:
+        """Return the sources of one kind."""
+        return tuple(source for source in self.sources if source.kind == kind)
+
+    def find(self, kind: Kind, name: str) -> Source | None:
+        """Return the source of that kind and name (NFC, case ignored), or None."""
+        return self._by_key.get((kind, lookup_key(name)))
+
+    def near(self, kind: Kind, name: str) -> list[str]:
+        """Return up to three names of that kind which resemble `name`, the likeliest first."""
+        by_key = {lookup_key(source.name): source.name for source in self.of(kind)}
+        wanted = lookup_key(name)
+        # A bare name that two files claim comes first, then the similar, then names that hold the wanted one.
+        same = [key for key in by_key if key.endswith((f"_{wanted}", f"/{wanted}")) or key.startswith(f"{wanted}_")]
+        holding = [key for key in by_key if len(wanted) > 1 and (wanted in key or key in wanted)]
+        close = difflib.get_close_matches(wanted, by_key, n=_SUGGESTIONS, cutoff=0.5)
+        return [by_key[key] for key in dict.fromkeys([*same, *close, *holding])][:_SUGGESTIONS]
