@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["duckdb==2.0.0", "reportlab==5.1.0"]  # exact, so that a rerun gives the same bytes
+# dependencies = ["duckdb==2.0.0", "reportlab==5.1.0", "xlsxwriter==3.3.1"]  # exact: a rerun gives the same bytes
 # ///
 """Make the example data: a made-up tram network in a made-up town, Minato-no-Sato (港の里).
 
@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 import duckdb
+import xlsxwriter
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
@@ -200,6 +201,15 @@ def make_trips(rng: random.Random, weather: list[Weather]) -> list[Trip]:
     ]
 
 
+# Expected fares in yen, April to September; the storms of August were not foreseen.
+BUDGET = {
+    "Harbour": (32_500_000, 33_000_000, 31_000_000, 32_000_000, 33_500_000, 31_500_000),
+    "Hill": (16_500_000, 16_500_000, 15_500_000, 16_000_000, 16_500_000, 15_500_000),
+    "Canal": (9_000_000, 9_000_000, 8_500_000, 9_000_000, 9_500_000, 8_500_000),
+}
+TICKETS = (("大人普通券", 210), ("小児普通券", 110), ("大人一日乗車券", 650), ("小児一日乗車券", 330))
+
+
 def write_stops(path: Path) -> None:
     """Write the stops as a Japanese spreadsheet program would: CP932 with CRLF."""
     with path.open("w", encoding="cp932", newline="") as file:
@@ -224,6 +234,25 @@ def write_weather(path: Path, weather: list[Weather]) -> None:
         )
         connection.executemany("INSERT INTO weather VALUES (?, ?, ?, ?)", weather)
         connection.sql("SELECT * FROM weather ORDER BY date").write_parquet(str(path), compression="zstd")
+
+
+def write_budget(path: Path) -> None:
+    """Write the budget as an Excel workbook of two sheets: expected fares, and what a ticket costs."""
+    with xlsxwriter.Workbook(str(path)) as book:
+        book.set_properties({"created": dt.datetime(2025, 3, 31)})  # noqa: DTZ001 - Excel knows no zones
+        title, head = book.add_format({"bold": True, "font_size": 14}), book.add_format({"bold": True})
+        month = book.add_format({"num_format": "yyyy-mm"})
+        sheet = book.add_worksheet("運賃収入")
+        sheet.write(0, 0, "港の里電鉄　令和7年度上期 予算", title)
+        sheet.write_row(2, 0, ["月", "路線", "予算_円"], head)
+        rows = [(dt.date(2025, 4 + n, 1), line, yen) for line, budget in BUDGET.items() for n, yen in enumerate(budget)]
+        for place, (day, line, yen) in enumerate(sorted(rows), start=3):
+            sheet.write_datetime(place, 0, day, month)
+            sheet.write_row(place, 1, [line, yen])
+        tickets = book.add_worksheet("券種")
+        tickets.write_row(0, 0, ["券種", "円"], head)
+        for place, ticket in enumerate(TICKETS, start=1):
+            tickets.write_row(place, 0, ticket)
 
 
 # --- The text of the PDFs -------------------------------------------------------------------------------------------
@@ -643,19 +672,21 @@ def register_fonts(folder: Path) -> None:
 def write_all(out: Path, fonts: Path) -> list[Path]:
     """Write every file under `out` and return their paths."""
     register_fonts(fonts)
-    for folder in ("stops", "ridership", "guides"):
+    for folder in ("stops", "ridership", "finance", "guides"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     rng = random.Random(SEED)
     weather = make_weather(rng)
     stops_csv, trips_csv = out / "stops" / "停留所.csv", out / "ridership" / "trips.csv"
     weather_parquet = out / "ridership" / "weather.parquet"
+    budget = out / "finance" / "予算.xlsx"
     handbook, guide = out / "guides" / ENGLISH.file_name, out / "guides" / JAPANESE.file_name
     write_stops(stops_csv)
     write_trips(trips_csv, make_trips(rng, weather))
     write_weather(weather_parquet, weather)
+    write_budget(budget)
     write_guide(handbook, HANDBOOK, ENGLISH)
     write_guide(guide, SERVICE_GUIDE, JAPANESE)
-    return [stops_csv, trips_csv, weather_parquet, handbook, guide]
+    return [stops_csv, trips_csv, weather_parquet, budget, handbook, guide]
 
 
 def main() -> int:

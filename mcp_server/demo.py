@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import sys
 import tempfile
@@ -16,10 +17,10 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 
 from mcp_context_resources.errors import ConfigurationError
-from mcp_context_tools.rendering import compact_json
+from mcp_context_tools.rendering import compact_json, size_text
 
 if TYPE_CHECKING:
-    from mcp_types import CallToolResult
+    from mcp_types import CallToolResult, ContentBlock
 
 _SHOWN_LINES: Final = 14
 _WIDTH: Final = 110
@@ -33,6 +34,13 @@ SELECT w.date, w.rain_mm, sum(t.boardings) FILTER (line = 'Harbour') AS harbour,
        sum(t.boardings) FILTER (line = 'Hill') AS hill
 FROM weather w JOIN trips t USING (date)
 WHERE w.rain_mm > 80 GROUP BY ALL ORDER BY w.rain_mm DESC"""
+_BUDGET: Final = """\
+SELECT line, 予算_円 AS budget, sum(fare_yen) AS fares, round(100 * sum(fare_yen) / any_value(予算_円)) AS percent
+FROM trips JOIN 予算_運賃収入 ON 路線 = line AND 月 = date_trunc('month', date)
+WHERE 月 = '2025-08-01' GROUP BY line, 予算_円 ORDER BY percent"""
+_MONTHS: Final = """\
+SELECT date_trunc('month', date) AS 月, line AS 路線, sum(fare_yen) AS 運賃収入
+FROM trips GROUP BY ALL ORDER BY ALL"""
 _STOPS: Final = "SELECT count(*) AS stops FROM 停留所"
 
 
@@ -96,6 +104,9 @@ class _Demo:
         await self._step(client, "What is in the Japanese (CP932) table?", "describe_table", {"table": "停留所"})
         await self._step(client, "A CP932 file joined to a UTF-8 file", "query_tables", {"sql": _BUSIEST})
         await self._step(client, "CSV joined to Parquet: what heavy rain does", "query_tables", {"sql": _RAIN})
+        await self._step(client, "A sheet of an Excel workbook against both", "query_tables", {"sql": _BUDGET})
+        if importlib.util.find_spec("vl_convert") is not None:
+            await self._step(client, "A chart of it", "plot_query", {"sql": _MONTHS, "title": "月別の運賃収入（円）"})
         await self._step(client, "Count the stops", "query_tables", {"sql": _STOPS})
         stops = next(self._data.rglob("停留所.csv"))
         with stops.open("a", encoding="cp932", newline="") as file:
@@ -168,7 +179,7 @@ def _call_text(tool: str, arguments: dict[str, Any]) -> str:
 
 
 def _excerpt(result: CallToolResult) -> str:
-    text = "\n".join(block.text for block in result.content if block.type == "text")
+    text = "\n".join(_shown(block) for block in result.content)
     lines = [
         part for line in text.splitlines() if line.strip() for part in _folded(line, whole=line.startswith("Source:"))
     ]
@@ -176,6 +187,14 @@ def _excerpt(result: CallToolResult) -> str:
         head, tail = lines[: _SHOWN_LINES - 2], lines[-1:]
         lines = [*head, f"… {len(lines) - len(head) - 1} more lines …", *tail]
     return textwrap.indent("\n".join(lines), "   │ ")
+
+
+def _shown(block: ContentBlock) -> str:
+    if block.type == "text":
+        return block.text
+    if block.type == "image":
+        return f"[a picture: {block.mime_type}, {size_text(len(block.data) * 3 // 4)}]"
+    return f"[{block.type}]"
 
 
 def _folded(line: str, *, whole: bool) -> list[str]:

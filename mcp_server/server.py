@@ -34,8 +34,8 @@ Fresh Context serves what is true now in folders the user chose: tables by SQL, 
 language model. Prefer it over memory for anything these files may hold.
 
 1. list_sources shows what there is. Names are stable; use them in the other tools.
-2. Tables: describe_table, then query_tables with one SELECT in DuckDB SQL over all tables (joins across files work). \
-Aggregate in SQL rather than fetching rows.
+2. Tables (also sheets, databases, folders of files): describe_table, then query_tables with one SELECT in DuckDB SQL \
+over all tables; joins across files work. Aggregate in SQL rather than fetching rows. plot_query draws a chart.
 3. Documents: read_document with the pages you need.
 4. run_model hands long or private text to the local model, so that only its short answer enters your context.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_context_resources.tables.formats import TABLE_FORMATS
 from mcp_context_tools.catalogue import TOOLS
 
 if TYPE_CHECKING:
@@ -45,3 +47,8 @@ def test_the_first_screen_holds_the_two_commands() -> None:
     first_screen = "\n".join(README.read_text(encoding="utf-8").splitlines()[:30])
     assert "\nuv run --all-extras fresh-context demo\n" in first_screen
     assert "\nuv run --all-extras pytest -q\n" in first_screen
+
+
+def test_every_ending_of_a_table_file_is_named() -> None:
+    named = set(re.findall(r"`(\.[a-z0-9]+)`", README.read_text(encoding="utf-8")))
+    assert {f".{ending.split('.')[1]}" for ending in TABLE_FORMATS} - named == set()

@@ -293,6 +293,15 @@ async def test_a_container_that_can_not_be_read_is_listed_with_the_reason(tmp_pa
         assert "Left out: page" in text_of(result)
 
 
+async def test_files_that_could_hold_tables_but_do_not_are_told_in_one_line(tmp_path: Path, cache: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.html").write_text("<p>Only words</p>", encoding="utf-8")
+    async with connect(tmp_path, cache=cache, models={"starter": False}) as client:
+        data = data_of(await client.call_tool("list_sources", {}))
+    assert data["sources"] == []
+    assert data["notices"] == ["5 files without a table (0.html, 1.html, 2.html, …)"]
+
+
 async def test_lines_that_differ_in_length_are_told_by_number(tmp_path: Path, cache: Path) -> None:
     lines = ["a,b,c", *(f"{n},{n},x" for n in range(1, 40))]
     lines[4], lines[9] = "1,2", "1,2,3,4"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.workspace.settings import WorkspaceSettings
 
 _SHOWN_ENDINGS: Final = 6
+_SHOWN_FILES: Final = 3
 _READERS: Final[dict[Kind, str]] = {"table": "query_tables", "document": "read_document", "model": "run_model"}
 
 
@@ -139,7 +140,7 @@ class Workspace:
         return _by_name([self._source(kind, name, file, form) for name, (file, form) in zip(names, files, strict=True)])
 
     def _tables(self, found: Scan, contents: Mapping[str, Contents]) -> tuple[list[Source], list[str]]:
-        files, notices = self.table_files(found), []
+        files, empty = self.table_files(found), []
         partitioned = partitioned_folders(files)
         within = {file.path for folder in partitioned for file in folder.files}
         files = [(file, form) for file, form in files if file.path not in within]
@@ -150,7 +151,7 @@ class Workspace:
             inside = contents.get(self.fingerprint(file, form), Contents())
             shapes[str(file.path)] = inside.shape
             if not inside.parts and not inside.problem:
-                notices.append(f"{file.relative}: there is no table in it")
+                empty.append(file.relative)
             for part in inside.parts:
                 # A file of one table is called by its own name, whatever the table is called inside.
                 spots.append((file.root.name, file.relative, part if len(inside.parts) > 1 else ""))
@@ -161,7 +162,7 @@ class Workspace:
             self._source("table", name, file, form, part) for name, (file, form, part) in zip(names, parts, strict=True)
         ]
         folders = self._folders([*partitioned, *uniform_folders(files, shapes)], tables)
-        return _by_name([*tables, *folders]), notices
+        return _by_name([*tables, *folders]), _about_empty(empty)
 
     def _folders(self, folders: Sequence[TableFolder], tables: Sequence[Source]) -> list[Source]:
         """Make a table of each folder; the names of files come first."""
@@ -221,6 +222,16 @@ class Workspace:
 
 def _by_name(sources: list[Source]) -> list[Source]:
     return sorted(sources, key=lambda source: (lookup_key(source.name), source.name))
+
+
+def _about_empty(files: Sequence[str]) -> list[str]:
+    """Say in one line which files could hold tables but don't."""
+    if not files:
+        return []
+    shown = ", ".join(files[:_SHOWN_FILES])
+    return [
+        f"{len(files)} {'file' if len(files) == 1 else 'files'} without a table ({shown}{', …' if len(files) > _SHOWN_FILES else ''})"
+    ]
 
 
 def _about_others(files: Sequence[str]) -> list[str]:
