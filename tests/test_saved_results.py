@@ -118,6 +118,19 @@ async def test_a_call_may_ask_for_less_time_or_more_up_to_a_cap(client: Client) 
     assert data_of(await client.call_tool("query_tables", {"sql": "SELECT 1", "timeout_seconds": 300}))["rows"] == [[1]]
 
 
+async def test_a_long_statement_says_how_far_it_is(client: Client) -> None:
+    told: list[float] = []
+
+    async def hear(done: float, total: float | None, _message: str | None) -> None:
+        assert total == 100
+        told.append(done)
+
+    sql = "SELECT count(*) FROM range(300000000) t(i) WHERE hash(i) % 7 = 1"
+    assert not (await client.call_tool("query_tables", {"sql": sql}, progress_callback=hear)).is_error
+    assert told
+    assert told == sorted(set(told))
+
+
 async def test_a_plan_names_files_without_their_folders(client: Client) -> None:
     result = await client.call_tool("query_tables", {"sql": "EXPLAIN ANALYZE SELECT max(rain_mm) FROM weather, trips"})
     assert data_of(result)["columns"] == [{"name": "plan", "type": "VARCHAR"}]

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from mcp_context_resources.cache import Cache
-from mcp_context_resources.errors import ContextError, DeadlineExceededError, UnreadableSourceError
+from mcp_context_resources.errors import ContextError, DeadlineExceededError, SourceBusyError, UnreadableSourceError
 from mcp_context_resources.tables.copied import copied_relation
 from mcp_context_resources.tables.folder_tables import folder_relation
+from mcp_context_resources.tables.formats import is_foreign
 from mcp_context_resources.tables.readers import Relation, identifier, quoted, relation_for
 from mcp_context_resources.tables.sql_errors import explain
 
@@ -106,6 +107,9 @@ def locked_connection(
             connection.execute(f"SET allowed_paths=[{', '.join(map(quoted, paths))}]")
             # `x -> x + 1` is how lambdas are mostly written; the engine's newer spelling works as well.
             connection.execute("SET lambda_syntax='ENABLE_SINGLE_ARROW'")
+            # How far a statement is can be asked only where a bar would be drawn; none is.
+            connection.execute("SET enable_progress_bar=true")
+            connection.execute("SET enable_progress_bar_print=false")
             connection.execute("SET enable_external_access=false")
             connection.execute("SET lock_configuration=true")
     except BaseException:
@@ -124,7 +128,9 @@ def relation_of(table: TableSpec, connection: duckdb.DuckDBPyConnection, limits:
         return known
     cache = Cache(Path(limits.cache_dir), "tables", limits.max_cache_bytes)
     try:
-        if table.copy:
+        if table.copy and not Path(table.copy).exists() and is_foreign(table.format):
+            raise SourceBusyError(f"The copy of {table.name} was removed meanwhile.", "Call again: it is made anew.")
+        if table.copy and Path(table.copy).exists():
             relation = copied_relation(table.copy, connection)
         elif table.members:
             relation = folder_relation(table, connection, lambda member: relation_of(member, connection, limits))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import anyio.to_thread
 
 from mcp_context_resources.errors import SourceBusyError, UnreadableSourceError
@@ -37,16 +38,24 @@ class Discovery:
         self._pool = pool
         self._settings = settings
         self._contents: dict[str, Contents] = {}
+        self._looking = anyio.Lock()
+        self._last: tuple[Scan, Catalogue] | None = None
 
     async def catalogue(self) -> Catalogue:
         """Look at the disk now, and into the files that are new or have changed since."""
         found = await anyio.to_thread.run_sync(self._workspace.look)
-        wanted = self._wanted(found)
-        self._contents = {key: self._contents[key] for key in wanted if self._is_known(key)}
-        ends = time.monotonic() + _LOOKING_SECONDS
-        while (new := {key: f for key, f in wanted.items() if key not in self._contents}) and time.monotonic() < ends:
-            await self._look_into(new)
-        return await anyio.to_thread.run_sync(self._workspace.catalogue, found, self._contents)
+        if self._last is not None and self._last[0] == found:
+            return self._last[1]
+        async with self._looking:
+            wanted = self._wanted(found)
+            self._contents = {key: self._contents[key] for key in wanted if self._is_known(key)}
+            ends = time.monotonic() + _LOOKING_SECONDS
+            while (new := wanted.keys() - self._contents.keys()) and time.monotonic() < ends:
+                await self._look_into({key: wanted[key] for key in wanted if key in new})
+            catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue, found, dict(self._contents))
+            # While something is still to be looked into, the same files may make another catalogue.
+            self._last = (found, catalogue) if all(self._is_known(key) for key in wanted) else None
+        return catalogue
 
     def _is_known(self, fingerprint: str) -> bool:
         known = self._contents.get(fingerprint)

@@ -54,8 +54,8 @@ def despite_samples(tables: Sequence[TableSpec], read: Callable[[], T]) -> T:
 
 
 def _query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
-    cursor = connection_for(job, tables, limits, skip_unreadable=statement.every_table).cursor()
-    with translated(job, statement.sql), job.interruptible(cursor.interrupt):
+    cursor = connection_for(job, tables, limits, skip_unreadable=statement.every_table)
+    with translated(job, statement.sql), job.interruptible(cursor.interrupt, cursor.query_progress):
         sql = written_out(cursor, statement)
         if statement.explain:
             return _explanation(cursor.execute(f"{statement.explain} SELECT * FROM query($1)", [sql]))

@@ -48,7 +48,11 @@ def _export(
     with cache.place(wanted.name) as target:
         # The statement's connection may write this one file; the gate lets no statement write at all.
         connection, _ = locked_connection(job, tables, limits, writable=[str(target)])
-        with connection, translated(job, statement.sql), job.interruptible(connection.interrupt):
+        with (
+            connection,
+            translated(job, statement.sql),
+            job.interruptible(connection.interrupt, connection.query_progress),
+        ):
             sql = written_out(connection, statement)
             blanks = " " * (len(sql.encode()) + 1)
             connection.execute(f"{blanks}CREATE TEMP TABLE result AS SELECT * FROM query($1)", [sql])

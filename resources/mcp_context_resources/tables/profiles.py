@@ -60,7 +60,7 @@ def profile(
 
 
 def _profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int, limits: EngineLimits) -> Profile:
-    cursor = connection_for(job, [table], limits).cursor()
+    cursor = connection_for(job, [table], limits)
     name = identifier(table.name)
     with translated(job, ""), job.interruptible(cursor.interrupt):
         described = cursor.execute(f"DESCRIBE FROM {name}").fetchall()
@@ -180,7 +180,7 @@ def count_rows(job: Job, tables: Sequence[TableSpec], limits: EngineLimits) -> l
             if time.monotonic() > ends or not _is_quick_to_count(table):
                 counts.append(RowCount(None, unknown=True))
                 continue
-            cursor = connection_for(job, [table], limits).cursor()
+            cursor = connection_for(job, [table], limits)
             with translated(job, ""), job.interruptible(cursor.interrupt):
                 row = cursor.execute(f"SELECT count(*) FROM {identifier(table.name)}").fetchone()
             counts.append(RowCount(row[0] if row else 0))

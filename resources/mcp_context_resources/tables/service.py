@@ -28,6 +28,7 @@ from mcp_context_resources.tables.sql_errors import suggest_tables
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workers.pool import WorkerPool
+from mcp_context_resources.workspace.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from mcp_context_resources.tables.results import ResultFormat, SavedResult
     from mcp_context_resources.tables.settings import TableSettings
     from mcp_context_resources.tables.spec import Fetched, ParsedStatement, Profile
-    from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
 
@@ -169,7 +169,7 @@ class Tables:
         ends = time.monotonic() + seconds
         statement = await self._parse(sql)
         bound = gate.bind(statement.sql, statement.parameters, parameters)
-        catalogue = await self.catalogue()
+        catalogue = await self.catalogue() if statement.tables or statement.every_table else Catalogue(())
         named = self._tables_of(statement, catalogue)
         tables = list(dict.fromkeys(named.values()))
         request = hashlib.sha256(f"{statement.explain}{bound.strip().rstrip('; ')}".encode()).hexdigest()[:16]

@@ -23,6 +23,7 @@ class Job:
         self._board = board
         self._ends = time.monotonic() + deadline_seconds
         self._interrupt: Callable[[], None] | None = None
+        self._measure: Callable[[], float] | None = None
         self._lock = threading.Lock()
         self.deadline_seconds = deadline_seconds
 
@@ -51,15 +52,27 @@ class Job:
         self._board.set_progress(done, total)
 
     @contextmanager
-    def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """While the block runs, a stop or the deadline calls `interrupt` from another thread."""
+    def interruptible(
+        self, interrupt: Callable[[], None], measure: Callable[[], float] | None = None
+    ) -> Iterator[None]:
+        """While the block runs, a stop or the deadline calls `interrupt` from another thread.
+
+        So does the server's wish to know how far the work is with `measure`: in percent, negative while unknown.
+        """
         with self._lock:
-            self._interrupt = interrupt
+            self._interrupt, self._measure = interrupt, measure
         try:
             yield
         finally:
             with self._lock:
-                self._interrupt = None
+                self._interrupt = self._measure = None
+
+    def measure(self) -> None:
+        """Publish how far native work is, where that can be asked."""
+        with self._lock:
+            percent = self._measure() if self._measure is not None else -1.0
+        if percent > 0:
+            self.progress(percent, 100.0)
 
     def interrupt_if_due(self) -> bool:
         """Call the registered interrupt when the job must stop; tells whether it was called."""

@@ -22,6 +22,7 @@ EXIT_OVER_MEMORY: Final = 77
 
 _WATCH_SECONDS: Final = 0.02
 _INTERRUPT_AGAIN_SECONDS: Final = 0.25
+_MEASURED_EVERY: Final = 10
 
 T = TypeVar("T")
 
@@ -48,11 +49,14 @@ class _Watch(threading.Thread):
         self._job = None
 
     def run(self) -> None:
+        ticks = 0
         while True:
             self._busy.wait()
             job = self._job
             if job is not None and job.interrupt_if_due():
                 time.sleep(_INTERRUPT_AGAIN_SECONDS)
+            elif job is not None and (ticks := ticks + 1) % _MEASURED_EVERY == 0:
+                job.measure()
             if self._process.memory_info().rss > self._memory_bytes:
                 os._exit(EXIT_OVER_MEMORY)
             if os.getppid() != self._parent:  # the server is gone; only Linux tells us so by itself

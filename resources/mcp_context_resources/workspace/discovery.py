@@ -27,7 +27,10 @@ _MAX_IGNORE_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A regular file inside a root; `relative` uses slashes and NFC."""
+    """A regular file inside a root; `relative` uses slashes and NFC.
+
+    `beside` tells the state of files that belong to it: a database's newest rows may be in its log alone.
+    """
 
     root: Root
     path: Path
@@ -37,6 +40,7 @@ class FoundFile:
     changed_ns: int
     inode: int
     is_link: bool = False
+    beside: str = ""
 
 
 @dataclass(slots=True)

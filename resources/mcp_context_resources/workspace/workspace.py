@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
@@ -63,7 +64,14 @@ class Workspace:
 
     def look(self) -> Scan:
         """Look at the disk. Blocking: run it in a thread."""
-        return scan(self.roots, self._settings, self._extensions)
+        found = scan(self.roots, self._settings, self._extensions)
+        found.files = [
+            replace(file, beside=_state_of(file, endings))
+            if (endings := self._companions.get(self._classify(file.relative)[1]))
+            else file
+            for file in found.files
+        ]
+        return found
 
     def table_files(self, found: Scan) -> list[Found]:
         """Return the files of a look that hold tables."""
@@ -204,20 +212,20 @@ class Workspace:
             changed_ns=file.changed_ns,
             inode=file.inode,
             part=part,
-            beside=self._beside(file, form),
+            beside=file.beside,
         )
-
-    def _beside(self, file: FoundFile, form: str) -> str:
-        """Tell the state of the files that belong to one: a database's newest rows may be in its log alone."""
-        states = []
-        for ending in self._companions.get(form, ()):
-            with contextlib.suppress(OSError):
-                status = os.stat(f"{file.path}{ending}")
-                states.append(f"{ending}:{status.st_mtime_ns}:{status.st_size}")
-        return ";".join(states)
 
     def _hold(self, kind: Kind, names: Sequence[str], spots: Sequence[Spot]) -> None:
         self._held[kind].update((lookup_key(name), spot) for name, spot in zip(names, spots, strict=True))
+
+
+def _state_of(file: FoundFile, endings: Sequence[str]) -> str:
+    states = []
+    for ending in endings:
+        with contextlib.suppress(OSError):
+            status = os.stat(f"{file.path}{ending}")
+            states.append(f"{ending}:{status.st_mtime_ns}:{status.st_size}")
+    return ";".join(states)
 
 
 def _by_name(sources: list[Source]) -> list[Source]:
@@ -228,10 +236,8 @@ def _about_empty(files: Sequence[str]) -> list[str]:
     """Say in one line which files could hold tables but don't."""
     if not files:
         return []
-    shown = ", ".join(files[:_SHOWN_FILES])
-    return [
-        f"{len(files)} {'file' if len(files) == 1 else 'files'} without a table ({shown}{', …' if len(files) > _SHOWN_FILES else ''})"
-    ]
+    shown = ", ".join(files[:_SHOWN_FILES]) + (", …" if len(files) > _SHOWN_FILES else "")
+    return [f"{len(files)} {'file' if len(files) == 1 else 'files'} without a table ({shown})"]
 
 
 def _about_others(files: Sequence[str]) -> list[str]:
