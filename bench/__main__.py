@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BENCHES: Final = {
     "start": "cold start over stdio against a bare mcp SDK server; sizes against their limits",
-    "tables": "query_tables on a million rows and on single rows against plain duckdb",
+    "tables": "query_tables against plain duckdb and another MCP server: speed, bytes, memory, safety",
     "documents": "read_document on a long PDF against pypdfium2 and pypdf",
     "model": "run_model against calling llama_cpp directly (skipped when no model is installed)",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from dataclasses import dataclass
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     Sample = Mapping[str, float]
     Contender = Callable[[], Awaitable[Sample]]
 
-Unit = Literal["s", "B", "characters", "pages/s", "tokens/s"]
+Unit = Literal["s", "B", "characters", "pages/s", "tokens/s", "statements"]
 
 OURS: Final = "ours"
 SECONDS: Final = "seconds"
 _HEADER: Final = ("figure", "ours", "rival or limit", "its figure", "ratio", "runs")
 _GAP: Final = "  "
-_RATES: Final = ("pages/s", "tokens/s")
+_AIM: Final = "aim"
+_RATES: Final = ("pages/s", "tokens/s", "statements")
+_COUNTS: Final = ("B", "characters", "statements")
+_MEGABYTES_FROM: Final = 10_000_000
 
 
 class BenchError(Exception):
@@ -51,19 +55,23 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: our values and the rival's, run by run; a limit is one value that holds for every run."""
+    """One figure: our values and the rival's, run by run; a limit is one value that holds for every run.
+
+    `aim` is the greatest ratio wanted, where there is one.
+    """
 
     figure: str
     unit: Unit
     ours: tuple[float, ...]
     rival: str
     theirs: tuple[float, ...]
+    aim: float | None = None
 
     @property
     def ratio(self) -> Spread:
         """Ours divided by theirs, each run by itself: what slows both in one run cancels out."""
         theirs = self.theirs * len(self.ours) if len(self.theirs) == 1 else self.theirs
-        return Spread.of([mine / other for mine, other in zip(self.ours, theirs, strict=True)])
+        return Spread.of([_quotient(mine, other) for mine, other in zip(self.ours, theirs, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +108,18 @@ async def interleaved(contenders: Mapping[str, Contender], *, runs: int, warmups
 
 
 def paired(
-    figure: str, samples: Mapping[str, Sequence[Sample]], rival: str, *, key: str = SECONDS, unit: Unit = "s"
+    figure: str,
+    samples: Mapping[str, Sequence[Sample]],
+    rival: str,
+    *,
+    key: str = SECONDS,
+    unit: Unit = "s",
+    ours: str = OURS,
+    aim: float | None = None,
 ) -> Row:
-    """Set one figure of ours beside a rival's from the same rounds."""
-    ours, theirs = (tuple(sample[key] for sample in samples[name]) for name in (OURS, rival))
-    return Row(figure, unit, ours, rival, theirs)
+    """Set one figure of ours beside a rival's from the same rounds; `ours` names which contender of ours."""
+    mine, theirs = (tuple(sample[key] for sample in samples[name]) for name in (ours, rival))
+    return Row(figure, unit, mine, rival, theirs, aim)
 
 
 def within(figure: str, value: float, limit: float, unit: Unit) -> Row:
@@ -117,7 +132,10 @@ def render(table: Table) -> str:
     lines = [f"{table.name}: {table.title}"]
     if table.rows:
         cells = [_HEADER, *(_cells(row) for row in table.rows)]
-        widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADER))]
+        if any(row.aim is not None for row in table.rows):
+            aims = (_AIM, *(_aim(row) for row in table.rows))
+            cells = [(*line, aim) for line, aim in zip(cells, aims, strict=True)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         cells.insert(1, tuple("-" * width for width in widths))
         lines += [
             _GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
@@ -139,11 +157,36 @@ def as_json(table: Table) -> dict[str, Any]:
                 "ours": list(row.ours),
                 "rival": row.rival,
                 "theirs": list(row.theirs),
-                "ratio": {"median": row.ratio.median, "low": row.ratio.low, "high": row.ratio.high},
+                "ratio": {
+                    name: value if math.isfinite(value) else None
+                    for name, value in zip(("median", "low", "high"), _values(row.ratio), strict=True)
+                },
+                **({} if row.aim is None else {"aim": row.aim, "met": _met(row)}),
             }
             for row in table.rows
         ],
     }
+
+
+def _quotient(mine: float, other: float) -> float:
+    """Divide; nothing beside nothing is as good as the rival."""
+    if other:
+        return mine / other
+    return math.inf if mine else 1.0
+
+
+def _values(spread: Spread) -> tuple[float, float, float]:
+    return spread.median, spread.low, spread.high
+
+
+def _met(row: Row) -> bool:
+    return row.aim is None or row.ratio.median <= row.aim
+
+
+def _aim(row: Row) -> str:
+    if row.aim is None:
+        return ""
+    return f"at most {_number(row.aim)}x: {'met' if _met(row) else 'MISSED'}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -159,7 +202,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _spread(values: Sequence[float], unit: Unit) -> str:
     spread = Spread.of(values)
     scale, name = _scale(spread.median, unit)
-    if unit in ("B", "characters"):
+    if unit in _COUNTS and scale == 1:
         return f"{spread.median:,.0f} {name}"
     shown = f"{_number(spread.median * scale)} {name}"
     if len(values) == 1:
@@ -169,13 +212,17 @@ def _spread(values: Sequence[float], unit: Unit) -> str:
 
 def _scale(median: float, unit: Unit) -> tuple[float, str]:
     """Choose the prefix in which a median reads best; its range is shown in the same."""
-    if unit != "s" or median >= 1:
+    if unit == "B" and median >= _MEGABYTES_FROM:
+        return 1e-6, "MB"
+    if unit != "s" or median >= 1 or median == 0:
         return 1, unit
     return (1e3, "ms") if median >= 1e-3 else (1e6, "µs")
 
 
 def _number(value: float) -> str:
     """Write a number in three digits, thousands in full."""
+    if math.isinf(value):
+        return "∞"
     for least, decimals in ((100, 0), (10, 1), (1, 2)):
         if value >= least:
             return f"{value:,.{decimals}f}"

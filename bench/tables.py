@@ -1,161 +1,98 @@
-"""SQL over stdio against the same SQL in plain duckdb: a million rows, and the cost of the smallest calls."""
+"""SQL over stdio beside plain duckdb and beside another MCP server: time, bytes, memory, patience and safety."""
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
-import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import anyio
-
-from bench.measure import OURS, BenchError, Table, interleaved, paired, timed
-from bench.serving import BARE_SDK, EXAMPLE_DATA, HELLO_SERVER, call, connected, environment, our_arguments
+from bench.grouping import edited_rows, first_rows, repeated_rows
+from bench.measure import Table
+from bench.runaway import runaway_rows
+from bench.safety import safety_rows
+from bench.serving import EXAMPLE_DATA, HELLO_SERVER
+from bench.table_answers import SMALL_CALLS, memory_rows, small_rows, wide_rows
+from bench.table_files import write_sales, write_wide
+from bench.table_rivals import MOTHERDUCK, available_rival, our_server
+from bench.wire_client import wired
 from mcp_context_resources.workers.cores import available_cores
 
 if TYPE_CHECKING:
-    import duckdb
-    from mcp.client.client import Client
-
     from bench.measure import Options, Row
+    from bench.table_files import TableFile
+    from bench.table_rivals import TableServer
 
-_ROWS: Final = 1_000_000
-_QUICK_ROWS: Final = 100_000
-_SMALL_CALLS: Final = 20
-_PLAIN: Final = "plain duckdb, in process"
-_FRESH: Final = "plain duckdb, new process"
-_GROUPED: Final = (
-    "SELECT category, count(*) AS n, sum(amount) AS total, max(day) AS latest FROM {table} GROUP BY ALL ORDER BY 1"
-)
-_POINT: Final = "SELECT * FROM {table} WHERE stop_no = 17 ORDER BY ALL LIMIT 1"
+_SIZES: Final = (1_000_000, 10_000_000)
+_QUICK_SIZES: Final = (100_000,)
+_WIDE_ROWS: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    sales: tuple[tuple[TableFile, TableFile], ...]
+    wide: TableFile
+
+    def sizes(self) -> str:
+        files = [*(file for pair in self.sales for file in pair), self.wide]
+        return "; ".join(f"{file.label} {file.size}" for file in files)
 
 
 async def run(options: Options) -> Table:
-    """Measure grouping, re-reading after an edit, the first call, and round trips."""
-    rows = _QUICK_ROWS if options.quick else _ROWS
+    """Measure everything, the rival's part only where it can be installed."""
     with tempfile.TemporaryDirectory(prefix="fresh-context-bench-") as folder:
         scratch = Path(folder)
-        sales = scratch / "data" / "sales.csv"
-        sales.parent.mkdir()
-        _write_sales(sales, rows)
-        arguments = our_arguments(sales.parent, EXAMPLE_DATA, scratch=scratch)
-        first = await _first_call(arguments, scratch, sales, options)
-        async with (
-            connected(arguments, scratch) as client,
-            connected([str(HELLO_SERVER)], scratch) as hello,
-        ):
-            others = [*await _large(client, sales, options), *await _small(client, hello, options)]
-        megabytes = sales.stat().st_size / 1e6
-    return Table(
-        "tables",
-        f"query_tables over stdio; a CSV of {rows:,} rows and 4 columns ({megabytes:.1f} MB), and the example's trips",
-        (first, *others),
-        (
-            f"Both with {available_cores()} threads. Plain duckdb sniffs a sample of the file at each call.",
-            "After an edit, and in the first call, ours checks the encoding of the whole file and sniffs a sample.",
-            f"Small calls are means of {_SMALL_CALLS} a run. The bare SDK's tool answers one short line.",
-        ),
+        rival, missing = await available_rival(scratch / "home")
+        sizes = _QUICK_SIZES if options.quick else _SIZES
+        sales = [
+            (write_sales(scratch / "data", rows, "csv"), write_sales(scratch / "data", rows, "parquet"))
+            for rows in sizes
+        ]
+        material = _Material(tuple(sales), write_wide(scratch / "data", _WIDE_ROWS))
+        rows: list[Row] = []
+        for file in (file for pair in material.sales for file in pair):
+            rows += await first_rows(file, scratch, options, rival)
+        ours = our_server(scratch / "data", EXAMPLE_DATA, scratch=scratch)
+        long_lived, notes = await _long_lived(ours, rival, material, scratch, options)
+        patience, patience_note = await runaway_rows(material.sales[0][1], scratch, options, ours, rival)
+        safety, safety_notes = await safety_rows(scratch, rival)
+        rows += [*long_lived, *patience, *safety]
+        title = f"query_tables over stdio; {material.sizes()}"
+    return Table("tables", title, tuple(rows), (*missing, *_reading(), *notes, patience_note, *safety_notes))
+
+
+async def _long_lived(
+    ours: TableServer, rival: TableServer | None, material: _Material, scratch: Path, options: Options
+) -> tuple[list[Row], tuple[str, ...]]:
+    """Measure in servers that serve everything, one after the other, and what memory that leaves them with."""
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(ours.running(scratch))]
+        if rival is not None:
+            servers.append(await stack.enter_async_context(rival.running(scratch)))
+        hello = await stack.enter_async_context(wired((sys.executable, str(HELLO_SERVER)), scratch))
+        rows: list[Row] = []
+        for csv, parquet in material.sales:
+            rows += await repeated_rows(csv, parquet, scratch, options, servers)
+        for csv, _ in material.sales:
+            rows += await edited_rows(csv, scratch, options, servers)
+        wide, wide_note = await wide_rows(material.wide, scratch, options, servers)
+        rows += [*wide, *await small_rows(hello, options, servers)]
+        memory, memory_note = memory_rows(servers, hello)
+    return [*rows, *memory], (wide_note, memory_note)
+
+
+def _reading() -> tuple[str, ...]:
+    """Say what was measured how."""
+    return (
+        f"All engines with {available_cores()} threads; {MOTHERDUCK} brings a duckdb of its own.",
+        "The client is raw JSON lines; statements and files are the same for all, read from a warm file system cache.",
+        "First call of a server: connected, its engine's process is not yet started; plain duckdb starts Python, too.",
+        "First of the file: the engine runs (SELECT 1 was answered), the file was never asked for.",
+        "Aims leave out the protocol: see the round trip of SELECT 1.",
+        "Ours makes a columnar copy of a CSV in the background after its first query: repeated calls are measured when",
+        "that copy is there and the server at rest; 'no copy yet' is a server that makes none.",
+        "An edit is a new modification time: ours reads the file itself again; the copy made afterwards is waited for.",
+        f"Small calls are means of {SMALL_CALLS} a run. The bare SDK's tool answers one short line.",
     )
-
-
-def _write_sales(path: Path, rows: int) -> None:
-    """Write the same file each time: values follow from the row's number."""
-    with _plain() as connection:
-        connection.execute(
-            f"""COPY (SELECT i AS id, 'category-' || lpad((hash(i) % 50)::VARCHAR, 2, '0') AS category,
-                      ((hash(i * 7) % 1000000) / 100)::DECIMAL(10, 2) AS amount,
-                      DATE '2024-01-01' + (i % 730)::INTEGER AS day
-               FROM range({rows}) t(i) ORDER BY i) TO '{path}' (HEADER)"""
-        )
-
-
-def _plain() -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    return duckdb.connect(config={"threads": available_cores()})
-
-
-def _read_csv(path: Path) -> str:
-    return f"read_csv('{path}')"
-
-
-async def _first_call(arguments: list[str], scratch: Path, sales: Path, options: Options) -> Row:
-    """Measure the first call of a server that is already connected: it starts the engine's process and sniffs."""
-    sql = _GROUPED.format(table=_read_csv(sales))
-    program = f"import duckdb; duckdb.connect(config={{'threads': {available_cores()}}}).sql({sql!r}).fetchall()"
-
-    async def ours() -> dict[str, float]:
-        async with connected(arguments, scratch) as client:
-            first = timed(lambda: _query(client, _GROUPED.format(table="sales")))
-            return dict(await first())
-
-    async def theirs() -> None:
-        await anyio.run_process([sys.executable, "-c", program], env=environment())
-
-    samples = await interleaved({OURS: ours, _FRESH: timed(theirs)}, runs=options.runs)
-    return paired("GROUP BY, first call of a server", samples, _FRESH)
-
-
-async def _large(client: Client, sales: Path, options: Options) -> list[Row]:
-    mine, other = _GROUPED.format(table="sales"), _GROUPED.format(table=_read_csv(sales))
-    touched = time.time_ns()
-
-    with _plain() as connection:
-
-        async def ours() -> Any:
-            return await _query(client, mine)
-
-        async def theirs() -> Any:
-            return connection.sql(other).fetchall()
-
-        async def ours_after_an_edit() -> Any:
-            nonlocal touched
-            touched += 1_000_000_000
-            os.utime(sales, ns=(touched, touched))
-            return await _query(client, mine)
-
-        _same([row[:2] for row in (await ours())["rows"]], [list(row[:2]) for row in await theirs()])
-        warm = await interleaved({OURS: timed(ours), _PLAIN: timed(theirs)}, runs=options.runs)
-        edited = await interleaved({OURS: timed(ours_after_an_edit), _PLAIN: timed(theirs)}, runs=options.runs)
-    return [
-        paired("GROUP BY, warm", warm, _PLAIN),
-        paired("GROUP BY, the file just edited", edited, _PLAIN),
-    ]
-
-
-async def _small(client: Client, hello: Client, options: Options) -> list[Row]:
-    point = _POINT.format(table=_read_csv(EXAMPLE_DATA / "ridership" / "trips.csv"))
-    rows = []
-    with _plain() as connection:
-        for figure, mine, other in (
-            ("SELECT 1, round trip", "SELECT 1 AS one", "SELECT 1 AS one"),
-            ("one row of trips, round trip", _POINT.format(table="trips"), point),
-        ):
-
-            async def ours(sql: str = mine) -> Any:
-                return await _query(client, sql)
-
-            async def theirs(sql: str = other) -> Any:
-                return connection.execute(sql).fetchall()
-
-            async def bare() -> Any:
-                return await call(hello, "hello", {"name": "you"})
-
-            _same(len((await ours())["rows"]), len(await theirs()))
-            contenders = {OURS: ours, _PLAIN: theirs, BARE_SDK: bare}
-            samples = await interleaved(
-                {name: timed(action, repeats=_SMALL_CALLS) for name, action in contenders.items()}, runs=options.runs
-            )
-            rows += [paired(figure, samples, rival) for rival in (BARE_SDK, _PLAIN)]
-    return rows
-
-
-async def _query(client: Client, sql: str) -> dict[str, Any]:
-    return await call(client, "query_tables", {"sql": sql})
-
-
-def _same(ours: object, theirs: object) -> None:
-    if ours != theirs:
-        raise BenchError(f"The answers differ: {str(ours)[:200]} and {str(theirs)[:200]}")

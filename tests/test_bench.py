@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from bench import table_rivals
 from bench.__main__ import BENCHES, main
 from bench.measure import (
     OURS,
@@ -27,6 +29,10 @@ from bench.measure import (
     timed,
     within,
 )
+from bench.safety import stays_inside
+from bench.table_files import copies, grouped, plain, wait_for_copy, write_sales, write_wide
+from bench.wire_client import WireClient, wired
+from tests.sql_statements import REACHING, WRITING, Place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -133,6 +139,39 @@ def test_the_table_is_aligned() -> None:
     ]
 
 
+def test_aims_are_printed_as_met_or_missed() -> None:
+    rows = (
+        Row("fast", "s", (1.0,), "rival", (10.0,), 0.2),
+        Row("slow", "s", (3.0,), "rival", (1.0,), 2.0),
+        TABLE.rows[0],
+    )
+    header, _, fast, slow, without = render(Table("tables", "t", rows)).splitlines()[1:]
+    assert header.endswith("aim")
+    assert fast.endswith("at most 0.200x: met")
+    assert slow.endswith("at most 2.00x: MISSED")
+    assert without.endswith("3")
+    data = as_json(Table("tables", "t", rows))["rows"]
+    assert [(row.get("aim"), row.get("met")) for row in data] == [(0.2, True), (2.0, False), (None, None)]
+
+
+def test_one_contender_of_ours_can_be_chosen_and_given_an_aim() -> None:
+    row = paired("f", _measure(1, ours=(9, 1), other=(9, 2), rival=(9, 4)), "rival", ours="other", aim=1.0)
+    assert (row.ours, row.ratio.median, row.aim) == ((2,), 0.5, 1.0)
+
+
+def test_nothing_beside_nothing_is_even_and_something_beside_nothing_is_endless() -> None:
+    assert Row("f", "s", (0.0,), "rival", (0.0,)).ratio == Spread(1, 1, 1)
+    endless = Row("f", "s", (1.0,), "rival", (0.0,))
+    assert math.isinf(endless.ratio.median)
+    table = Table("tables", "t", (endless,))
+    assert "∞x" in render(table)
+    assert json.loads(json.dumps(as_json(table), allow_nan=False))["rows"][0]["ratio"]["median"] is None
+
+
+def test_many_bytes_are_megabytes() -> None:
+    assert "284 MB" in render(Table("tables", "t", (Row("memory", "B", (284_000_000.0,), "rival", (1.0,)),)))
+
+
 def test_a_skipped_bench_says_why() -> None:
     assert render(Table("model", "a title", notes=("Skipped: no model.",))) == "model: a title\n  Skipped: no model."
 
@@ -213,3 +252,156 @@ def test_without_a_model_the_bench_is_skipped(
     monkeypatch.setattr("bench.model.models", lambda *_: [])
     assert main(["model"]) == 0
     assert "Skipped: no local model is installed." in capsys.readouterr().out
+
+
+SCRIPTED_SERVER = """\
+import json, sys
+held = None
+for line in sys.stdin:
+    message = json.loads(line)
+    method, number = message["method"], message.get("id")
+    name = message.get("params", {}).get("name")
+    result = {"content": [{"type": "text", "text": name or method}], "isError": name == "broken"}
+    answer = json.dumps({"jsonrpc": "2.0", "id": number, "result": result})
+    if name == "end":
+        break
+    if name == "late":
+        held = answer
+    elif number is not None:
+        print("no JSON at all")
+        print(json.dumps({"jsonrpc": "2.0", "method": "notifications/message", "params": {}}))
+        print(answer, flush=True)
+        if held:
+            print(held, flush=True)
+            held = None
+"""
+
+
+def _scripted(folder: Path, talk: Callable[[WireClient], Awaitable[None]]) -> None:
+    async def connect() -> None:
+        async with wired((sys.executable, "-c", SCRIPTED_SERVER), folder) as client:
+            await talk(client)
+
+    anyio.run(connect)
+
+
+def test_the_wire_client_counts_bytes_and_takes_answers_in_any_order(tmp_path: Path) -> None:
+    async def talk(client: WireClient) -> None:
+        late = await client.begin("tools/call", {"name": "late"})
+        ping = await client.request("ping")
+        assert ping.text == "ping"
+        assert ping.size == len(json.dumps(ping.message)) + 1
+        answer = await client.answer(late)
+        assert answer.text == "late"
+        assert answer.seconds > 0
+        assert [process.pid for process in client.processes()] == [client.pid]
+
+    _scripted(tmp_path, talk)
+
+
+def test_the_wire_client_tells_errors_silence_and_the_end_apart(tmp_path: Path) -> None:
+    async def talk(client: WireClient) -> None:
+        with pytest.raises(BenchError, match="broken failed: broken"):
+            await client.call("broken", {})
+        late = await client.begin("tools/call", {"name": "late"})
+        with pytest.raises(BenchError, match="No answer within"):
+            await client.answer(late, within=0.01)
+        with pytest.raises(BenchError, match="ended"):
+            await client.call("end", {})
+
+    _scripted(tmp_path, talk)
+
+
+def test_a_rival_that_cannot_be_installed_is_left_out_with_a_note(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def offline(*_command: str) -> None:
+        raise BenchError("no network")
+
+    monkeypatch.setattr(table_rivals, "_run", offline)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda _name: tmp_path / "cache")
+    rival, notes = anyio.run(table_rivals.available_rival, tmp_path / "home")
+    assert rival is None
+    assert "could not be installed (no network)" in notes[0]
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+def test_a_rival_is_installed_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commands: list[tuple[str, ...]] = []
+
+    def install(*command: str) -> None:
+        commands.append(command)
+        for folder in tmp_path.glob("cache/*"):
+            program = next(folder.iterdir(), None)
+            assert program is None or program.is_dir()
+        if "venv" in command:
+            scripts = Path(command[-1]) / table_rivals._SCRIPTS
+            scripts.mkdir(parents=True)
+            (scripts / f"{table_rivals.MOTHERDUCK}{table_rivals._SUFFIX}").touch()
+
+    monkeypatch.setattr(table_rivals, "_run", install)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda _name: tmp_path / "cache")
+    for _ in range(2):
+        rival = anyio.run(table_rivals.motherduck, tmp_path / "home")
+        assert str(tmp_path / "home") in rival.command
+        assert rival.variables == {"HOME": str(tmp_path / "home")}
+    assert len(commands) == 2
+    assert not any("://" in part for command in commands for part in command)
+
+
+def test_plain_duckdb_and_our_names_for_the_files_of_the_bench(tmp_path: Path) -> None:
+    csv, parquet = (write_sales(tmp_path, 1_000, kind) for kind in ("csv", "parquet"))
+    wide = write_wide(tmp_path, 10)
+    assert (csv.table, parquet.label) == ("sales_1000_csv", "1,000 rows, PARQUET")
+    assert "東京都" in wide.path.read_text(encoding="utf-8")
+    with plain() as connection:
+        rows = [connection.execute(grouped(file.function)).fetchall() for file in (csv, parquet)]
+        assert len(connection.execute(f"DESCRIBE FROM {wide.function}").fetchall()) == 10
+    assert sum(row[1] for row in rows[0]) == 1_000
+    assert [row[:2] for row in rows[0]] == [row[:2] for row in rows[1]]
+
+
+def test_a_copy_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("bench.table_files._SETTLING_SECONDS", 0.0)
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    (tables / ".new-1.parquet").touch()
+    before = copies(tmp_path)
+    assert before == frozenset()
+
+    async def appear() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait_for_copy, tmp_path, before)
+            await anyio.sleep(0.01)
+            (tables / "a.parquet").touch()
+
+    anyio.run(appear)
+    monkeypatch.setattr("bench.table_files._COPY_SECONDS", 0.0)
+    with pytest.raises(BenchError, match="No columnar copy"):
+        anyio.run(wait_for_copy, tmp_path, copies(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("sql", "inside"),
+    [
+        ("COPY sales TO '{root}/out.csv'", True),
+        ("FROM read_text('{root}/../outside/secret.csv')", True),
+        ("DROP VIEW sales", True),
+        ("COPY sales TO '{root}/../../../out.csv'", False),
+        ("COPY (SELECT 1) TO '/dev/stdout'", False),
+        ("FROM '/etc/passwd'", False),
+        ("INSTALL anything", False),
+        ("CREATE SECRET s (TYPE s3)", False),
+        ("FROM 's3://bucket/x.parquet'", False),
+    ],
+)
+def test_the_rival_is_given_nothing_that_reaches_beyond_its_folder(tmp_path: Path, sql: str, inside: bool) -> None:
+    place = Place(tmp_path / "base", tmp_path / "base" / "cache")
+    assert stays_inside(place.fill(sql, str(place.cache / "spill")), place.base) is inside
+
+
+def test_most_attacks_are_given_to_the_rival(tmp_path: Path) -> None:
+    place = Place(tmp_path, tmp_path / "cache")
+    given = [sql for sql in (*WRITING, *REACHING) if stays_inside(place.fill(sql, f"{tmp_path}/cache/spill"), tmp_path)]
+    assert len(given) > 100
+    assert not any("/etc/" in sql or "/proc/" in sql or "://" in sql for sql in given)
