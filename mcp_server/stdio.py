@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from mcp.server.stdio import stdio_server
@@ -13,6 +13,8 @@ from mcp_server.server import create_server
 
 if TYPE_CHECKING:
     from mcp_server.settings import Settings
+
+_SWITCH_SECONDS: Final = 0.0005
 
 
 def serve(settings: Settings) -> int:
@@ -28,6 +30,9 @@ def serve(settings: Settings) -> int:
     server = create_server(settings)
     names = ", ".join(str(root) for root in settings.workspace.roots)
     logging.getLogger("fresh_context").info("serving %s", names)
+
+    # An answer passes through three threads; Python's usual 5 ms before one must let go would be felt.
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
     async def run() -> None:
         async with stdio_server() as (incoming, outgoing):

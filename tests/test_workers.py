@@ -263,3 +263,18 @@ async def test_closing_a_pool_leaves_no_process_behind() -> None:
     process = await pool.run(worker_jobs.pid, deadline=30)
     await pool.aclose()
     assert not psutil.pid_exists(process) or sys.platform == "win32"
+
+
+async def test_while_a_call_takes_long_another_process_is_started_for_the_next_one(tmp_path: Path) -> None:
+    pool = WorkerPool("spare", size=2, preload=JOBS, confinement=Confinement(writable=(str(tmp_path),)))
+    flag = tmp_path / "started"
+    before = len(psutil.Process().children())
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: pool.run(worker_jobs.wait_politely, str(flag), deadline=60))
+        await started(flag)
+        with anyio.fail_after(30):
+            while len(psutil.Process().children()) < before + 2:
+                await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    assert await pool.run(worker_jobs.pid, deadline=30) > 0
+    await pool.aclose()

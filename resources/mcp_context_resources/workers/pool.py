@@ -41,6 +41,7 @@ T = TypeVar("T")
 _KILL_AFTER_SECONDS: Final = 1.0
 _PROGRESS_EVERY_SECONDS: Final = 0.25
 _START_SECONDS: Final = 60.0
+_SPARE_AFTER_SECONDS: Final = 0.5
 
 
 class WorkerPool:
@@ -89,11 +90,18 @@ class WorkerPool:
                 f"All {len(self._all)} {self.name} workers are busy.", "Try again when earlier calls have finished."
             ) from None
         worker = self._free.pop()
+        spare = asyncio.get_running_loop().call_later(_SPARE_AFTER_SECONDS, self._start_spare)
         try:
             return await worker.call(self.name, function, arguments, deadline, on_progress)
         finally:
+            spare.cancel()
             self._free.append(worker)
             self._slots.release()
+
+    def _start_spare(self) -> None:
+        """Have another process ready while a call takes long, so that the next caller needn't wait for its start."""
+        if self._free:
+            self._free[-1].start()
 
     async def aclose(self) -> None:
         """Stop every worker process; calls under way fail."""
@@ -145,6 +153,11 @@ class _Worker:
             future.cancel()
             raise
         return self._outcome(name, future, deadline)
+
+    def start(self) -> None:
+        if self._pool is None or not self._pool.active:
+            self._confined_to = self._identity()
+            self._submit(process.ready, (), _START_SECONDS)
 
     def stop(self) -> None:
         pool, self._pool = self._pool, None

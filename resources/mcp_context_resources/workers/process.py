@@ -79,6 +79,10 @@ def start(board: CallBoard, confinement: Confinement, preload: tuple[str, ...]) 
     _Current.watch.start()
 
 
+def ready(_job: Job) -> None:
+    """Do nothing: what a process is started with before there is work for it."""
+
+
 def run_job(function: Callable[..., T], arguments: tuple[Any, ...], deadline_seconds: float) -> T:
     """Run `function(job, *arguments)` under watch.
 
