@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from mcp_context_resources.errors import StorageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,9 +47,18 @@ class Cache:
 
     @contextlib.contextmanager
     def place(self, name: str) -> Iterator[Path]:
-        """Give a path to write a new file to; it appears under its name only when the block ends well, and whole."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=_UNFINISHED, suffix=Path(name).suffix, dir=self._folder)
+        """Give a path to write a new file to; it appears under its name only when the block ends well, and whole.
+
+        Raises `StorageError`.
+        """
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=_UNFINISHED, suffix=Path(name).suffix, dir=self._folder)
+        except OSError as error:
+            raise StorageError(
+                f"The cache folder can't be written: {error.strerror or 'unknown reason'}.",
+                "Free disk space, or choose another folder with storage.cache_dir.",
+            ) from error
         os.close(handle)
         try:
             yield Path(temporary)

@@ -76,6 +76,12 @@ class SourceBusyError(UnreadableSourceError):
     code = "source_busy"
 
 
+class SourceChangedError(SourceBusyError):
+    """The file changed while it was read, so that what was read may mix two versions."""
+
+    code = "source_changed"
+
+
 class PasswordRequiredError(UnreadableSourceError):
     """The document is encrypted and opens only with a password."""
 
@@ -92,6 +98,12 @@ class SqlRefusedError(ContextError):
     """The statement is not one read-only query."""
 
     code = "sql_refused"
+
+
+class StorageError(ContextError):
+    """The cache folder can't be written, or the disk is full."""
+
+    code = "storage"
 
 
 class ResultTooLargeError(ContextError):

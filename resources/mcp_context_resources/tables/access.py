@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.errors import ContextError
-from mcp_context_resources.tables.formats import is_foreign
+from mcp_context_resources.tables.formats import COMPANIONS, is_foreign
 from mcp_context_resources.tables.spec import TableSpec
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Access:
             source.part,
             members=tuple(self.bare(member, "") for member in source.members),
             partitioned=source.partitioned,
+            state=() if source.members or source.format in COMPANIONS else source.state,
         )
 
     def _with_copies(self, spec: TableSpec) -> TableSpec:

@@ -20,9 +20,10 @@ import duckdb
 from mcp_context_resources.cache import Cache
 from mcp_context_resources.errors import ContextError, DeadlineExceededError, SourceBusyError, UnreadableSourceError
 from mcp_context_resources.tables.copied import copied_relation
+from mcp_context_resources.tables.encoding import PACKING_ERRORS
 from mcp_context_resources.tables.folder_tables import folder_relation
 from mcp_context_resources.tables.formats import is_foreign
-from mcp_context_resources.tables.readers import Relation, identifier, quoted, relation_for
+from mcp_context_resources.tables.readers import Relation, exact_path, identifier, quoted, relation_for
 from mcp_context_resources.tables.sql_errors import explain
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def locked_connection(
                         raise
                     missing.append(table.name)
                     continue
-                paths += relation.paths
+                paths += {*relation.paths, *map(exact_path, relation.paths)}
             connection.execute(f"SET allowed_paths=[{', '.join(map(quoted, paths))}]")
             # `x -> x + 1` is how lambdas are mostly written; the engine's newer spelling works as well.
             connection.execute("SET lambda_syntax='ENABLE_SINGLE_ARROW'")
@@ -136,7 +137,7 @@ def relation_of(table: TableSpec, connection: duckdb.DuckDBPyConnection, limits:
             relation = folder_relation(table, connection, lambda member: relation_of(member, connection, limits))
         else:
             relation = relation_for(table, connection, cache, whole=_key(table) in _read_whole)
-    except (duckdb.Error, OSError, EOFError, UnicodeError) as error:
+    except (duckdb.Error, UnicodeError, *PACKING_ERRORS) as error:
         raise unreadable(table, error) from error
     _relations[_key(table)] = relation
     while len(_relations) > _KEPT_RELATIONS:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.errors import ContextError, SourceBusyError, UnreadableSourceError
 from mcp_context_resources.tables.encoding import detect_encoding, open_bytes
 from mcp_context_resources.tables.formats import may_hold_several
+from mcp_context_resources.tables.readers import exact_path
 from mcp_context_resources.workspace.catalogue import Contents
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOOKING_SECONDS: Final = 3.0
 _HEADER_BYTES: Final = 64 << 10
-_MOST_PARTS: Final = 1_000
+_MOST_PARTS: Final = 10_000
 
 
 def look_into(
@@ -41,23 +42,24 @@ def look_into(
             continue
         try:
             if may_hold_several(form):
-                found.append(Contents(_parts(job, path, form, limits)))
+                parts = _parts(job, path, form, limits)
+                found.append(Contents(tuple(parts[:_MOST_PARTS]), left_out=max(0, len(parts) - _MOST_PARTS)))
             else:
-                found.append(Contents(shape=_shape(path, form, encoding, _reader())))
+                found.append(Contents(shape=_shape(path, form, encoding)))
         except ContextError as error:
             lasting = isinstance(error, UnreadableSourceError) and not isinstance(error, SourceBusyError)
             found.append(Contents(problem=error.message, passing=not lasting))
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's file does to a reader, the list goes on
-            found.append(Contents(problem=f"{Path(path).name!r} can't be read: {type(error).__name__}"))
+        except Exception:  # noqa: BLE001 - whatever a stranger's file does to a reader: what is wrong is told when it is read
+            found.append(Contents())
     return found
 
 
-def _parts(job: Job, path: str, form: str, limits: EngineLimits) -> tuple[str, ...]:
+def _parts(job: Job, path: str, form: str, limits: EngineLimits) -> list[str]:
     from mcp_context_resources.tables.connections import work_folder
     from mcp_context_resources.tables.foreign import registry
 
     with TemporaryDirectory(dir=work_folder(limits), ignore_cleanup_errors=True) as scratch:
-        return tuple(registry.parts(job, path, form, Path(scratch))[:_MOST_PARTS])
+        return registry.parts(job, path, form, Path(scratch))
 
 
 @functools.cache
@@ -68,27 +70,23 @@ def _reader() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
 
 
-def _shape(path: str, form: str, encoding: str | None, connection: duckdb.DuckDBPyConnection) -> str:
+def _shape(path: str, form: str, encoding: str | None) -> str:
     """Describe a file's columns so that files with equal descriptions make one table; "" where they can't be told."""
     if form == "csv":
-        return _header(path, encoding, connection)
-    cursor = connection.cursor()
+        return _header(path, encoding)
+    cursor = _reader().cursor()
     if form == "parquet":
-        return _names(cursor.execute("SELECT name, type FROM parquet_schema($1)", [path]).fetchall())
-    return _names(cursor.execute("SELECT * FROM read_json($1, sample_size=1) LIMIT 0", [path]).description or [])
+        return _names(cursor.execute("SELECT name, type FROM parquet_schema($1)", [exact_path(path)]).fetchall())
+    return _names(
+        cursor.execute("SELECT * FROM read_json($1, sample_size=1) LIMIT 0", [exact_path(path)]).description or []
+    )
 
 
 def _names(columns: Sequence[Any]) -> str:
     return "\n".join(f"{name}\t{rest[0] if rest else ''}" for name, *rest in columns)
 
 
-def _header(path: str, encoding: str | None, connection: duckdb.DuckDBPyConnection) -> str:
-    if path.lower().endswith(".zst"):
-        line = connection.cursor().execute(
-            "SELECT * FROM read_csv($1, header=false, delim='\x01', quote='', columns={'line': 'VARCHAR'}) LIMIT 1",
-            [path],
-        )
-        return str((line.fetchone() or ("",))[0])
+def _header(path: str, encoding: str | None) -> str:
     with open_bytes(path) as file:
         first = next((line for line in file.read(_HEADER_BYTES).splitlines() if line.strip()), b"")
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import UnreadableSourceError
-from mcp_context_resources.tables.readers import Relation, identifier, quoted
+from mcp_context_resources.tables.readers import Relation, exact_path, identifier, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def write_copy(connection: duckdb.DuckDBPyConnection, relation: Relation, target
 def copied_relation(path: str, connection: duckdb.DuckDBPyConnection) -> Relation:
     """Return how a copy is read: with the types of the table it was made of."""
     row = connection.execute(
-        "SELECT value FROM parquet_kv_metadata($1) WHERE key = $2::BLOB", [path, _METADATA]
+        "SELECT value FROM parquet_kv_metadata($1) WHERE key = $2::BLOB", [exact_path(path), _METADATA]
     ).fetchone()
     metadata: dict[str, Any] = json.loads(row[0]) if row else {}
     restored = metadata.get("types", {})
@@ -71,7 +71,7 @@ def copied_relation(path: str, connection: duckdb.DuckDBPyConnection) -> Relatio
 
 
 def _read(path: Path) -> str:
-    return f"read_parquet({quoted(str(path))})"
+    return f"read_parquet({quoted(exact_path(str(path)))})"
 
 
 def _select(relation: str, types: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     Progress = Callable[[float, float], Awaitable[None]]
 
+COPIES_AT_ONCE: Final = 2
+"""How many copies are made side by side."""
+
 _COPY_VERSION: Final = 1
 _LOOK_SECONDS: Final = 0.2
 _KEPT_FAILURES: Final = 1_000
@@ -28,21 +32,33 @@ _SHARE_OF_CACHE: Final = 0.5
 
 
 class Copies:
-    """Copies of tables in the cache, made one at a time in a worker process of their own.
+    """Copies of tables in the cache, made in worker processes of their own.
+
+    One that takes more than `patience` seconds is given up where it keeps others waiting and nobody waits for it.
 
     Copies are named by the version of the file, so an old one is never read; servers share them.
     """
 
     def __init__(
-        self, pool: WorkerPool, cache: Cache, limits: EngineLimits, *, deadline: float, least_bytes: int
+        self,
+        pool: WorkerPool,
+        cache: Cache,
+        limits: EngineLimits,
+        *,
+        deadline: float,
+        patience: float,
+        least_bytes: int,
     ) -> None:
         self._pool = pool
         self._cache = cache
         self._limits = limits
         self._deadline = deadline
+        self._patience = patience
         self._least_bytes = least_bytes
         self._made_with = f"{_COPY_VERSION}-{version('duckdb')}"
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._started: dict[str, float] = {}
+        self._waiting: Counter[str] = Counter()
         self._progress: dict[str, tuple[float, float]] = {}
         self._failures: dict[str, UnreadableSourceError] = {}
 
@@ -70,7 +86,11 @@ class Copies:
         if name in self._failures:
             raise self._failures[name]
         task = self._task(table, name)
-        await self._wait(task, name, seconds, on_progress)
+        self._waiting[name] += 1
+        try:
+            await self._wait(task, name, seconds, on_progress)
+        finally:
+            self._waiting -= Counter([name])
         if not task.done():
             done, total = self._progress.get(name, (0.0, 0.0))
             so_far = f" ({done / total:.0%} done)" if total else ""
@@ -78,6 +98,8 @@ class Copies:
                 f"{table.name} is large and still being prepared{so_far}.",
                 "Call again in a moment: the work goes on in the background.",
             )
+        if task.cancelled():
+            raise DeadlineExceededError(f"{table.name} took too long to prepare.", "Call again when less is going on.")
         await task
         if path := self.existing(table):
             return path
@@ -96,13 +118,25 @@ class Copies:
         ends, told = loop.time() + seconds, 0.0
         while not task.done() and (left := ends - loop.time()) > 0:
             await asyncio.wait({task}, timeout=min(_LOOK_SECONDS, left))
+            self._make_room()
             done, total = self._progress.get(name, (0.0, 0.0))
             if on_progress is not None and done > told:
                 told = done
                 await on_progress(done, total)
 
+    def _make_room(self) -> None:
+        """Give up the copy that takes longest, if nobody waits for it and it keeps others from being made."""
+        now = asyncio.get_running_loop().time()
+        left = [name for name in self._tasks if name not in self._waiting]
+        if len(self._tasks) <= COPIES_AT_ONCE or not left:
+            return
+        oldest = min(left, key=lambda name: self._started[name])
+        if now - self._started[oldest] > self._patience:
+            self._tasks[oldest].cancel()
+
     def _task(self, table: TableSpec, name: str) -> asyncio.Task[None]:
         if name not in self._tasks:
+            self._started[name] = asyncio.get_running_loop().time()
             self._tasks[name] = asyncio.create_task(self._make(table, name))
             self._tasks[name].add_done_callback(lambda task: self._finished(name, task))
         return self._tasks[name]
@@ -115,6 +149,7 @@ class Copies:
 
     def _finished(self, name: str, task: asyncio.Task[None]) -> None:
         self._tasks.pop(name, None)
+        self._started.pop(name, None)
         self._progress.pop(name, None)
         if task.cancelled():
             return

@@ -21,6 +21,7 @@ from mcp_context_resources.tables.copied import write_copy
 from mcp_context_resources.tables.formats import is_foreign
 from mcp_context_resources.tables.readers import Relation
 from mcp_context_resources.tables.sql_errors import contradicts_sample
+from mcp_context_resources.tables.versions import check_unchanged
 
 if TYPE_CHECKING:
     from mcp_context_resources.tables.spec import EngineLimits, TableSpec
@@ -39,7 +40,9 @@ def copy(job: Job, table: TableSpec, name: str, limits: EngineLimits) -> None:
     ):
         try:
             relation = _relation(job, table, connection, Path(scratch), limits)
-            _write(job, cache, name, connection, relation)
+            with cache.place(name) as target, job.interruptible(connection.interrupt, connection.query_progress):
+                write_copy(connection, relation, target)
+                check_unchanged([table])
         except ContextError:
             raise
         except duckdb.Error as error:
@@ -61,8 +64,3 @@ def _relation(
 
     notes = registry.load(job, connection, table.path, table.format, table.part, scratch)
     return Relation("data", (), notes=tuple(notes))
-
-
-def _write(job: Job, cache: Cache, name: str, connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
-    with cache.place(name) as target, job.interruptible(connection.interrupt):
-        write_copy(connection, relation, target)

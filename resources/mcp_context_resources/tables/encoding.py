@@ -5,13 +5,23 @@ from __future__ import annotations
 import codecs
 import gzip
 import re
+import sys
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from mcp_context_resources.errors import UnreadableSourceError
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 if TYPE_CHECKING:
     from mcp_context_resources.cache import Cache
+
+PACKING_ERRORS: Final = (OSError, EOFError, zlib.error, zstd.ZstdError)
+"""What reading a damaged packed file raises."""
 
 _SAMPLE_BYTES: Final = 256 << 10
 _BLOCK_BYTES: Final = 1 << 20
@@ -22,6 +32,8 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# Byte-order marks, blanks and line ends, in encodings of one byte and of two.
+_NOTHING: Final = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 _KANA_AND_MARKS: Final = re.compile(
     "[ぁ-ゖァ-ヺー々〆、。・「」『』（）［］【】！？：；％＆＃＊＋－＝／～〜￥○×△▲▼●◎■□◆★→①-⑳㈱０-９Ａ-Ｚａ-ｚ\u3000]"
 )
@@ -43,7 +55,7 @@ def detect_encoding(path: str, preferred: str | None = None) -> str:
     """
     with open_bytes(path) as file:
         sample = file.read(_SAMPLE_BYTES)
-    if not sample:
+    if not sample.strip(_NOTHING):
         raise UnreadableSourceError(f"{Path(path).name!r} is empty.", "A table needs at least a header line.")
     for mark, encoding in _BOMS:
         if sample.startswith(mark):
@@ -85,10 +97,23 @@ def utf8_copy(path: str, encoding: str, fingerprint: str, cache: Cache) -> str:
 
 
 def open_bytes(path: str) -> BinaryIO:
-    """Open a file for reading, unpacked where its name ends in `.gz`."""
+    """Open a file for reading, unpacked where its name ends in `.gz` or `.zst`; reading may raise `PACKING_ERRORS`."""
     if path.lower().endswith(".gz"):
         return cast("BinaryIO", gzip.open(path, "rb"))
+    if path.lower().endswith(".zst"):
+        return cast("BinaryIO", zstd.open(path, "rb"))
     return open(path, "rb")
+
+
+def check_packing(path: str) -> None:
+    """Read a packed file to its end: of one that was cut short the engine would wait for the rest.
+
+    Raises `PACKING_ERRORS`.
+    """
+    if path.lower().endswith((".gz", ".zst")):
+        with open_bytes(path) as file:
+            while file.read(_BLOCK_BYTES):
+                pass
 
 
 def _is_utf8(path: str) -> bool:

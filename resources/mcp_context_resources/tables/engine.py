@@ -16,6 +16,7 @@ from mcp_context_resources.tables.readers import identifier
 from mcp_context_resources.tables.spec import Column, Fetch, Fetched, Statement
 from mcp_context_resources.tables.sql_errors import explain, without_folders
 from mcp_context_resources.tables.values import CellCutter
+from mcp_context_resources.tables.versions import check_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,9 +38,21 @@ def query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fe
     Raises `SqlError`, `UnreadableSourceError`, `DeadlineExceededError`, `StaleCursorError`.
     """
     started = time.perf_counter()
-    result = despite_samples(tables, lambda: _query(job, statement, tables, fetch, limits))
+    with one_version(tables):
+        result = despite_samples(tables, lambda: _query(job, statement, tables, fetch, limits))
     result.seconds = time.perf_counter() - started
     return result
+
+
+@contextlib.contextmanager
+def one_version(tables: Sequence[TableSpec]) -> Iterator[None]:
+    """Make sure that what the block reads is of one version of each file, whether it ends well or with an error."""
+    try:
+        yield
+    except ContextError:
+        check_unchanged(tables)
+        raise
+    check_unchanged(tables)
 
 
 def despite_samples(tables: Sequence[TableSpec], read: Callable[[], T]) -> T:

@@ -12,7 +12,14 @@ import duckdb
 from mcp_context_resources.cache import Cache
 from mcp_context_resources.errors import InvalidInputError, SqlRefusedError
 from mcp_context_resources.tables.connections import locked_connection
-from mcp_context_resources.tables.engine import columns_of, despite_samples, fetch_rows, translated, written_out
+from mcp_context_resources.tables.engine import (
+    columns_of,
+    despite_samples,
+    fetch_rows,
+    one_version,
+    translated,
+    written_out,
+)
 from mcp_context_resources.tables.readers import identifier, quoted
 from mcp_context_resources.tables.spec import Exported
 
@@ -38,7 +45,8 @@ def export(
     """
     if statement.explain:
         raise SqlRefusedError("A plan can't be saved.", "Save the result of the query itself.")
-    return despite_samples(tables, lambda: _export(job, statement, tables, fetch, wanted, limits))
+    with one_version(tables):
+        return despite_samples(tables, lambda: _export(job, statement, tables, fetch, wanted, limits))
 
 
 def _export(

@@ -6,10 +6,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.tables.readers import Relation, identifier, quoted
+from mcp_context_resources.tables.readers import Relation, exact_path, identifier, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import duckdb
 
@@ -38,7 +38,7 @@ def folder_relation(
         else:  # read from a copy, whose path tells nothing
             branches.append(f"SELECT *{_literals(member, column, partitioned=table.partitioned)} FROM {relation.sql}")
     for options, paths in together.items():
-        listed = f"read_{table.format}([{', '.join(map(quoted, paths))}], {options}, "
+        listed = f"read_{table.format}([{_listed(paths)}], {options}, "
         if table.partitioned:
             branches.append(f"FROM {listed}hive_partitioning=true)")
         else:
@@ -56,13 +56,17 @@ def folder_relation(
 
 def _parquet(table: TableSpec, connection: duckdb.DuckDBPyConnection) -> Relation:
     paths = tuple(member.path for member in table.members)
-    listed = f"read_parquet([{', '.join(map(quoted, paths))}], union_by_name=true, "
+    listed = f"read_parquet([{_listed(paths)}], union_by_name=true, "
     if table.partitioned:
         return Relation(f"{listed}hive_partitioning=true)", paths, notes=(_note(table, ""),))
-    column = _file_column(connection, f"read_parquet({quoted(paths[0])})")
+    column = _file_column(connection, f"read_parquet({_listed(paths[:1])})")
     name = identifier(column)
     sql = f"(SELECT * REPLACE (parse_filename({name}) AS {name}) FROM {listed}filename={quoted(column)}))"
     return Relation(sql, paths, notes=(_note(table, column),))
+
+
+def _listed(paths: Sequence[str]) -> str:
+    return ", ".join(quoted(exact_path(path)) for path in paths)
 
 
 def _file_column(connection: duckdb.DuckDBPyConnection, relation: str) -> str:

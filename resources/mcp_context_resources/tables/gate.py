@@ -31,12 +31,13 @@ _READING_NODES: Final = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSI
 _ABOUT_TABLES: Final = frozenset(
     "query query_table information_schema pg_catalog duckdb_tables duckdb_columns pragma_table_info".split()
 )
-# What would tell settings, paths on this machine or secrets.
-_PRIVATE: Final = frozenset(
+PRIVATE: Final = frozenset(
     "current_setting duckdb_settings duckdb_secrets duckdb_databases duckdb_temporary_files duckdb_views"
     " which_secret duckdb_logs duckdb_log_contexts pg_views pg_settings sqlite_master sqlite_schema"
     " pragma_database_list pragma_database_size show_databases".split()
 )
+"""Functions and views of the engine that would tell settings, paths on this machine or secrets."""
+
 # Table functions whose first argument is the name of a table.
 _TAKE_A_TABLE: Final = frozenset({"histogram", "histogram_values"})
 _READ_ONLY: Final = (
@@ -137,7 +138,7 @@ def _inspect(sql: str, tree: object, admit: Callable[[str], ParsedStatement]) ->
             tables |= dict.fromkeys(admit(_constant_argument(node)).tables)
         if kind == "TABLE_FUNCTION" and (named := _table_argument(node)):
             tables[named] = None
-        if names & _PRIVATE or {"information_schema", "views"} <= names:
+        if names & PRIVATE or {"information_schema", "views"} <= names:
             raise SqlRefusedError("The statement asks for the engine's own settings.", "Ask for tables and columns.")
         if kind in {"BASE_TABLE", "SHOW_REF"} and (name := _table_named_by(node, hidden)):
             tables[name] = None

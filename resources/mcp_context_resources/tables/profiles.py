@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.tables.connections import connection_for, relation_of_open
-from mcp_context_resources.tables.engine import despite_samples, translated
+from mcp_context_resources.tables.engine import despite_samples, one_version, translated
 from mcp_context_resources.tables.join_partners import join_partners
 from mcp_context_resources.tables.readers import identifier
 from mcp_context_resources.tables.spec import ColumnProfile, Profile, RowCount
@@ -53,7 +53,8 @@ def profile(
 
     Columns beyond the first 200 are listed with their type only, and a note says so.
     """
-    found = despite_samples([table], lambda: _profile(job, table, example_rows, max_cell_chars, limits))
+    with one_version([table]):
+        found = despite_samples([table], lambda: _profile(job, table, example_rows, max_cell_chars, limits))
     found.partners, notes = join_partners(job, table, found, others, limits)
     found.notes += notes
     return found
@@ -71,7 +72,7 @@ def _profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int,
         rows: int = (cursor.execute(f"SELECT count(*) FROM {name}").fetchone() or (0,))[0]
         measured = described[:_PROFILED_COLUMNS]
         whole = rows * len(measured) <= _WHOLE_CELLS
-        sampled = _take_sample(cursor, name, rows, len(measured))
+        sampled = _take_sample(cursor, name, rows, [column for column, *_ in measured])
         try:
             columns = _measured(cursor, name if whole else _SAMPLE, measured, exact=not sampled)
             notes = _value_notes(cursor, described)
@@ -96,11 +97,12 @@ def _profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int,
     )
 
 
-def _take_sample(cursor: duckdb.DuckDBPyConnection, name: str, rows: int, columns: int) -> int:
+def _take_sample(cursor: duckdb.DuckDBPyConnection, name: str, rows: int, columns: Sequence[str]) -> int:
     """Keep rows in memory that values are looked up in; returns their number, 0 where they are all there are."""
-    most = max(_LEAST_SAMPLE, _SAMPLE_CELLS // max(columns, 1))
+    most = max(_LEAST_SAMPLE, _SAMPLE_CELLS // max(len(columns), 1))
+    kept = ", ".join(identifier(column) for column in columns)
     cut = f" USING SAMPLE {most} ROWS (reservoir, 7)" if rows > most else ""
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_SAMPLE} AS SELECT * FROM {name}{cut}")
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_SAMPLE} AS SELECT {kept} FROM {name}{cut}")
     return most if cut else 0
 
 

@@ -16,7 +16,7 @@ def ragged_lines(path: str, delimiter: str, quote: str, cells: int) -> str:
     """Say which lines of a UTF-8 file differ from `cells` cells, and what becomes of their cells."""
     short: list[int] = []
     long: list[int] = []
-    if not path.lower().endswith(".zst") and len(delimiter) == 1:
+    if len(delimiter) == 1:
         with open_bytes(path) as file:
             text = io.StringIO(file.read(_LOOKED_AT_BYTES).decode("utf-8-sig", "replace"), newline="")
         marks = {"quotechar": quote} if len(quote) == 1 and quote != "\0" else {"quoting": csv.QUOTE_NONE}

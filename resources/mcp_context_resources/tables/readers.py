@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import UnreadableSourceError
-from mcp_context_resources.tables.encoding import detect_encoding, open_bytes, utf8_copy
+from mcp_context_resources.tables.encoding import check_packing, detect_encoding, open_bytes, utf8_copy
 from mcp_context_resources.tables.ragged import ragged_lines
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def exact_path(path: str) -> str:
+    """Write a path so that the engine takes it for one file, whatever marks of patterns its name holds."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in path)
+
+
 def identifier(name: str) -> str:
     """Write a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -67,13 +72,18 @@ def relation_for(
         return _csv(spec, connection, cache, whole=whole)
     _refuse_empty(spec.path)
     if spec.format == "parquet":
-        return Relation(f"read_parquet({quoted(spec.path)})", (spec.path,))
+        return Relation(f"read_parquet({quoted(exact_path(spec.path))})", (spec.path,))
+    check_packing(spec.path)
     sampled = not whole and os.stat(spec.path).st_size > _FULL_SNIFF_BYTES
     rows = _SAMPLE_ROWS if sampled else -1
     notes = (f"Its fields were found from the first {rows:,} records.",) if sampled else ()
     options = f"sample_size={rows}"
     return Relation(
-        f"read_json({quoted(spec.path)}, {options})", (spec.path,), notes=notes, sampled=sampled, options=options
+        f"read_json({quoted(exact_path(spec.path))}, {options})",
+        (spec.path,),
+        notes=notes,
+        sampled=sampled,
+        options=options,
     )
 
 
@@ -84,11 +94,10 @@ def _refuse_empty(path: str) -> None:
 
 def _csv(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache, *, whole: bool) -> Relation:
     _refuse_empty(spec.path)
-    path, encoding = spec.path, "utf-8"
-    if not path.lower().endswith(".zst"):
-        encoding = detect_encoding(path, spec.encoding)
-        if encoding not in _NATIVE_ENCODINGS:
-            path = utf8_copy(path, encoding, spec.fingerprint, cache)
+    path = spec.path
+    encoding = detect_encoding(path, spec.encoding)
+    if encoding not in _NATIVE_ENCODINGS:
+        path = utf8_copy(path, encoding, spec.fingerprint, cache)
     sampled = not whole and os.stat(path).st_size > _FULL_SNIFF_BYTES
     rows = _SAMPLE_ROWS if sampled else -1
     found = _sniff(path, connection, rows)
@@ -109,13 +118,17 @@ def _csv(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache, *
     ]
     options = _csv_options(found)
     return Relation(
-        f"read_csv({quoted(path)}, {options})", (path,), encoding, tuple(notes), sampled, options, _dialect(found)
+        f"read_csv({quoted(exact_path(path))}, {options})",
+        (path,),
+        encoding,
+        tuple(notes),
+        sampled,
+        options,
+        _dialect(found),
     )
 
 
 def _leading_blank_lines(path: str) -> int:
-    if path.lower().endswith(".zst"):
-        return 0
     with open_bytes(path) as file:
         start = file.read(4096).removeprefix(codecs.BOM_UTF8)
     return start[: len(start) - len(start.lstrip(b"\r\n"))].count(b"\n")
@@ -145,7 +158,7 @@ def _sniff(
     path: str, connection: duckdb.DuckDBPyConnection, rows: int, *, null_padding: bool = False
 ) -> dict[str, Any]:
     cursor = connection.execute(
-        "SELECT * FROM sniff_csv($1, sample_size := $2, null_padding := $3)", [path, rows, null_padding]
+        "SELECT * FROM sniff_csv($1, sample_size := $2, null_padding := $3)", [exact_path(path), rows, null_padding]
     )
     names = [column[0] for column in cursor.description or ()]
     return dict(zip(names, cursor.fetchone() or (), strict=True))

@@ -14,12 +14,13 @@ from mcp_context_resources.cursor import decode_cursor, encode_cursor
 from mcp_context_resources.errors import (
     InvalidCursorError,
     InvalidInputError,
+    SourceChangedError,
     SqlError,
     StaleCursorError,
 )
 from mcp_context_resources.tables import gate, jobs
 from mcp_context_resources.tables.access import Access
-from mcp_context_resources.tables.copies import Copies
+from mcp_context_resources.tables.copies import COPIES_AT_ONCE, Copies
 from mcp_context_resources.tables.discovery import Discovery
 from mcp_context_resources.tables.results import Results
 from mcp_context_resources.tables.row_counts import RowCounts
@@ -77,6 +78,17 @@ class QueryPage:
 
 
 @dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a caller wants of a result."""
+
+    max_rows: int
+    max_chars: int
+    max_cell_chars: int
+    cursor: str | None
+    save: ResultFormat | None
+
+
+@dataclass(frozen=True, slots=True)
 class TableDescription:
     """A table's profile and where it came from."""
 
@@ -119,7 +131,7 @@ class Tables:
         )
         self._copy_pool = WorkerPool(
             "table copy",
-            size=1,
+            size=COPIES_AT_ONCE,
             confinement=confinement,
             preload=_COPIER,
             queue_seconds=settings.copy_seconds,
@@ -130,6 +142,7 @@ class Tables:
             Cache(cache_dir, "tables", max_cache_bytes),
             copy_limits,
             deadline=settings.copy_seconds,
+            patience=settings.deadline_seconds,
             least_bytes=settings.copy_bytes,
         )
         self._access = Access(self._discovery, copies, settings.encoding)
@@ -165,16 +178,24 @@ class Tables:
 
         Raises `SqlError`, `SqlRefusedError`, `InvalidCursorError`, `StaleCursorError` and the workers' errors.
         """
-        seconds = self._deadline(seconds)
-        ends = time.monotonic() + seconds
+        ends = time.monotonic() + self._deadline(seconds)
         statement = await self._parse(sql)
         bound = gate.bind(statement.sql, statement.parameters, parameters)
+        wanted = _Wanted(max_rows, max_chars, max_cell_chars, cursor, save)
+        try:
+            return await self._query(statement, bound, wanted, ends, on_progress)
+        except SourceChangedError:  # the next version may be there to stay
+            return await self._query(statement, bound, wanted, ends, on_progress)
+
+    async def _query(
+        self, statement: ParsedStatement, bound: str, wanted: _Wanted, ends: float, on_progress: Progress | None
+    ) -> QueryPage:
         catalogue = await self.catalogue() if statement.tables or statement.every_table else Catalogue(())
         named = self._tables_of(statement, catalogue)
         tables = list(dict.fromkeys(named.values()))
         request = hashlib.sha256(f"{statement.explain}{bound.strip().rstrip('; ')}".encode()).hexdigest()[:16]
         versions = hashlib.sha256("".join(sorted(t.fingerprint for t in tables)).encode()).hexdigest()[:16]
-        skip, digest, direct = _open_cursor(cursor, request, versions)
+        skip, digest, direct = _open_cursor(wanted.cursor, request, versions)
         refs = [table.ref() for table in tables]
         # The pages of a result are all read in one way: rows of a copy may come in another order.
         missing: list[str] = []
@@ -185,23 +206,23 @@ class Tables:
                 await self._access.one(source, name, ends, on_progress, direct=direct == 1)
                 for name, source in named.items()
             ]
-        if cursor is None:
+        if wanted.cursor is None:
             direct = int(not any(file.copy for spec in specs for file in (spec, *spec.members)))
         work = Statement(bound, statement.every_table, statement.explain, statement.pivots)
-        fetch = Fetch(skip, digest, max_rows, max_chars, max_cell_chars)
+        fetch = Fetch(skip, digest, wanted.max_rows, wanted.max_chars, wanted.max_cell_chars)
         saved = None
         try:
             left = max(1.0, ends - time.monotonic())
-            if save is None:
+            if wanted.save is None:
                 fetched = await self._pool.run(
                     jobs.query, work, specs, fetch, self._limits, deadline=left, on_progress=on_progress
                 )
             else:
-                wanted = Export(self.results.new_name(save), save, self.settings.max_result_bytes)
+                file = Export(self.results.new_name(wanted.save), wanted.save, self.settings.max_result_bytes)
                 fetched, exported = await self._pool.run(
-                    jobs.export, work, specs, fetch, wanted, self._limits, deadline=left, on_progress=on_progress
+                    jobs.export, work, specs, fetch, file, self._limits, deadline=left, on_progress=on_progress
                 )
-                saved = self.results.saved(wanted.name), exported.rows
+                saved = self.results.saved(file.name), exported.rows
         except SqlError as error:
             raise suggest_tables(error, lambda name: catalogue.near("table", name)) from error
         fetched.notes += missing

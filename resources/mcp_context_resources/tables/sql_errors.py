@@ -6,21 +6,30 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_context_resources.errors import ContextError, OutOfMemoryError, SqlError, SqlRefusedError
+from mcp_context_resources.errors import (
+    ContextError,
+    OutOfMemoryError,
+    SqlError,
+    SqlRefusedError,
+    UnreadableSourceError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _SHOWN_LINE_CHARS: Final = 160
 # Absolute paths, of which only the file's name is shown.
-_PATH: Final = re.compile(r"""(?<![\w.)])(?:[A-Za-z]:)?(?:[\\/][^"'\\/\n]+)*[\\/]([^"'\\/\n]+\.\w{1,8})(?=["'\s]|$)""")
+_PATH: Final = re.compile(
+    r"""(?<![\w.)])(?:[A-Za-z]:)?(?:[\\/][^"'\\/\n]+)*[\\/]([^"'\\/\n]+\.\w{1,8})(?=["'\s,;:)]|$)"""
+)
+_DAMAGED: Final = re.compile(r'Failed to read file "([^"]+)": (.*)')
 
 
 def explain(error: Exception, sql: str) -> ContextError:
     """Turn a DuckDB error (raised with `errors_as_json`) into ours: what, where in `sql`, and the nearest names."""
     details = _details(error)
     kind = details.get("exception_type", "")
-    message = details.get("exception_message") or str(error)
+    message = engine_message(error)
     if kind == "Permission":
         return SqlRefusedError(
             "The statement reaches for a file, a network address or a setting, which SQL here may not.",
@@ -32,6 +41,10 @@ def explain(error: Exception, sql: str) -> ContextError:
             "Filter or aggregate first, or select fewer columns.",
         )
     first, *rest = without_folders(message).strip().splitlines() or ["The statement failed."]
+    if damaged := _DAMAGED.match(first):
+        return UnreadableSourceError(
+            f"{damaged[1]!r} is damaged: {damaged[2]}.", "Restore the file, or have it written anew."
+        )
     where = _position(details.get("position"), sql)
     missing = {"missing_name": details.get("name", "")} if details.get("type") == "Table" else {}
     hint = " ".join(line.strip() for line in rest if line.strip())[:400]
@@ -41,6 +54,11 @@ def explain(error: Exception, sql: str) -> ContextError:
         hint = "That line doesn't fit the rest of the file: correct it there."
     name = f"{kind} error" if kind else "Error"
     return _SqlNameError(f"{name}: {first}{where}", hint, missing.get("missing_name", ""))
+
+
+def engine_message(error: Exception) -> str:
+    """Return what the engine says of an error, without the form it says it in."""
+    return str(_details(error).get("exception_message") or error)
 
 
 def without_folders(text: str) -> str:

@@ -21,12 +21,14 @@ class Contents:
 
     `parts` are the tables in it, by the names the file gives them; one that is just a table has one part, "". Files
     with the same `shape` (not "") hold the same columns. A `problem` that is `passing` may be gone a moment later.
+    `left_out` parts are beyond the number that is served.
     """
 
     parts: tuple[str, ...] = ("",)
     shape: str = ""
     problem: str = ""
     passing: bool = False
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,11 @@ class Source:
         return hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @property
+    def state(self) -> tuple[int, ...]:
+        """Times of modification and change in nanoseconds, size and inode: of one version these are the same."""
+        return self.modified_ns, self.changed_ns, self.size, self.inode
+
+    @property
     def modified(self) -> str:
         """When the file last changed, UTC."""
         return utc_text(datetime.fromtimestamp(self.modified_ns / 1e9, UTC))

@@ -148,7 +148,7 @@ class Workspace:
         return _by_name([self._source(kind, name, file, form) for name, (file, form) in zip(names, files, strict=True)])
 
     def _tables(self, found: Scan, contents: Mapping[str, Contents]) -> tuple[list[Source], list[str]]:
-        files, empty = self.table_files(found), []
+        files, empty, notices = self.table_files(found), [], []
         partitioned = partitioned_folders(files)
         within = {file.path for folder in partitioned for file in folder.files}
         files = [(file, form) for file, form in files if file.path not in within]
@@ -160,6 +160,8 @@ class Workspace:
             shapes[str(file.path)] = inside.shape
             if not inside.parts and not inside.problem:
                 empty.append(file.relative)
+            if inside.left_out:
+                notices.append(f"{inside.left_out:,} tables of {file.relative} beyond the first {len(inside.parts):,}")
             for part in inside.parts:
                 # A file of one table is called by its own name, whatever the table is called inside.
                 spots.append((file.root.name, file.relative, part if len(inside.parts) > 1 else ""))
@@ -170,7 +172,7 @@ class Workspace:
             self._source("table", name, file, form, part) for name, (file, form, part) in zip(names, parts, strict=True)
         ]
         folders = self._folders([*partitioned, *uniform_folders(files, shapes)], tables)
-        return _by_name([*tables, *folders]), _about_empty(empty)
+        return _by_name([*tables, *folders]), [*notices, *_about_empty(empty)]
 
     def _folders(self, folders: Sequence[TableFolder], tables: Sequence[Source]) -> list[Source]:
         """Make a table of each folder; the names of files come first."""

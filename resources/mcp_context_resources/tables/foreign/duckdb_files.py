@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Final
 
 import duckdb
 
 from mcp_context_resources.tables.foreign.failures import broken, busy, check, no_such_part, reason
 from mcp_context_resources.tables.foreign.single_row import single_row
+from mcp_context_resources.tables.gate import PRIVATE
 from mcp_context_resources.tables.readers import identifier, quoted
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ _TABLES: Final = """
     SELECT schema_name, view_name, 1, view_oid FROM duckdb_views() WHERE database_name = 'source' AND NOT internal
     ORDER BY kind, schema_name <> 'main', schema_name, number
 """
+
+_VIEWS: Final = "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE database_name = 'source' AND NOT internal"
+_MACROS: Final = "SELECT macro_definition FROM duckdb_functions() WHERE database_name = 'source' AND NOT internal"
 
 
 def parts(job: Job, path: str, scratch: Path) -> list[str]:  # noqa: ARG001 - one signature for all formats
@@ -52,6 +57,10 @@ def load(job: Job, connection: duckdb.DuckDBPyConnection, path: str, part: str, 
         tables = _tables(source)
         if part not in tables:
             raise no_such_part(path, part, tables)
+        if tables[part] in _asking_for_settings(source):
+            raise broken(
+                path, f"holds a view, {part}, that asks for the engine's settings.", "Read its tables instead."
+            )
         schema, name = tables[part]
         source.execute("USE source")  # views name the tables beside them without the database
         source.execute(f"CREATE TABLE copied.main.data AS FROM source.{identifier(schema)}.{identifier(name)}")
@@ -79,6 +88,16 @@ def _attached(job: Job, path: str, settings: dict[str, str], copy: Path | None) 
 def _tables(source: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
     found = source.execute(_TABLES).fetchall()
     return {name if schema == "main" else f"{schema}.{name}": (schema, name) for schema, name, *_ in found}
+
+
+def _asking_for_settings(source: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """Return the views whose text, or that of the file's macros, names what would tell about this machine."""
+    macros = " ".join(str(text) for (text,) in source.execute(_MACROS).fetchall())
+    return {
+        (schema, name)
+        for schema, name, text in source.execute(_VIEWS).fetchall()
+        if PRIVATE & set(re.findall(r"\w+", f"{text} {macros}".lower()))
+    }
 
 
 def _setting(connection: duckdb.DuckDBPyConnection, name: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_context_resources.errors import DeadlineExceededError, NotFoundError, SourceBusyError, UnreadableSourceError
+from mcp_context_resources.tables.sql_errors import engine_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,7 @@ def busy(path: str, what: str, hint: str) -> SourceBusyError:
 
 def reason(error: Exception, path: str) -> str:
     """Return the first line of a library's error, without the folder the file lies in."""
-    text = str(error).replace(path, Path(path).name).strip() or type(error).__name__
+    text = engine_message(error).replace(path, Path(path).name).strip() or type(error).__name__
     return text.splitlines()[0][:200].rstrip(".")
 
 

@@ -32,6 +32,9 @@ _READERS: Final = {
 }
 
 
+_XPORT_RECORD: Final = 80
+
+
 def load(job: Job, connection: duckdb.DuckDBPyConnection, path: str, part: str, scratch: Path) -> list[str]:  # noqa: ARG001
     """Make the table `data`; return notes with labels of variables and values.
 
@@ -40,6 +43,9 @@ def load(job: Job, connection: duckdb.DuckDBPyConnection, path: str, part: str, 
     Raises `UnreadableSourceError`, `DeadlineExceededError`.
     """
     pyreadstat = optional_module("pyreadstat", path)
+    # An XPORT file consists of whole records and doesn't say how many: rows cut off would not be missed.
+    if path.lower().endswith(".xpt") and Path(path).stat().st_size % _XPORT_RECORD:
+        raise broken(path, "is cut short.")
     read = getattr(pyreadstat, _READERS[Path(path).suffix.lower()])
     try:
         _, about = read(path, metadataonly=True, **_also_missing(path))
