@@ -121,9 +121,10 @@ async def test_a_call_may_ask_for_less_time_or_more_up_to_a_cap(client: Client) 
 async def test_a_long_statement_says_how_far_it_is(client: Client) -> None:
     told: list[float] = []
 
-    async def hear(done: float, total: float | None, _message: str | None) -> None:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
         assert total == 100
-        told.append(done)
+        told.append(progress)
+        assert message == "running SQL"
 
     sql = "SELECT count(*) FROM range(300000000) t(i) WHERE hash(i) % 7 = 1"
     assert not (await client.call_tool("query_tables", {"sql": sql}, progress_callback=hear)).is_error

@@ -30,6 +30,10 @@ _CODE_NAME: Final = re.compile(r"(.*[_ ])?(id|code|zip|postcode)|.*(番号|コ�
 
 # Vega-Lite takes these for paths into nested values or trips over them even when escaped.
 _LOOK_ALIKE: Final = str.maketrans({".": "．", "[": "［", "]": "］", "'": "’", '"': "”", "\\": "＼"})
+# Every JavaScript object has these; a hair space behind tells a column from them.
+_OF_JAVASCRIPT: Final = frozenset(
+    "constructor hasOwnProperty isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf __proto__".split()
+)
 DATASET: Final = "query"
 """What the rows are called in a specification."""
 
@@ -77,7 +81,7 @@ class ChartData:
 def chart_data(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]) -> ChartData:
     """Turn a result (names and engine types of columns, rows of JSON values) into chart data."""
     names = _unique([name for name, _ in columns])
-    keys = _unique([name.translate(_LOOK_ALIKE) for name in names])
+    keys = _unique([_key(name) for name in names])
     described, converted = [], []
     for position, (name, key, (_, kind_name)) in enumerate(zip(names, keys, columns, strict=True)):
         values = [row[position] for row in rows]
@@ -91,6 +95,12 @@ def chart_data(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Any]]
         for row in zip(*converted, strict=True)
     ]
     return ChartData(described, table)
+
+
+def _key(name: str) -> str:
+    """Name a column so that Vega-Lite finds nothing else by that name."""
+    key = name.translate(_LOOK_ALIKE)
+    return f"{key}\u200a" if key in _OF_JAVASCRIPT else key
 
 
 def _unique(names: list[str]) -> list[str]:

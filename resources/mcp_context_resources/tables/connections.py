@@ -189,6 +189,8 @@ def unreadable(table: TableSpec, error: Exception) -> ContextError:
         )
     if isinstance(error, OSError):
         reason = error.strerror or type(error).__name__
+    elif isinstance(error, duckdb.OutOfMemoryException):
+        return explain(error, "")
     else:
         reason = explain(error, "").message if isinstance(error, duckdb.Error) else str(error)
     file = Path(table.path).name

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PR_SET_PDEATHSIG: Final = 1
+_ADDRESSES_PER_BYTE: Final = 2
 # What the engines and the C library look up while they work; nothing personal among them.
 _SYSTEM_FILES: Final = (
     "/dev/null",
@@ -41,7 +42,7 @@ class Confinement:
     """Limits of one kind of worker.
 
     `readable` and `writable` are absolute folders or files; `memory_bytes` caps resident memory on every system
-    and, where `cap_address_space` is set and the system is Linux, the address space too, which turns a single
+    and, where `cap_address_space` is set and the system is Linux, twice that the address space, which turns a single
     huge allocation into an error instead of a dead machine. `cap_data` caps there what a process can write to instead:
     for an engine that reserves many more addresses than it uses, or holds Python's lock while it works. `gpu_when`
     names a function (`module:name`) that tells, once the engine is imported, whether it will use a graphics processor.
@@ -83,7 +84,9 @@ class Confinement:
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if self.cap_address_space and sys.platform == "linux":
-            resource.setrlimit(resource.RLIMIT_AS, (self.memory_bytes, self.memory_bytes))
+            # Addresses are reserved in larger pieces than are used; what is used is watched.
+            addresses = self.memory_bytes * _ADDRESSES_PER_BYTE
+            resource.setrlimit(resource.RLIMIT_AS, (addresses, addresses))
         if self.cap_data and sys.platform == "linux":
             resource.setrlimit(resource.RLIMIT_DATA, (self.memory_bytes, self.memory_bytes))
 

@@ -190,6 +190,9 @@ class _Worker:
 
         try:
             return future.result()
+        except OutOfMemoryError:
+            self.stop()  # what is left of its address space is in pieces
+            raise
         except ContextError:
             raise
         except TimeoutError as error:

@@ -100,6 +100,11 @@ def run_job(function: Callable[..., T], arguments: tuple[Any, ...], deadline_sec
         # Errors of libraries may not survive the pipe; those of ours and Python's own do.
         if isinstance(error, ContextError) or type(error).__module__ == "builtins":
             raise
+        if type(error).__name__ == "OutOfMemoryException":  # the SQL engine's
+            raise OutOfMemoryError(
+                "The work needed more memory than its worker may use.",
+                "Ask for fewer rows, columns or pages at a time.",
+            ) from None
         raise RuntimeError(f"{type(error).__name__}: {str(error)[:1000]}") from None
     finally:
         _Current.watch.end()
