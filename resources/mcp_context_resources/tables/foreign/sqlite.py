@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _CHUNK_ROWS: Final = 50_000
 _CHUNK_CELLS: Final = 500_000
 _HAS_TABLE_LIST: Final = sqlite3.sqlite_version_info >= (3, 37)
+# Every call looks at the tables of a locked file anew: each may cost little.
+_LOOKING_SECONDS: Final = 0.3
 
 
 def parts(job: Job, path: str, scratch: Path) -> list[str]:
@@ -29,7 +31,7 @@ def parts(job: Job, path: str, scratch: Path) -> list[str]:
 
     Raises `UnreadableSourceError`, `DeadlineExceededError`.
     """
-    with opened(job, path, scratch) as database:
+    with opened(job, path, scratch, lock_seconds=_LOOKING_SECONDS) as database:
         return _tables(database)
 
 

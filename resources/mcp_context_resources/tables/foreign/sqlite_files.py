@@ -27,8 +27,10 @@ _NEEDS_COPY: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY
 
 
 @contextlib.contextmanager
-def opened(job: Job, path: str, scratch: Path) -> Iterator[sqlite3.Connection]:
+def opened(job: Job, path: str, scratch: Path, *, lock_seconds: float = _LOCK_SECONDS) -> Iterator[sqlite3.Connection]:
     """Open a database within one read transaction; errors of SQLite in the block become ours.
+
+    Another program's lock is waited for up to `lock_seconds`.
 
     What is committed is seen, also where it is only in the write-ahead log. A file that can't be opened without
     writing beside it is copied to `scratch` and opened there.
@@ -38,13 +40,13 @@ def opened(job: Job, path: str, scratch: Path) -> Iterator[sqlite3.Connection]:
     with contextlib.ExitStack() as stack:
         try:
             try:
-                connection = stack.enter_context(contextlib.closing(_begin(job, path, "ro")))
+                connection = stack.enter_context(contextlib.closing(_begin(job, path, "ro", lock_seconds)))
             except sqlite3.OperationalError as error:
                 if _primary(error) not in _NEEDS_COPY:
                     raise
                 folder = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch))
                 copy = copied(job, path, Path(folder))
-                connection = stack.enter_context(contextlib.closing(_begin(job, str(copy), "rw")))
+                connection = stack.enter_context(contextlib.closing(_begin(job, str(copy), "rw", lock_seconds)))
             _refuse_half_a_page(path, connection)
             yield connection
         except sqlite3.Error as error:
@@ -83,9 +85,9 @@ def explained(job: Job, path: str, error: sqlite3.Error) -> ContextError:
     return broken(path, f"can't be read as a SQLite database: {reason(error, path)}.")
 
 
-def _begin(job: Job, path: str, mode: str) -> sqlite3.Connection:
+def _begin(job: Job, path: str, mode: str, lock_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{Path(path).absolute().as_uri()}?mode={mode}", uri=True, timeout=_LOCK_SECONDS, isolation_level=None
+        f"{Path(path).absolute().as_uri()}?mode={mode}", uri=True, timeout=lock_seconds, isolation_level=None
     )
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
