@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 SMALL: dict[str, Any] = {"memory_mb": 256, "threads": 1}
-HURRIED = SMALL | {"deadline_seconds": 1.5, "max_deadline_seconds": 3.0, "copy_seconds": 3.0}
+HURRIED = SMALL | {"deadline_seconds": 4.0, "max_deadline_seconds": 6.0, "copy_seconds": 6.0}
 
 
 def healthy(folder: Path) -> Path:
