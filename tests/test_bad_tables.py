@@ -643,7 +643,7 @@ async def test_an_endless_view_keeps_no_other_file_from_being_read(tmp_path: Pat
         connection.execute("CREATE TABLE t (a)" if name == "good" else ENDLESS)
         connection.commit()
         connection.close()
-    tables = SMALL | {"deadline_seconds": 1.5}
+    tables = SMALL | {"deadline_seconds": 5.0}
     async with connect(tmp_path, cache=cache, tables=tables) as client:
         told(await run(client, "FROM endless"), tmp_path, "deadline_exceeded")
         assert await rows_of(client, "FROM good") == []
