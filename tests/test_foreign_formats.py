@@ -476,12 +476,12 @@ def test_a_log_left_behind_is_read_without_writing_beside_it(
         left = left_behind(tmp_path / "left", path)
     begin = sqlite_files._begin
 
-    def refusing(job: Job, path: str, mode: str) -> sqlite3.Connection:
+    def refusing(job: Job, path: str, mode: str, lock_seconds: float) -> sqlite3.Connection:
         if mode == "ro":
             error = sqlite3.OperationalError("unable to open database file")
             error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
             raise error
-        return begin(job, path, mode)
+        return begin(job, path, mode, lock_seconds)
 
     monkeypatch.setattr(sqlite_files, "_begin", refusing)
     before = {file.name: file.read_bytes() for file in left.parent.iterdir()}

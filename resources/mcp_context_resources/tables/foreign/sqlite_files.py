@@ -85,7 +85,7 @@ def explained(job: Job, path: str, error: sqlite3.Error) -> ContextError:
     return broken(path, f"can't be read as a SQLite database: {reason(error, path)}.")
 
 
-def _begin(job: Job, path: str, mode: str, lock_seconds: float = _LOCK_SECONDS) -> sqlite3.Connection:
+def _begin(job: Job, path: str, mode: str, lock_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{Path(path).absolute().as_uri()}?mode={mode}", uri=True, timeout=lock_seconds, isolation_level=None
     )
