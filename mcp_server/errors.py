@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_types import CallToolResult, TextContent
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolResult, PaginatedRequestParams, TextContent
 
 from mcp_context_resources.errors import ContextError, InvalidInputError
 
@@ -24,6 +25,12 @@ def error_result(error: ContextError) -> CallToolResult:
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content={"error": details}, is_error=True
     )
+
+
+def refuse_cursor(params: PaginatedRequestParams | None) -> None:
+    """Refuse any cursor for a list of one page, as the spec wants it: -32602."""
+    if params is not None and params.cursor is not None:
+        raise MCPError(INVALID_PARAMS, "Unknown cursor: the list has one page.")
 
 
 def _shortened(text: str) -> str:

@@ -20,6 +20,7 @@ from mcp_types import (
 )
 
 from mcp_context_resources.errors import ContextError
+from mcp_server.errors import refuse_cursor
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
@@ -38,7 +39,7 @@ async def list_resources(
     _context: ServerRequestContext[Services], params: PaginatedRequestParams | None
 ) -> ListResourcesResult:
     """Answer `resources/list`: nothing is listed, saved results are known by the link to them."""
-    _refuse_cursor(params)
+    refuse_cursor(params)
     return ListResourcesResult(resources=[])
 
 
@@ -46,7 +47,7 @@ async def list_resource_templates(
     _context: ServerRequestContext[Services], params: PaginatedRequestParams | None
 ) -> ListResourceTemplatesResult:
     """Answer `resources/templates/list`: one page, always in the same order."""
-    _refuse_cursor(params)
+    refuse_cursor(params)
     return ListResourceTemplatesResult(resource_templates=[_RESULT])
 
 
@@ -67,8 +68,3 @@ async def read_resource(
     return ReadResourceResult(
         contents=[TextResourceContents(uri=uri, mime_type=found.mime_type, text=content.decode())]
     )
-
-
-def _refuse_cursor(params: PaginatedRequestParams | None) -> None:
-    if params is not None and params.cursor is not None:
-        raise MCPError(INVALID_PARAMS, "Unknown cursor: the list has one page.")

@@ -27,7 +27,7 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from mcp_context_resources.errors import ContextError
-from mcp_server.errors import bad_arguments, error_result
+from mcp_server.errors import bad_arguments, error_result, refuse_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,8 +53,7 @@ class ToolRegistry:
         self, _context: ServerRequestContext[Services], params: PaginatedRequestParams | None
     ) -> ListToolsResult:
         """Answer `tools/list`: one page, always in the same order."""
-        if params is not None and params.cursor is not None:
-            raise MCPError(INVALID_PARAMS, "Unknown cursor: the list of tools has one page.")
+        refuse_cursor(params)
         return ListToolsResult(tools=self._listed)
 
     async def call_tool(self, context: ServerRequestContext[Services], params: CallToolRequestParams) -> CallToolResult:

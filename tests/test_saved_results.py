@@ -132,6 +132,21 @@ async def test_a_long_statement_says_how_far_it_is(client: Client) -> None:
     assert told == sorted(set(told))
 
 
+async def test_the_pages_of_a_plan_hold_each_line_once(client: Client) -> None:
+    arguments: dict[str, Any] = {"sql": "EXPLAIN SELECT line, count(*) FROM trips GROUP BY ALL ORDER BY ALL"}
+    whole = data_of(await client.call_tool("query_tables", arguments))["rows"]
+    seen: list[list[str]] = []
+    while True:
+        data = data_of(await client.call_tool("query_tables", arguments | {"max_rows": 4}))
+        seen += data["rows"]
+        assert len(data["rows"]) <= 4
+        if not data["truncated"]:
+            break
+        arguments["cursor"] = data["next_cursor"]
+    assert seen == whole
+    assert len(whole) > 8
+
+
 async def test_a_plan_names_files_without_their_folders(client: Client) -> None:
     result = await client.call_tool("query_tables", {"sql": "EXPLAIN ANALYZE SELECT max(rain_mm) FROM weather, trips"})
     assert data_of(result)["columns"] == [{"name": "plan", "type": "VARCHAR"}]

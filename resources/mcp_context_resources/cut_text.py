@@ -1,8 +1,12 @@
-"""Cutting text so that a reader can go on exactly where it stopped."""
+"""Cutting text so that a reader can go on exactly where it stopped, or sees that something was cut."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +40,8 @@ def cut_text(text: str, *, start: int, max_chars: int) -> Cut:
                 end = found + len(mark)
                 break
     return Cut(text[start:end], start, end, len(text))
+
+
+def first_names(names: Sequence[str], most: int) -> str:
+    """List names, separated by commas; of more than `most` the first ones and an ellipsis."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

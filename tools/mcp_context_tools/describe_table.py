@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from mcp_context_tools.rendering import cost, csv_line, provenance, refs
-from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
+from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult, telling
 
 if TYPE_CHECKING:
     from mcp_context_resources.tables.service import TableDescription
@@ -26,11 +26,11 @@ class DescribeTableInput(ToolInput):
 
 
 async def _describe_table(services: Services, arguments: DescribeTableInput, report: Report) -> ToolResult:
-    async def progress(done: float, total: float) -> None:
-        await report(done, total or None, "preparing the table")
-
     described = await services.tables.describe(
-        arguments.table, example_rows=_EXAMPLE_ROWS, max_cell_chars=_EXAMPLE_CELL_CHARS, on_progress=progress
+        arguments.table,
+        example_rows=_EXAMPLE_ROWS,
+        max_cell_chars=_EXAMPLE_CELL_CHARS,
+        on_progress=telling(report, "preparing the table"),
     )
     columns = len(described.profile.columns)
     examples = len(described.profile.examples)

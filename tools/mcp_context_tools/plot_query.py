@@ -12,7 +12,7 @@ from mcp_context_resources.charts.describe import channels_of, marks_of, measure
 from mcp_context_resources.charts.vega_lite import check_vega_lite, parse_vega_lite
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_tools.rendering import compact_json, cost, provenance, refs
-from mcp_context_tools.tool import Image, Report, Services, Tool, ToolInput, ToolResult
+from mcp_context_tools.tool import Image, Report, Services, Tool, ToolInput, ToolResult, telling
 
 if TYPE_CHECKING:
     from mcp_context_resources.charts.data import ChartData
@@ -45,16 +45,13 @@ async def _plot_query(services: Services, arguments: PlotQueryInput, report: Rep
     charts.check_installed()
     spec = None if arguments.spec is None else check_vega_lite(arguments.spec)
 
-    async def progress(done: float, total: float) -> None:
-        await report(done, total or None, "running SQL")
-
     page = await services.tables.query(
         arguments.sql,
         arguments.params,
         max_rows=charts.settings.max_rows,
         max_chars=_MAX_CHARS,
         max_cell_chars=_MAX_CELL_CHARS,
-        on_progress=progress,
+        on_progress=telling(report, "running SQL"),
     )
     fetched = page.fetched
     if not fetched.rows:

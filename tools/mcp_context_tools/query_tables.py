@@ -9,7 +9,7 @@ from pydantic import Field
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.tables.results import ResultFormat
 from mcp_context_tools.rendering import compact_json, cost, csv_line, provenance, refs, size_text
-from mcp_context_tools.tool import Link, Report, Services, Tool, ToolInput, ToolResult
+from mcp_context_tools.tool import Link, Report, Services, Tool, ToolInput, ToolResult, telling
 
 if TYPE_CHECKING:
     from mcp_context_resources.tables.service import QueryPage
@@ -49,9 +49,6 @@ async def _query_tables(services: Services, arguments: QueryTablesInput, report:
     if arguments.save is not None and arguments.cursor is not None:
         raise InvalidInputError("save keeps the whole result, cursor asks for a page.", "Give one of them.")
 
-    async def progress(done: float, total: float) -> None:
-        await report(done, total or None, "running SQL")
-
     page = await services.tables.query(
         arguments.sql,
         arguments.params,
@@ -61,7 +58,7 @@ async def _query_tables(services: Services, arguments: QueryTablesInput, report:
         cursor=arguments.cursor,
         seconds=arguments.timeout_seconds,
         save=arguments.save,
-        on_progress=progress,
+        on_progress=telling(report, "running SQL"),
     )
     return _fit(page, budget.max_chars)
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from mcp_context_resources.cut_text import cut_text
 from mcp_context_resources.documents.page_range import format_page_range
 from mcp_context_tools.rendering import Untrusted, compact_json, provenance, refs
-from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
+from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult, telling
 
 if TYPE_CHECKING:
     from mcp_context_resources.documents.service import DocumentPages
@@ -48,9 +48,6 @@ class _Fitted:
 
 
 async def _read_document(services: Services, arguments: ReadDocumentInput, report: Report) -> ToolResult:
-    async def progress(done: float, total: float) -> None:
-        await report(done, total or None, "reading pages")
-
     budget = services.budget.max_chars
     # The text stands in both channels, so half the budget is the most that can fit.
     max_chars = min(arguments.max_chars or budget, budget // 2)
@@ -59,7 +56,7 @@ async def _read_document(services: Services, arguments: ReadDocumentInput, repor
         pages=arguments.pages or "",
         offset=arguments.offset,
         max_chars=max_chars,
-        on_progress=progress,
+        on_progress=telling(report, "reading pages"),
     )
     return _render(found, _fit(found, budget))
 

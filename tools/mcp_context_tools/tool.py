@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.documents.service import Documents
     from mcp_context_resources.models.service import Models
     from mcp_context_resources.tables.service import Tables
+    from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.workspace import Workspace
 
 
@@ -32,6 +33,15 @@ class Report(Protocol):
 
     async def __call__(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report `done` of `total` (None: unknown)."""
+
+
+def telling(report: Report, message: str) -> Progress:
+    """Return what hears a worker's progress and reports it with a message."""
+
+    async def progress(done: float, total: float) -> None:
+        await report(done, total or None, message)
+
+    return progress
 
 
 @dataclass(frozen=True, slots=True)

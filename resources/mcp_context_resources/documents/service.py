@@ -15,15 +15,14 @@ from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from mcp_context_resources.documents.settings import DocumentSettings
     from mcp_context_resources.documents.spec import Reading
     from mcp_context_resources.provenance import SourceRef
+    from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
-
-    Progress = Callable[[float, float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,12 @@ from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from mcp_context_resources.models.settings import ModelSettings
     from mcp_context_resources.models.spec import Generated
+    from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
-
-    Progress = Callable[[float, float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,12 @@ from mcp_context_resources.tables.formats import COMPANIONS, is_foreign
 from mcp_context_resources.tables.spec import TableSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from mcp_context_resources.tables.copies import Copies
     from mcp_context_resources.tables.discovery import Discovery
+    from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.source import Source
-
-    Progress = Callable[[float, float], Awaitable[None]]
 
 _NAMED_MISSING: Final = 10
 

@@ -13,35 +13,55 @@ import tempfile
 from collections import OrderedDict
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import duckdb
 
 from mcp_context_resources.cache import Cache
-from mcp_context_resources.errors import ContextError, DeadlineExceededError, SourceBusyError, UnreadableSourceError
+from mcp_context_resources.errors import (
+    ContextError,
+    DeadlineExceededError,
+    OutOfMemoryError,
+    SourceBusyError,
+    SqlError,
+    UnreadableSourceError,
+)
 from mcp_context_resources.tables.copied import copied_relation
 from mcp_context_resources.tables.encoding import PACKING_ERRORS
 from mcp_context_resources.tables.folder_tables import folder_relation
 from mcp_context_resources.tables.formats import is_foreign
-from mcp_context_resources.tables.readers import Relation, exact_path, identifier, quoted, relation_for
-from mcp_context_resources.tables.sql_errors import explain
+from mcp_context_resources.tables.quoting import exact_path, identifier, quoted
+from mcp_context_resources.tables.readers import Relation, relation_for
+from mcp_context_resources.tables.sql_errors import contradicts_sample, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mcp_context_resources.tables.spec import EngineLimits, TableSpec
     from mcp_context_resources.workers.job import Job
 
+T = TypeVar("T")
+
 _KEPT_CONNECTIONS: Final = 4
 _KEPT_RELATIONS: Final = 2_000
 
-_connections: OrderedDict[tuple[TableSpec, ...], duckdb.DuckDBPyConnection] = OrderedDict()
-_left_out: dict[tuple[TableSpec, ...], list[str]] = {}
+# Each with the names of the tables it does without.
+_connections: OrderedDict[tuple[TableSpec, ...], tuple[duckdb.DuckDBPyConnection, list[str]]] = OrderedDict()
 _relations: OrderedDict[str, Relation] = OrderedDict()
 _read_whole: set[str] = set()
 
 
-def forget_samples(tables: Sequence[TableSpec]) -> bool:
+def despite_samples(tables: Sequence[TableSpec], read: Callable[[], T]) -> T:
+    """Read; where a value far down contradicts types found from a sample, look at whole files and read once more."""
+    try:
+        return read()
+    except (SqlError, duckdb.Error) as error:
+        if not contradicts_sample(error) or not _forget_samples(tables):
+            raise
+    return read()
+
+
+def _forget_samples(tables: Sequence[TableSpec]) -> bool:
     """Have files of which only a sample was sniffed sniffed whole the next time; tells whether there are any."""
     files = [file for table in tables for file in (table, *table.members)]
     sampled = {_key(file) for file in files if _key(file) in _relations and _relations[_key(file)].sampled}
@@ -61,22 +81,22 @@ def connection_for(
 
     An unreadable table is an error where it was named, and left out where a statement is about all tables.
     """
-    key = tuple(sorted(tables, key=lambda table: table.name))
+    key = _set_of(tables)
     if key in _connections:
         _connections.move_to_end(key)
         # A cached copy may have been evicted by another server.
         if all(_is_there(_relations[_key(table)]) for table in tables if _key(table) in _relations):
-            return _connections[key]
+            return _connections[key][0]
         _close(key)
-    _connections[key], _left_out[key] = locked_connection(job, tables, limits, skip_unreadable=skip_unreadable)
+    _connections[key] = locked_connection(job, tables, limits, skip_unreadable=skip_unreadable)
     while len(_connections) > _KEPT_CONNECTIONS:
         _close(next(iter(_connections)))
-    return _connections[key]
+    return _connections[key][0]
 
 
 def left_out(tables: Sequence[TableSpec]) -> list[str]:
-    """Name the unreadable tables that the connection of these tables does without."""
-    return _left_out.get(tuple(sorted(tables, key=lambda table: table.name)), [])
+    """Name the unreadable tables that the open connection of these tables does without."""
+    return _connections[_set_of(tables)][1]
 
 
 def locked_connection(
@@ -99,7 +119,7 @@ def locked_connection(
                 try:
                     relation = relation_of(table, connection, limits)
                     _create_view(table, relation, connection)
-                except UnreadableSourceError:
+                except (UnreadableSourceError, OutOfMemoryError):
                     if not skip_unreadable:
                         raise
                     missing.append(table.name)
@@ -129,10 +149,10 @@ def relation_of(table: TableSpec, connection: duckdb.DuckDBPyConnection, limits:
         return known
     cache = Cache(Path(limits.cache_dir), "tables", limits.max_cache_bytes)
     try:
-        if table.copy and not Path(table.copy).exists() and is_foreign(table.format):
-            raise SourceBusyError(f"The copy of {table.name} was removed meanwhile.", "Call again: it is made anew.")
         if table.copy and Path(table.copy).exists():
             relation = copied_relation(table.copy, connection)
+        elif is_foreign(table.format):
+            raise SourceBusyError(f"The copy of {table.name} was removed meanwhile.", "Call again: it is made anew.")
         elif table.members:
             relation = folder_relation(table, connection, lambda member: relation_of(member, connection, limits))
         else:
@@ -170,8 +190,12 @@ def _is_there(relation: Relation) -> bool:
 
 
 def _close(key: tuple[TableSpec, ...]) -> None:
-    _connections.pop(key).close()
-    _left_out.pop(key, None)
+    connection, _ = _connections.pop(key)
+    connection.close()
+
+
+def _set_of(tables: Sequence[TableSpec]) -> tuple[TableSpec, ...]:
+    return tuple(sorted(tables, key=lambda table: table.name))
 
 
 def _create_view(table: TableSpec, relation: Relation, connection: duckdb.DuckDBPyConnection) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.errors import ContextError, SourceBusyError, UnreadableSourceError
 from mcp_context_resources.tables.encoding import detect_encoding, open_bytes
 from mcp_context_resources.tables.formats import may_hold_several
-from mcp_context_resources.tables.readers import exact_path
+from mcp_context_resources.tables.quoting import exact_path
 from mcp_context_resources.workspace.catalogue import Contents
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import UnreadableSourceError
-from mcp_context_resources.tables.readers import Relation, exact_path, identifier, quoted
+from mcp_context_resources.tables.quoting import exact_path, identifier, quoted
+from mcp_context_resources.tables.readers import Relation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

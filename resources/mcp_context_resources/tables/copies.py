@@ -13,13 +13,9 @@ from mcp_context_resources.tables import jobs
 from mcp_context_resources.tables.formats import is_foreign
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from mcp_context_resources.cache import Cache
     from mcp_context_resources.tables.spec import EngineLimits, TableSpec
-    from mcp_context_resources.workers.pool import WorkerPool
-
-    Progress = Callable[[float, float], Awaitable[None]]
+    from mcp_context_resources.workers.pool import Progress, WorkerPool
 
 COPIES_AT_ONCE: Final = 2
 """How many copies are made side by side."""

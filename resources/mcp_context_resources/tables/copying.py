@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from mcp_context_resources.cache import Cache
-from mcp_context_resources.errors import ContextError
 from mcp_context_resources.tables.connections import (
-    forget_samples,
+    despite_samples,
     relation_of,
     scratch_connection,
     unreadable,
@@ -20,7 +19,6 @@ from mcp_context_resources.tables.connections import (
 from mcp_context_resources.tables.copied import write_copy
 from mcp_context_resources.tables.formats import is_foreign
 from mcp_context_resources.tables.readers import Relation
-from mcp_context_resources.tables.sql_errors import contradicts_sample
 from mcp_context_resources.tables.versions import check_unchanged
 
 if TYPE_CHECKING:
@@ -33,25 +31,20 @@ def copy(job: Job, table: TableSpec, name: str, limits: EngineLimits) -> None:
 
     Raises `UnreadableSourceError`, `DeadlineExceededError`, `OutOfMemoryError`.
     """
-    cache = Cache(Path(limits.cache_dir), "tables", limits.max_cache_bytes)
-    with (
-        TemporaryDirectory(dir=work_folder(limits), ignore_cleanup_errors=True) as scratch,
-        scratch_connection(limits) as connection,
-    ):
+    with TemporaryDirectory(dir=work_folder(limits), ignore_cleanup_errors=True) as scratch:
         try:
-            relation = _relation(job, table, connection, Path(scratch), limits)
-            with cache.place(name) as target, job.interruptible(connection.interrupt, connection.query_progress):
-                write_copy(connection, relation, target)
-                check_unchanged([table])
-        except ContextError:
-            raise
-        except duckdb.Error as error:
-            # A value far down may contradict types found from a sample: look at the whole file and copy once more.
-            if not contradicts_sample(error) or not forget_samples([table]):
-                raise unreadable(table, error) from error
-            copy(job, table, name, limits)
-        except OSError as error:
+            despite_samples([table], lambda: _copy(job, table, name, Path(scratch), limits))
+        except (duckdb.Error, OSError) as error:
             raise unreadable(table, error) from error
+
+
+def _copy(job: Job, table: TableSpec, name: str, scratch: Path, limits: EngineLimits) -> None:
+    cache = Cache(Path(limits.cache_dir), "tables", limits.max_cache_bytes)
+    with scratch_connection(limits) as connection:
+        relation = _relation(job, table, connection, scratch, limits)
+        with cache.place(name) as target, job.interruptible(connection.interrupt, connection.query_progress):
+            write_copy(connection, relation, target)
+            check_unchanged([table])
 
 
 def _relation(

@@ -13,7 +13,7 @@ from mcp_context_resources.tables import jobs
 from mcp_context_resources.tables.formats import may_hold_several
 from mcp_context_resources.workers.batch import count_each
 from mcp_context_resources.workspace.catalogue import Contents
-from mcp_context_resources.workspace.folders import partitioned_folders, shared_folder_files
+from mcp_context_resources.workspace.folders import set_apart_partitioned, shared_folder_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,9 +71,7 @@ class Discovery:
         return UnreadableSourceError(contents.problem, "Check the file, or leave it out.")
 
     def _wanted(self, found: Scan) -> dict[str, Found]:
-        files = self._workspace.table_files(found)
-        partitioned = {file.path for folder in partitioned_folders(files) for file in folder.files}
-        files = [(file, form) for file, form in files if file.path not in partitioned]
+        _, files = set_apart_partitioned(self._workspace.table_files(found))
         wanted = [(file, form) for file, form in files if may_hold_several(form)]
         if self._settings.folders:
             wanted += shared_folder_files(files)

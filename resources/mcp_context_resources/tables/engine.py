@@ -5,26 +5,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
-from mcp_context_resources.errors import ContextError, DeadlineExceededError, SqlError, StaleCursorError
+from mcp_context_resources.cut_text import first_names
+from mcp_context_resources.errors import ContextError, DeadlineExceededError, StaleCursorError
 from mcp_context_resources.tables import gate, pivot
-from mcp_context_resources.tables.connections import connection_for, forget_samples, left_out
-from mcp_context_resources.tables.readers import identifier
+from mcp_context_resources.tables.connections import connection_for, despite_samples, left_out
+from mcp_context_resources.tables.quoting import identifier
 from mcp_context_resources.tables.spec import Column, Fetch, Fetched, Statement
 from mcp_context_resources.tables.sql_errors import explain, without_folders
 from mcp_context_resources.tables.values import CellCutter
 from mcp_context_resources.tables.versions import check_unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from mcp_context_resources.tables.spec import EngineLimits, TableSpec
     from mcp_context_resources.workers.job import Job
-
-T = TypeVar("T")
 
 _BATCH_ROWS: Final = 1_000
 _NAMED_MISSING: Final = 10
@@ -55,23 +54,12 @@ def one_version(tables: Sequence[TableSpec]) -> Iterator[None]:
     check_unchanged(tables)
 
 
-def despite_samples(tables: Sequence[TableSpec], read: Callable[[], T]) -> T:
-    """Read; where a value far down contradicts types found from a sample, look at whole files and read once more."""
-    try:
-        return read()
-    except SqlError as error:
-        contradicted = "CSV Error" in error.message or "JSON transform error" in error.message
-        if not contradicted or not forget_samples(tables):
-            raise
-    return read()
-
-
 def _query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
     cursor = connection_for(job, tables, limits, skip_unreadable=statement.every_table)
     with translated(job, statement.sql), job.interruptible(cursor.interrupt, cursor.query_progress):
         sql = written_out(cursor, statement)
         if statement.explain:
-            return _explanation(cursor.execute(f"{statement.explain} SELECT * FROM query($1)", [sql]))
+            return _explanation(cursor, statement.explain, sql, fetch)
         # One row more than wanted tells whether there are more. The blanks keep error positions in the wrapper apart
         # from those in the statement.
         blanks, most = " " * (len(sql.encode()) + 1), fetch.skip + fetch.max_rows + 1
@@ -83,8 +71,7 @@ def _query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: F
             cursor.execute(f"{blanks}SELECT * REPLACE ({exact}) FROM query($1) LIMIT $2", [sql, most])
         result = fetch_rows(cursor, columns, fetch)
     if missing := left_out(tables) if statement.every_table else ():
-        shown = ", ".join(missing[:_NAMED_MISSING]) + (", …" if len(missing) > _NAMED_MISSING else "")
-        result.notes.append(f"Left out because they can't be read: {shown}.")
+        result.notes.append(f"Left out because they can't be read: {first_names(missing, _NAMED_MISSING)}.")
     return result
 
 
@@ -102,11 +89,12 @@ def written_out(cursor: duckdb.DuckDBPyConnection, statement: Statement) -> str:
     return sql
 
 
-def _explanation(cursor: duckdb.DuckDBPyConnection) -> Fetched:
+def _explanation(cursor: duckdb.DuckDBPyConnection, explain: str, sql: str, fetch: Fetch) -> Fetched:
     """Return a plan line by line; files are named without their folders."""
-    plans = [row[-1] for row in cursor.fetchall()]
-    lines = [line for plan in plans for line in without_folders(str(plan)).splitlines()]
-    return Fetched([Column("plan", "VARCHAR")], [[line] for line in lines], [""] * len(lines))
+    plans = cursor.execute(f"{explain} SELECT * FROM query($1)", [sql]).fetchall()
+    lines = [line for *_, plan in plans for line in without_folders(str(plan)).splitlines()]
+    cursor.execute("SELECT unnest($1::VARCHAR[]) AS plan", [lines])
+    return fetch_rows(cursor, columns_of(cursor), fetch)
 
 
 def columns_of(cursor: duckdb.DuckDBPyConnection) -> list[Column]:

@@ -11,16 +11,9 @@ import duckdb
 
 from mcp_context_resources.cache import Cache
 from mcp_context_resources.errors import InvalidInputError, SqlRefusedError
-from mcp_context_resources.tables.connections import locked_connection
-from mcp_context_resources.tables.engine import (
-    columns_of,
-    despite_samples,
-    fetch_rows,
-    one_version,
-    translated,
-    written_out,
-)
-from mcp_context_resources.tables.readers import identifier, quoted
+from mcp_context_resources.tables.connections import despite_samples, locked_connection
+from mcp_context_resources.tables.engine import columns_of, fetch_rows, one_version, translated, written_out
+from mcp_context_resources.tables.quoting import identifier, quoted
 from mcp_context_resources.tables.spec import Exported
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.tables.readers import Relation, exact_path, identifier, quoted
+from mcp_context_resources.cut_text import first_names
+from mcp_context_resources.tables.quoting import exact_path, identifier, quoted
+from mcp_context_resources.tables.readers import Relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +90,7 @@ def _partition_value(text: str) -> str:
 
 def _note(table: TableSpec, column: str) -> str:
     names = [Path(member.path).name for member in table.members]
-    shown = ", ".join(names[:_NOTED_FILES]) + (", …" if len(names) > _NOTED_FILES else "")
+    shown = first_names(names, _NOTED_FILES)
     if table.partitioned:
         return f"{len(names)} files in folders named by partition."
     return f"{len(names)} files of a folder ({shown}); the column {column} tells each row's file."

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import InvalidInputError, SqlRefusedError
 from mcp_context_resources.tables import pivot
+from mcp_context_resources.tables.quoting import quoted
 from mcp_context_resources.tables.spec import Parameter, ParsedStatement
 from mcp_context_resources.tables.sql_errors import explain
 from mcp_context_resources.tables.tokens import Token, tokens_of
@@ -255,7 +256,7 @@ def _literal(value: object) -> str:
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise InvalidInputError("A parameter holds a character that text can't have.", "Remove it.")
-        return "'" + value.replace("'", "''") + "'"
+        return quoted(value)
     if isinstance(value, list):
         return "[" + ", ".join(_literal(item) for item in value) + "]"
     raise InvalidInputError(

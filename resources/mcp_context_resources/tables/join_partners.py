@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.tables.connections import locked_connection, relation_of, scratch_connection
 from mcp_context_resources.tables.engine import translated
-from mcp_context_resources.tables.readers import identifier
+from mcp_context_resources.tables.quoting import identifier
 from mcp_context_resources.tables.spec import JoinPartner
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.errors import SqlError
+from mcp_context_resources.tables.quoting import quoted
 from mcp_context_resources.tables.tokens import OPENING, Token, tokens_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def with_values(sql: str, look_up: Callable[[str], Sequence[str]]) -> str:
             raise SqlError("PIVOT finds no values to make columns of.", "The table, or its filter, has no rows.")
         if len(values) > MOST_VALUES:
             raise SqlError(f"PIVOT would make more than {MOST_VALUES:,} columns.", "Name the values with IN (…).")
-        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values).encode()
+        listed = ", ".join(map(quoted, values)).encode()
         text = text[: entry.start] + of + b" IN (%b)" % listed + text[entry.end :]
     return text.decode()
 

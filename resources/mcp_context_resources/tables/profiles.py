@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import ContextError
-from mcp_context_resources.tables.connections import connection_for, relation_of_open
-from mcp_context_resources.tables.engine import despite_samples, one_version, translated
+from mcp_context_resources.tables.connections import connection_for, despite_samples, relation_of_open
+from mcp_context_resources.tables.engine import one_version, translated
 from mcp_context_resources.tables.join_partners import join_partners
-from mcp_context_resources.tables.readers import identifier
+from mcp_context_resources.tables.quoting import identifier
 from mcp_context_resources.tables.spec import ColumnProfile, Profile, RowCount
 from mcp_context_resources.tables.values import CellCutter
 

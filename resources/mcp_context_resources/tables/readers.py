@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import UnreadableSourceError
 from mcp_context_resources.tables.encoding import check_packing, detect_encoding, open_bytes, utf8_copy
+from mcp_context_resources.tables.quoting import exact_path, quoted
 from mcp_context_resources.tables.ragged import ragged_lines
 
 if TYPE_CHECKING:
@@ -42,21 +43,6 @@ class Relation:
     sampled: bool = False
     options: str = ""
     dialect: str = ""
-
-
-def quoted(text: str) -> str:
-    """Write text as a SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def exact_path(path: str) -> str:
-    """Write a path so that the engine takes it for one file, whatever marks of patterns its name holds."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in path)
-
-
-def identifier(name: str) -> str:
-    """Write a name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def relation_for(

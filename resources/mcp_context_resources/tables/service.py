@@ -32,17 +32,16 @@ from mcp_context_resources.workers.pool import WorkerPool
 from mcp_context_resources.workspace.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mcp_context_resources.provenance import SourceRef
     from mcp_context_resources.tables.results import ResultFormat, SavedResult
     from mcp_context_resources.tables.settings import TableSettings
     from mcp_context_resources.tables.spec import Fetched, ParsedStatement, Profile
+    from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
-
-    Progress = Callable[[float, float], Awaitable[None]]
 
 _EVERY_TABLE_AT_MOST: Final = 500
 _KEPT_STATEMENTS: Final = 64

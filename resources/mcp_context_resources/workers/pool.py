@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.workers.confinement import Confinement
 
+    Progress = Callable[[float, float], Awaitable[None]]
+    """Hears how much of a call is done, and of how much; a total of 0 means unknown."""
+
 T = TypeVar("T")
 
 _KILL_AFTER_SECONDS: Final = 1.0
@@ -73,7 +76,7 @@ class WorkerPool:
         function: Callable[..., T],
         *arguments: Any,
         deadline: float,
-        on_progress: Callable[[float, float], Awaitable[None]] | None = None,
+        on_progress: Progress | None = None,
     ) -> T:
         """Run `function(job, *arguments)` in a worker and return its result.
 
@@ -129,7 +132,7 @@ class _Worker:
         function: Callable[..., T],
         arguments: tuple[Any, ...],
         deadline: float,
-        on_progress: Callable[[float, float], Awaitable[None]] | None,
+        on_progress: Progress | None,
     ) -> T:
         identity = self._identity()
         if identity != self._confined_to:
@@ -214,9 +217,7 @@ def deadline_exceeded(seconds: float) -> DeadlineExceededError:
     )
 
 
-async def _follow(
-    waiter: asyncio.Future[Any], board: CallBoard, on_progress: Callable[[float, float], Awaitable[None]] | None
-) -> None:
+async def _follow(waiter: asyncio.Future[Any], board: CallBoard, on_progress: Progress | None) -> None:
     reported = 0.0
     while True:
         done, _ = await asyncio.wait({waiter}, timeout=_PROGRESS_EVERY_SECONDS if on_progress else None)

@@ -30,18 +30,25 @@ class TableFolder:
     files: tuple[FoundFile, ...]
 
 
-def partitioned_folders(files: Sequence[tuple[FoundFile, str]]) -> list[TableFolder]:
-    """Find folders partitioned in the way of Hive: below them, every file of a format lies under the same keys."""
+def set_apart_partitioned(
+    files: Sequence[tuple[FoundFile, str]],
+) -> tuple[list[TableFolder], list[tuple[FoundFile, str]]]:
+    """Find folders partitioned in the way of Hive: below them, every file of a format lies under the same keys.
+
+    Returns them, and the files that are in none of them.
+    """
     groups: dict[tuple[str, str, str], list[tuple[FoundFile, tuple[str, ...]]]] = defaultdict(list)
     for file, form in files:
         base, keys = _partition_keys(file.relative)
         if keys and form in FOLDER_FORMATS and not file.is_link:
             groups[file.root.name, base, form].append((file, keys))
-    return [
+    folders = [
         TableFolder(root, base, form, partitioned=True, files=tuple(file for file, _ in group))
         for (root, base, form), group in groups.items()
         if len({keys for _, keys in group}) == 1
     ]
+    within = {file.path for folder in folders for file in folder.files}
+    return folders, [(file, form) for file, form in files if file.path not in within]
 
 
 def uniform_folders(files: Sequence[tuple[FoundFile, str]], shapes: Mapping[str, str]) -> list[TableFolder]:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
 
+from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.errors import ConfigurationError, NotFoundError
 from mcp_context_resources.workspace.catalogue import Catalogue, Contents
 from mcp_context_resources.workspace.discovery import FoundFile, Scan, ignore_spec, scan
-from mcp_context_resources.workspace.folders import TableFolder, partitioned_folders, uniform_folders
+from mcp_context_resources.workspace.folders import TableFolder, set_apart_partitioned, uniform_folders
 from mcp_context_resources.workspace.names import Spot, file_names, folder_names, lookup_key, table_names
 from mcp_context_resources.workspace.roots import Roots, normal
 from mcp_context_resources.workspace.source import Source
@@ -148,10 +149,8 @@ class Workspace:
         return _by_name([self._source(kind, name, file, form) for name, (file, form) in zip(names, files, strict=True)])
 
     def _tables(self, found: Scan, contents: Mapping[str, Contents]) -> tuple[list[Source], list[str]]:
-        files, empty, notices = self.table_files(found), [], []
-        partitioned = partitioned_folders(files)
-        within = {file.path for folder in partitioned for file in folder.files}
-        files = [(file, form) for file, form in files if file.path not in within]
+        empty, notices = [], []
+        partitioned, files = set_apart_partitioned(self.table_files(found))
         spots: list[Spot] = []
         parts: list[tuple[FoundFile, str, str]] = []
         shapes: dict[str, str] = {}
@@ -238,8 +237,8 @@ def _about_empty(files: Sequence[str]) -> list[str]:
     """Say in one line which files could hold tables but don't."""
     if not files:
         return []
-    shown = ", ".join(files[:_SHOWN_FILES]) + (", …" if len(files) > _SHOWN_FILES else "")
-    return [f"{len(files)} {'file' if len(files) == 1 else 'files'} without a table ({shown})"]
+    noun = "file" if len(files) == 1 else "files"
+    return [f"{len(files)} {noun} without a table ({first_names(files, _SHOWN_FILES)})"]
 
 
 def _about_others(files: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.tables.foreign.single_row import single_row
 from mcp_context_resources.tables.foreign.text_types import settle_texts
-from mcp_context_resources.tables.readers import identifier
+from mcp_context_resources.tables.quoting import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

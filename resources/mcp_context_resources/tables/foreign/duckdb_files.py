@@ -11,7 +11,7 @@ import duckdb
 from mcp_context_resources.tables.foreign.failures import broken, busy, check, no_such_part, reason
 from mcp_context_resources.tables.foreign.single_row import single_row
 from mcp_context_resources.tables.gate import PRIVATE
-from mcp_context_resources.tables.readers import identifier, quoted
+from mcp_context_resources.tables.quoting import identifier, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from mcp_context_resources.tables.foreign.failures import broken, check, no_such
 from mcp_context_resources.tables.foreign.growing_table import GrowingTable
 from mcp_context_resources.tables.foreign.sheet_layout import LOOKED_AT_ROWS, layout_of
 from mcp_context_resources.tables.foreign.sheet_xml import SheetScan, holds_values, scan_sheet
-from mcp_context_resources.tables.readers import identifier
+from mcp_context_resources.tables.quoting import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

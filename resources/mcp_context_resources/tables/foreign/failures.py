@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.errors import DeadlineExceededError, NotFoundError, SourceBusyError, UnreadableSourceError
 from mcp_context_resources.tables.sql_errors import engine_message
 
@@ -52,7 +53,7 @@ def optional_module(name: str, path: str) -> ModuleType:
 def no_such_part(path: str, part: str, there: Iterable[str]) -> NotFoundError:
     """Make the error for a table that a file doesn't hold."""
     names = list(there)
-    shown = ", ".join(names[:_NAMED_PARTS]) + (", …" if len(names) > _NAMED_PARTS else "")
+    shown = first_names(names, _NAMED_PARTS)
     return NotFoundError(
         f"{Path(path).name!r} holds no table {part!r}.", f"It holds: {shown}." if names else "It holds no tables."
     )

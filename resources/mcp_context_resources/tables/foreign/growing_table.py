@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.tables.foreign.failures import check
 from mcp_context_resources.tables.foreign.python_values import as_array, as_text, inserted
 from mcp_context_resources.tables.foreign.single_row import single_row
-from mcp_context_resources.tables.readers import identifier
+from mcp_context_resources.tables.quoting import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from mcp_context_resources.tables.foreign.declared_types import settle_declared
 from mcp_context_resources.tables.foreign.failures import broken, no_such_part
 from mcp_context_resources.tables.foreign.growing_table import GrowingTable
 from mcp_context_resources.tables.foreign.sqlite_files import opened
-from mcp_context_resources.tables.readers import identifier
+from mcp_context_resources.tables.quoting import identifier
 
 if TYPE_CHECKING:
     from pathlib import Path

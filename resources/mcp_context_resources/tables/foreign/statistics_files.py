@@ -9,7 +9,7 @@ from mcp_context_resources.tables.foreign.column_names import unique_names
 from mcp_context_resources.tables.foreign.failures import broken, check, optional_module, reason
 from mcp_context_resources.tables.foreign.growing_table import GrowingTable
 from mcp_context_resources.tables.foreign.single_row import single_row
-from mcp_context_resources.tables.readers import identifier, quoted
+from mcp_context_resources.tables.quoting import identifier, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

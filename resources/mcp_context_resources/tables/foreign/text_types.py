@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.tables.foreign.single_row import single_row
-from mcp_context_resources.tables.readers import identifier, quoted
+from mcp_context_resources.tables.quoting import identifier, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
