@@ -15,6 +15,8 @@ class ContextError(Exception):
     """
 
     code = "error"
+    lasting = False
+    """Whether asking again is no use until the source itself changes."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -68,12 +70,14 @@ class UnreadableSourceError(ContextError):
     """The file is there but can't be read as what it claims to be."""
 
     code = "unreadable_source"
+    lasting = True
 
 
 class SourceBusyError(UnreadableSourceError):
     """Another program holds the file; it may be read a little later."""
 
     code = "source_busy"
+    lasting = False
 
 
 class SourceChangedError(SourceBusyError):

@@ -10,7 +10,7 @@ import anyio.to_thread
 from mcp_context_resources.documents import jobs
 from mcp_context_resources.documents.spec import PageCount
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.workers.batch import COUNTING_SECONDS, count_each
+from mcp_context_resources.workers.batch import COUNTING_SECONDS, ask_each
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.pool import WorkerPool
 
@@ -86,7 +86,7 @@ class Documents:
         A file that a worker dies of is named as a problem and costs the others nothing.
         """
         new = [document for document in documents if document.fingerprint not in self._page_counts]
-        for document, count in await count_each(new, self._count_pages, lambda text: PageCount(None, problem=text)):
+        for document, count in await ask_each(new, self._count_pages, lambda text: PageCount(None, problem=text)):
             self._page_counts[document.fingerprint] = count
         counts = [self._page_counts[document.fingerprint] for document in documents]
         # What there was no time for is tried again the next time.

@@ -11,7 +11,7 @@ from mcp_context_resources.tables.formats import COMPANIONS, is_foreign
 from mcp_context_resources.tables.spec import TableSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mcp_context_resources.tables.copies import Copies
     from mcp_context_resources.tables.discovery import Discovery
@@ -62,12 +62,12 @@ class Access:
         spec = self._with_copies(self.bare(source, name))
         return None if is_foreign(source.format) and not spec.copy else spec
 
-    def copy_later(self, named: Mapping[str, Source]) -> None:
+    def copy_later(self, specs: Iterable[TableSpec]) -> None:
         """Start copies of what was read directly, for the next time."""
-        for source in named.values():
-            for one in source.members or (source,):
-                if one.format != "parquet" and not source.partitioned:
-                    self._copies.begin(self.bare(one, one.name), one.size)
+        for spec in specs:
+            for file in spec.members or (spec,):
+                if not file.copy and _gains_by_a_copy(spec):
+                    self._copies.begin(file, file.size)
 
     def bare(self, source: Source, name: str) -> TableSpec:
         """Return how a table is read directly."""
@@ -80,12 +80,18 @@ class Access:
             source.part,
             members=tuple(self.bare(member, "") for member in source.members),
             partitioned=source.partitioned,
+            size=source.size,
             state=() if source.members or source.format in COMPANIONS else source.state,
         )
 
     def _with_copies(self, spec: TableSpec) -> TableSpec:
-        if spec.format == "parquet" or spec.partitioned:
+        if not _gains_by_a_copy(spec):
             return spec
         if spec.members:
             return replace(spec, members=tuple(self._with_copies(member) for member in spec.members))
         return replace(spec, copy=self._copies.existing(spec))
+
+
+def _gains_by_a_copy(spec: TableSpec) -> bool:
+    """Tell whether a table is read from copies: Parquet is columnar itself, a partition's key is in its own path."""
+    return spec.format != "parquet" and not spec.partitioned

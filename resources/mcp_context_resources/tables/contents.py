@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_context_resources.errors import ContextError, SourceBusyError, UnreadableSourceError
+from mcp_context_resources.errors import ContextError
 from mcp_context_resources.tables.encoding import detect_encoding, open_bytes
 from mcp_context_resources.tables.formats import may_hold_several
 from mcp_context_resources.tables.quoting import exact_path
@@ -47,8 +47,7 @@ def look_into(
             else:
                 found.append(Contents(shape=_shape(path, form, encoding)))
         except ContextError as error:
-            lasting = isinstance(error, UnreadableSourceError) and not isinstance(error, SourceBusyError)
-            found.append(Contents(problem=error.message, passing=not lasting))
+            found.append(Contents(problem=error.message, passing=not error.lasting))
         except Exception:  # noqa: BLE001 - whatever a stranger's file does to a reader: what is wrong is told when it is read
             found.append(Contents())
     return found

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.errors import ContextError, DeadlineExceededError, SourceBusyError, UnreadableSourceError
+from mcp_context_resources.errors import ContextError, DeadlineExceededError, UnreadableSourceError
 from mcp_context_resources.tables import jobs
-from mcp_context_resources.tables.formats import is_foreign
 
 if TYPE_CHECKING:
     from mcp_context_resources.cache import Cache
@@ -25,6 +24,16 @@ _LOOK_SECONDS: Final = 0.2
 _KEPT_FAILURES: Final = 1_000
 # A copy is about as large as what it is made of; of what would fill the cache none is made.
 _SHARE_OF_CACHE: Final = 0.5
+
+
+@dataclass(slots=True)
+class _Making:
+    """A copy under way: since when, how far it is, and how many wait for it."""
+
+    started: float
+    task: asyncio.Task[None]
+    progress: tuple[float, float] = (0.0, 0.0)
+    waiting: int = 0
 
 
 class Copies:
@@ -52,11 +61,8 @@ class Copies:
         self._patience = patience
         self._least_bytes = least_bytes
         self._made_with = f"{_COPY_VERSION}-{version('duckdb')}"
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._started: dict[str, float] = {}
-        self._waiting: Counter[str] = Counter()
-        self._progress: dict[str, tuple[float, float]] = {}
-        self._failures: dict[str, UnreadableSourceError] = {}
+        self._making: dict[str, _Making] = {}
+        self._failures: dict[str, ContextError] = {}
 
     def existing(self, table: TableSpec) -> str:
         """Return the path of the copy of this version, "" where there is none."""
@@ -65,11 +71,12 @@ class Copies:
 
     def begin(self, table: TableSpec, size: int) -> None:
         """Make a copy in the background, where one is worth it and there is none."""
-        name = self._name(table)
-        worth = is_foreign(table.format) or size >= self._least_bytes
         fits = size <= self._limits.max_cache_bytes * _SHARE_OF_CACHE
-        if worth and fits and name not in self._failures and not self.existing(table):
-            self._task(table, name)
+        if size < self._least_bytes or not fits:
+            return
+        name = self._name(table)
+        if name not in self._failures and not self.existing(table):
+            self._start(table, name)
 
     async def ensure(self, table: TableSpec, *, seconds: float, on_progress: Progress | None = None) -> str:
         """Return the path of the copy, made now if there is none; wait for it up to `seconds`.
@@ -81,14 +88,15 @@ class Copies:
         name = self._name(table)
         if name in self._failures:
             raise self._failures[name]
-        task = self._task(table, name)
-        self._waiting[name] += 1
+        making = self._start(table, name)
+        making.waiting += 1
         try:
-            await self._wait(task, name, seconds, on_progress)
+            await self._wait(making, seconds, on_progress)
         finally:
-            self._waiting -= Counter([name])
+            making.waiting -= 1
+        task = making.task
         if not task.done():
-            done, total = self._progress.get(name, (0.0, 0.0))
+            done, total = making.progress
             so_far = f" ({done / total:.0%} done)" if total else ""
             raise DeadlineExceededError(
                 f"{table.name} is large and still being prepared{so_far}.",
@@ -105,53 +113,51 @@ class Copies:
 
     async def aclose(self) -> None:
         """Stop making copies."""
-        for task in self._tasks.values():
+        tasks = [making.task for making in self._making.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _wait(self, task: asyncio.Task[None], name: str, seconds: float, on_progress: Progress | None) -> None:
+    async def _wait(self, making: _Making, seconds: float, on_progress: Progress | None) -> None:
         loop = asyncio.get_running_loop()
         ends, told = loop.time() + seconds, 0.0
-        while not task.done() and (left := ends - loop.time()) > 0:
-            await asyncio.wait({task}, timeout=min(_LOOK_SECONDS, left))
+        while not making.task.done() and (left := ends - loop.time()) > 0:
+            await asyncio.wait({making.task}, timeout=min(_LOOK_SECONDS, left))
             self._make_room()
-            done, total = self._progress.get(name, (0.0, 0.0))
+            done, total = making.progress
             if on_progress is not None and done > told:
                 told = done
                 await on_progress(done, total)
 
     def _make_room(self) -> None:
         """Give up the copy that takes longest, if nobody waits for it and it keeps others from being made."""
-        now = asyncio.get_running_loop().time()
-        left = [name for name in self._tasks if name not in self._waiting]
-        if len(self._tasks) <= COPIES_AT_ONCE or not left:
+        left = [making for making in self._making.values() if not making.waiting]
+        if len(self._making) <= COPIES_AT_ONCE or not left:
             return
-        oldest = min(left, key=lambda name: self._started[name])
-        if now - self._started[oldest] > self._patience:
-            self._tasks[oldest].cancel()
+        oldest = min(left, key=lambda making: making.started)
+        if asyncio.get_running_loop().time() - oldest.started > self._patience:
+            oldest.task.cancel()
 
-    def _task(self, table: TableSpec, name: str) -> asyncio.Task[None]:
-        if name not in self._tasks:
-            self._started[name] = asyncio.get_running_loop().time()
-            self._tasks[name] = asyncio.create_task(self._make(table, name))
-            self._tasks[name].add_done_callback(lambda task: self._finished(name, task))
-        return self._tasks[name]
+    def _start(self, table: TableSpec, name: str) -> _Making:
+        if name not in self._making:
+            task = asyncio.create_task(self._make(table, name))
+            self._making[name] = _Making(asyncio.get_running_loop().time(), task)
+            task.add_done_callback(lambda task: self._finished(name, task))
+        return self._making[name]
 
     async def _make(self, table: TableSpec, name: str) -> None:
         async def progress(done: float, total: float) -> None:
-            self._progress[name] = done, total
+            self._making[name].progress = done, total
 
         await self._pool.run(jobs.copy, table, name, self._limits, deadline=self._deadline, on_progress=progress)
 
     def _finished(self, name: str, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(name, None)
-        self._started.pop(name, None)
-        self._progress.pop(name, None)
+        self._making.pop(name, None)
         if task.cancelled():
             return
         error = task.exception()
         # What a file itself is to blame for stays so until it changes; anything else may go better the next time.
-        if isinstance(error, UnreadableSourceError) and not isinstance(error, SourceBusyError):
+        if isinstance(error, ContextError) and error.lasting:
             self._failures[name] = error
             if len(self._failures) > _KEPT_FAILURES:
                 self._failures.pop(next(iter(self._failures)))

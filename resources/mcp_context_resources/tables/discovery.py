@@ -11,7 +11,7 @@ import anyio.to_thread
 from mcp_context_resources.errors import SourceBusyError, UnreadableSourceError
 from mcp_context_resources.tables import jobs
 from mcp_context_resources.tables.formats import may_hold_several
-from mcp_context_resources.workers.batch import count_each
+from mcp_context_resources.workers.batch import ask_each
 from mcp_context_resources.workspace.catalogue import Contents
 from mcp_context_resources.workspace.folders import set_apart_partitioned, shared_folder_files
 
@@ -84,5 +84,5 @@ class Discovery:
                 jobs.look_into, files, self._settings.encoding, self._limits, deadline=_BATCH_SECONDS
             )
 
-        found = await count_each(list(new), look, lambda problem: Contents(problem=problem))
+        found = await ask_each(list(new), look, lambda problem: Contents(problem=problem))
         self._contents.update({key: contents for key, contents in found if contents is not None})

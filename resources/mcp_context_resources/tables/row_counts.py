@@ -11,7 +11,7 @@ from mcp_context_resources.errors import ContextError, DeadlineExceededError, So
 from mcp_context_resources.tables import jobs
 from mcp_context_resources.tables.formats import is_foreign
 from mcp_context_resources.tables.spec import EngineLimits, RowCount
-from mcp_context_resources.workers.batch import COUNTING_SECONDS, count_each
+from mcp_context_resources.workers.batch import COUNTING_SECONDS, ask_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ class RowCounts:
         return counts
 
     async def _count_all(self, tables: Sequence[Source]) -> None:
-        for table, count in await count_each(tables, self._count, lambda problem: RowCount(None, problem=problem)):
+        for table, count in await ask_each(tables, self._count, lambda problem: RowCount(None, problem=problem)):
             self._known[table.fingerprint] = count
 
     async def _copy_and_count(self, tables: Sequence[Source]) -> None:

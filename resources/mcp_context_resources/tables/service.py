@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from mcp_context_resources.cache import Cache
-from mcp_context_resources.cursor import decode_cursor, encode_cursor
 from mcp_context_resources.errors import (
-    InvalidCursorError,
     InvalidInputError,
     SourceChangedError,
     SqlError,
-    StaleCursorError,
 )
 from mcp_context_resources.tables import gate, jobs
 from mcp_context_resources.tables.access import Access
 from mcp_context_resources.tables.copies import COPIES_AT_ONCE, Copies
 from mcp_context_resources.tables.discovery import Discovery
+from mcp_context_resources.tables.page_cursor import PageCursor
 from mcp_context_resources.tables.results import Results
 from mcp_context_resources.tables.row_counts import RowCounts
 from mcp_context_resources.tables.spec import EngineLimits, Export, Fetch, Statement
@@ -57,23 +55,24 @@ _COPIER: Final = ("mcp_context_resources.tables.copying", "pytz", "charset_norma
 
 @dataclass(frozen=True, slots=True)
 class QueryPage:
-    """Rows of a result from row `offset` on, and what is needed to go on after any of them.
+    """Rows of a result from a place on, and what is needed to go on after any of them.
 
     `saved` is the file that holds the whole result, with its number of rows, where one was wanted.
     """
 
     fetched: Fetched
-    offset: int
     sources: list[SourceRef]
-    _request: str
-    _versions: str
-    _direct: int
+    _place: PageCursor
     saved: tuple[SavedResult, int] | None = None
+
+    @property
+    def offset(self) -> int:
+        """How many rows of the result come before this page."""
+        return self._place.skip
 
     def cursor_after(self, rows: int) -> str:
         """Return the cursor that continues behind the first `rows` rows of this page."""
-        digest = self.fetched.digests[rows - 1]
-        return encode_cursor(self._request, self._versions, self.offset + rows, digest, self._direct)
+        return replace(self._place, skip=self.offset + rows, digest=self.fetched.digests[rows - 1]).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,21 +193,21 @@ class Tables:
         tables = list(dict.fromkeys(named.values()))
         request = hashlib.sha256(f"{statement.explain}{bound.strip().rstrip('; ')}".encode()).hexdigest()[:16]
         versions = hashlib.sha256("".join(sorted(t.fingerprint for t in tables)).encode()).hexdigest()[:16]
-        skip, digest, direct = _open_cursor(wanted.cursor, request, versions)
+        place = PageCursor.open(wanted.cursor, request, versions)
+        direct = place.direct == 1
         refs = [table.ref() for table in tables]
-        # The pages of a result are all read in one way: rows of a copy may come in another order.
         missing: list[str] = []
         if statement.every_table:
-            specs, missing = await self._access.all_of(named, ends, on_progress, direct=direct == 1)
+            specs, missing = await self._access.all_of(named, ends, on_progress, direct=direct)
         else:
             specs = [
-                await self._access.one(source, name, ends, on_progress, direct=direct == 1)
-                for name, source in named.items()
+                await self._access.one(source, name, ends, on_progress, direct=direct) for name, source in named.items()
             ]
         if wanted.cursor is None:
-            direct = int(not any(file.copy for spec in specs for file in (spec, *spec.members)))
+            copies = any(file.copy for spec in specs for file in (spec, *spec.members))
+            place = replace(place, direct=int(not copies))
         work = Statement(bound, statement.every_table, statement.explain, statement.pivots)
-        fetch = Fetch(skip, digest, wanted.max_rows, wanted.max_chars, wanted.max_cell_chars)
+        fetch = Fetch(place.skip, place.digest, wanted.max_rows, wanted.max_chars, wanted.max_cell_chars)
         saved = None
         try:
             left = max(1.0, ends - time.monotonic())
@@ -227,8 +226,8 @@ class Tables:
         fetched.notes += missing
         if statement.every_table and (beyond := len(catalogue.of("table")) - _EVERY_TABLE_AT_MOST) > 0:
             fetched.notes.append(f"Left out: {beyond:,} tables beyond the first {_EVERY_TABLE_AT_MOST}.")
-        self._access.copy_later(named)
-        return QueryPage(fetched, skip, refs, request, versions, direct, saved)
+        self._access.copy_later(specs)
+        return QueryPage(fetched, refs, place, saved)
 
     async def describe(
         self, name: str, *, example_rows: int, max_cell_chars: int, on_progress: Progress | None = None
@@ -258,7 +257,7 @@ class Tables:
             deadline=max(1.0, ends - time.monotonic()),
             on_progress=on_progress,
         )
-        self._access.copy_later({source.name: source})
+        self._access.copy_later([spec])
         return TableDescription(source, ref, profile)
 
     async def _parse(self, sql: str) -> ParsedStatement:
@@ -317,21 +316,3 @@ def _present(folder: Path) -> tuple[int, int]:
 
 def _ascii_lower(name: str) -> str:
     return "".join(character.lower() if character.isascii() else character for character in name)
-
-
-def _open_cursor(cursor: str | None, request: str, versions: str) -> tuple[int, str, int]:
-    if cursor is None:
-        return 0, "", 0
-    made_for, made_of, skip, digest, direct = decode_cursor(cursor, str, str, int, str, int)
-    if skip < 1:
-        raise InvalidCursorError("The cursor was not made by this server.", "Start again without a cursor.")
-    if made_for != request:
-        raise InvalidCursorError(
-            "The cursor belongs to another statement.", "Repeat sql and params exactly as in the first call."
-        )
-    if made_of != versions:
-        raise StaleCursorError(
-            "A table changed since the cursor was made, so its rows would mix two versions.",
-            "Start again without a cursor.",
-        )
-    return skip, digest, direct

@@ -14,8 +14,9 @@ class TableSpec:
     """A table as a worker needs to know it.
 
     `encoding` is None where it is to be found out, `part` the table's name inside its file, `copy` the path of a
-    columnar copy to read instead of the file. A folder that is one table has its files as `members`. `state` are
-    the file's times of modification and change, size and inode; empty where its own locks keep versions apart.
+    columnar copy to read instead of the file, `size` in bytes. A folder that is one table has its files as `members`.
+    `state` are the file's times of modification and change, size and inode; empty where its own locks keep versions
+    apart.
     """
 
     name: str
@@ -27,6 +28,7 @@ class TableSpec:
     copy: str = ""
     members: tuple[TableSpec, ...] = ()
     partitioned: bool = False
+    size: int = 0
     state: tuple[int, ...] = ()
 
 

@@ -13,24 +13,24 @@ COUNTING_SECONDS: Final = 5.0
 """How long a listing waits for its counts."""
 
 ItemT = TypeVar("ItemT")
-CountT = TypeVar("CountT")
+AnswerT = TypeVar("AnswerT")
 
 
-async def count_each(
+async def ask_each(
     items: Sequence[ItemT],
-    count: Callable[[Sequence[ItemT]], Awaitable[list[CountT]]],
-    failed: Callable[[str], CountT],
-) -> list[tuple[ItemT, CountT]]:
-    """Count all items in one call; where that fails, halve the batch until the culprit is alone.
+    ask: Callable[[Sequence[ItemT]], Awaitable[list[AnswerT]]],
+    failed: Callable[[str], AnswerT],
+) -> list[tuple[ItemT, AnswerT]]:
+    """Ask about all items in one call; where that fails, halve the batch until the culprit is alone.
 
-    The culprit's count is made by `failed` from the error's message.
+    The answer for the culprit is made by `failed` from the error's message.
     """
     if not items:
         return []
     try:
-        return list(zip(items, await count(items), strict=True))
+        return list(zip(items, await ask(items), strict=True))
     except ContextError as error:
         if len(items) == 1:
             return [(items[0], failed(error.message))]
     middle = len(items) // 2
-    return [*await count_each(items[:middle], count, failed), *await count_each(items[middle:], count, failed)]
+    return [*await ask_each(items[:middle], ask, failed), *await ask_each(items[middle:], ask, failed)]

@@ -30,8 +30,6 @@ _READERS: Final = {
     ".zsav": "read_sav",
     ".por": "read_por",
 }
-
-
 _XPORT_RECORD: Final = 80
 
 
