@@ -39,6 +39,7 @@ async def test_a_saved_result_is_whole_and_the_answer_links_to_it(client: Client
     saved = data["saved"]
     assert (len(data["rows"]), saved["rows"], saved["format"], data["truncated"]) == (3, 4_941, form, True)
     assert "next_cursor" not in data
+    assert data["seconds"] > 0
     [link] = [block for block in result.content if block.type == "resource_link"]
     assert (link.uri, link.size) == (saved["uri"], saved["size"])
     assert saved["uri"] in text_of(result)

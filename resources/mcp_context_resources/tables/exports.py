@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -38,8 +39,11 @@ def export(
     """
     if statement.explain:
         raise SqlRefusedError("A plan can't be saved.", "Save the result of the query itself.")
+    started = time.perf_counter()
     with one_version(tables):
-        return despite_samples(tables, lambda: _export(job, statement, tables, fetch, wanted, limits))
+        fetched, exported = despite_samples(tables, lambda: _export(job, statement, tables, fetch, wanted, limits))
+    fetched.seconds = time.perf_counter() - started
+    return fetched, exported
 
 
 def _export(
