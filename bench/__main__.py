@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 BENCHES: Final = {
     "start": "cold start over stdio against a bare mcp SDK server; sizes against their limits",
     "tables": "query_tables against plain duckdb and another MCP server: speed, bytes, memory, safety",
-    "documents": "read_document on a long PDF against pypdfium2 and pypdf",
+    "documents": "read_document on real PDFs against the PDF libraries and other MCP servers: speed, text, bytes",
+    "pdf_tables": "tables found in PDFs of known truth, against pdfplumber and another MCP server",
+    "ocr": "text recognised on pictures of pages, against another engine",
+    "fuzz": "thousands of damaged PDFs through one server: what breaks, and that the server doesn't",
     "model": "run_model against calling llama_cpp directly (skipped when no model is installed)",
 }
 _DEFAULT_RUNS: Final = 5

@@ -602,14 +602,16 @@ def ruled_table(block: str, design: Design) -> Any:
 
 def page_flowables(page: str, design: Design, canvas: Any, key: str) -> list[Any]:
     """Return the page's title, headings, paragraphs and tables in order, and list the headings in the outline."""
-    flowables = []
+    flowables: list[Any] = []
     for block in page.strip().split("\n\n"):
         mark, _, heading = block.partition(" ")
         if mark == "#":
-            canvas.addOutlineEntry(heading, key, level=0)
+            canvas.addOutlineEntry(heading, f"{key}-{len(flowables)}", level=0)
+            canvas.bookmarkPage(f"{key}-{len(flowables)}")
             flowables.append(paragraph(heading, design, bold=True, scale=1.6))
         elif mark == "##":
-            canvas.addOutlineEntry(heading, key, level=1)
+            canvas.addOutlineEntry(heading, f"{key}-{len(flowables)}", level=1)
+            canvas.bookmarkPage(f"{key}-{len(flowables)}")
             flowables.append(paragraph(heading, design, bold=True, scale=1.12, before=9))
         elif mark == "|":
             flowables.append(ruled_table(block, design))
@@ -645,7 +647,6 @@ def write_guide(path: Path, pages: tuple[str, ...], design: Design) -> None:
     canvas.showOutline()
     for number, page in enumerate(pages, 1):
         key = f"page-{number}"
-        canvas.bookmarkPage(key)
         draw_running_line(canvas, design.header, design, top=True)
         sheet = Frame(MARGIN, 20 * mm, A4[0] - 2 * MARGIN, A4[1] - 42 * mm, leftPadding=0, rightPadding=0, topPadding=6)
         left_over = page_flowables(page, design, canvas, key)

@@ -65,8 +65,9 @@ def create_server(settings: Settings) -> Server[Services]:
 
     @asynccontextmanager
     async def services(_server: Server[Any]) -> AsyncIterator[Services]:
-        tables = Tables(workspace, settings.tables, settings.storage.folder(), settings.storage.max_cache_bytes)
-        documents = Documents(workspace, settings.documents)
+        cache, most = settings.storage.folder(), settings.storage.max_cache_bytes
+        documents = Documents(workspace, settings.documents, cache, most)
+        tables = Tables(workspace, settings.tables, cache, most, documents.sql_tables)
         models = Models(workspace, settings.models)
         charts = Charts(settings.charts)
         try:

@@ -7,13 +7,17 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from bench import table_rivals
+from bench import document_packages, table_rivals
 from bench.__main__ import BENCHES, main
+from bench.document_files import Extract, for_slow_readers, ranges, sampled
+from bench.document_packages import ODD
+from bench.document_rivals import PDFIUM, PYPDF, library, our_reader
 from bench.measure import (
     OURS,
     SECONDS,
@@ -29,9 +33,13 @@ from bench.measure import (
     timed,
     within,
 )
+from bench.mutations import MUTATIONS, mutated
 from bench.safety import stays_inside
 from bench.table_files import copies, grouped, plain, wait_for_copy, write_sales, write_wide
-from bench.wire_client import WireClient, wired
+from bench.text_scores import f1, normalised
+from bench.wire_client import Answer, WireClient, wired
+from tests.files import pdf
+from tests.pdf_files import CRAFTED, one_page
 from tests.sql_statements import REACHING, WRITING, Place
 
 if TYPE_CHECKING:
@@ -405,3 +413,124 @@ def test_most_attacks_are_given_to_the_rival(tmp_path: Path) -> None:
     given = [sql for sql in (*WRITING, *REACHING) if stays_inside(place.fill(sql, f"{tmp_path}/cache/spill"), tmp_path)]
     assert len(given) > 100
     assert not any("/etc/" in sql or "/proc/" in sql or "://" in sql for sql in given)
+
+
+def test_pages_are_sampled_in_runs_from_the_first_to_the_last() -> None:
+    assert sampled(5, 8) == (1, 2, 3, 4, 5)
+    assert sampled(100, 8) == (1, 2, 3, 4, 97, 98, 99, 100)
+    assert ranges(sampled(261, 12)) == [(1, 4), (129, 132), (258, 261)]
+    for total in range(1, 120):
+        pages = sampled(total, 40)
+        assert list(pages) == sorted(set(pages))
+        assert {pages[0], pages[-1]} == {1, total}
+        assert len(pages) <= 40
+
+
+def test_slow_readers_are_given_a_part_of_the_same_pages_with_their_own_references() -> None:
+    extract = Extract(Path("a.pdf"), "English", sampled(261, 40), tuple(map(str, sampled(261, 40))))
+    odd = [Extract(Path(f"{i}.pdf"), ODD, (1,), ("1",)) for i in range(9)]
+    first, *others = for_slow_readers([extract, *odd], quick=False)
+    assert first.pages == (1, 2, 3, 4, 258, 259, 260, 261)
+    assert first.reference == tuple(map(str, first.pages))
+    assert others == [odd[0], odd[4], odd[8]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a hyphen-\nated line", "a hyphenated line"),
+        ("a hyphen\u00ad\nated line", "a hyphenated line"),
+        ("a hyphen\x02\r\nated line", "a hyphenated line"),
+        ("well-known", "well-\r\n known"),
+        ("Ｈａｌｆ ｶﾞ ﬁne", "Half ガ fine"),
+        ("Contents . . . . . . 7", "Contents … 7"),
+        ("hid\u200bden\ufeff", "hidden"),
+    ],
+)
+def test_what_is_no_difference_costs_no_score(one: str, other: str) -> None:
+    assert normalised(one).split() == normalised(other).split()
+    assert f1([(one, other)], "words") == 1
+
+
+def test_a_score_counts_what_is_missing_and_what_is_too_much() -> None:
+    assert f1([("a b b", "a b c")], "words") == pytest.approx(2 / 3)
+    # The counts of all pages are summed; word order is no matter.
+    assert f1([("a", "a"), ("", "b c d"), ("y x", "x y")], "words") == pytest.approx(6 / 9)
+    assert f1([("読む, abc", "読み 、xyz")], "characters") == 0.5
+    assert f1([("", "")], "words") == 1
+
+
+def _read(name: str, path: Path, pages: tuple[int, ...]) -> tuple[Answer, dict[int, str]]:
+    reader = library(name)
+
+    async def read() -> Answer:
+        async with wired(reader.command, path.parent) as client:
+            return await client.request("tools/call", {"name": reader.tool, "arguments": reader.arguments(path, pages)})
+
+    answer = anyio.run(read)
+    return answer, {} if answer.failed else {page: str(text) for page, text in reader.texts(answer, pages).items()}
+
+
+@pytest.mark.parametrize("name", [PDFIUM, PYPDF])
+def test_a_library_is_asked_over_the_same_wire(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "three.pdf"
+    path.write_bytes(pdf("one", "two", "three"))
+    answer, texts = _read(name, path, (1, 3))
+    assert texts == {1: "one", 3: "three"}
+    assert answer.size < 200
+    path.write_bytes(one_page())
+    assert _read(name, path, (1,))[1] == {1: "plain words"}
+    path.write_bytes(b"no PDF")
+    assert _read(name, path, (1,))[0].failed
+
+
+def test_our_running_heads_count_as_text_and_a_cut_answer_is_gone_on_with(tmp_path: Path) -> None:
+    reader = our_reader(tmp_path, tmp_path)
+    entry = {"number": 3, "label": "iii", "header": "Head", "text": "Body", "footer": "- 3 -"}
+    content = {"pages": [entry], "next": {"pages": "3-4", "offset": 4}}
+    answer = Answer({"result": {"structuredContent": content}}, 1, 1.0)
+    asked = reader.arguments(tmp_path / "a b.pdf", (3, 4, 7))
+    assert asked == {"document": "a b.pdf", "pages": "3-4,7"}
+    assert str(reader.texts(answer, (3, 4, 7))[3]) == "Head\nBody\n- 3 -"
+    assert reader.more(asked, answer) == {"document": "a b.pdf", "pages": "3-4", "offset": 4}
+    del content["next"]
+    assert reader.more(asked, answer) is None
+
+
+def test_what_cannot_be_fetched_is_named_and_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(name: str, folder: Path, scratch: Path) -> None:
+        (folder / "half.pdf").touch()
+        raise BenchError(f"no {name} here")
+
+    monkeypatch.setattr(document_packages, "_from_debian", fail)
+    monkeypatch.setattr(document_packages, "_from_source", fail)
+    files, notes = document_packages.fetched(tmp_path)
+    assert files == []
+    assert "Without gnuplot-doc: no gnuplot-doc here" in notes
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_mutation_changes_a_file_and_does_so_again_the_same_way(name: str) -> None:
+    sound = one_page() + one_page(b"0 0 m 9 9 l S")
+    made = [MUTATIONS[name](sound, Random(seed)) for seed in range(20)]
+    assert made == [MUTATIONS[name](sound, Random(seed)) for seed in range(20)]
+    assert sum(damaged != sound for damaged in made) > 10
+
+
+def test_mutations_take_files_of_any_size() -> None:
+    for data in (b"", b"%", b"%PDF-1.7\n", bytes(3_000)):
+        for seed in range(100):
+            damaged, how = mutated(data, Random(seed))
+            assert len(damaged) < 10_000_000
+            assert set(how.split("+")) <= MUTATIONS.keys()
+
+
+def test_crafted_files_are_the_same_each_time_and_small_enough_to_serve() -> None:
+    for name, make in CRAFTED.items():
+        content = make()
+        assert content == make(), name
+        assert len(content) < 20_000_000, name
+        assert make.__doc__, name

@@ -72,7 +72,7 @@ async def _document(services: Services, name: str, pages: str, max_chars: int, m
         found = await services.documents.read(name, pages=pages, max_chars=max(max_chars, 1))
     except NotFoundError as error:
         raise NotFoundError(error.message.replace("no document", "no table or document"), error.hint) from error
-    reading = found.reading
+    reading = found.content
     if reading.remaining:
         raise PromptTooLongError(
             f"{name} is too long for the model's context: page {reading.remaining} did not fit.",

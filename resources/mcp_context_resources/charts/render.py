@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import vl_convert
 
-from mcp_context_resources.charts.png import deflated, size_of
 from mcp_context_resources.charts.spec import Drawing, Picture
 from mcp_context_resources.errors import InvalidInputError
+from mcp_context_resources.png import deflated, size_of
 
 if TYPE_CHECKING:
     from mcp_context_resources.workers.job import Job

@@ -1,84 +1,222 @@
-"""Documents as the server sees them: pages in, text out; every parser in a worker process."""
+"""Documents as the server sees them: places in, text, tables and pictures out; every parser in a worker process."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import anyio.to_thread
 
+from mcp_context_resources.cache import Cache
 from mcp_context_resources.documents import jobs
-from mcp_context_resources.documents.spec import PageCount
-from mcp_context_resources.errors import InvalidInputError
+from mcp_context_resources.documents.citation import Place, parse_place
+from mcp_context_resources.documents.in_parts import MANY_CHARS, InParts
+from mcp_context_resources.documents.spec import (
+    DocumentFile,
+    Matches,
+    Outline,
+    PageCount,
+    PagePicture,
+    Properties,
+    Reading,
+    TablesFound,
+)
+from mcp_context_resources.documents.sql_tables import SqlTables
+from mcp_context_resources.documents.table_names import table_prefixes
+from mcp_context_resources.errors import InvalidInputError, SourceChangedError, StaleCursorError
 from mcp_context_resources.workers.batch import COUNTING_SECONDS, ask_each
 from mcp_context_resources.workers.confinement import Confinement
+from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workers.pool import WorkerPool
+from mcp_context_resources.workspace.discovery import ignore_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
+    from mcp_context_resources.documents.geometry import Box
     from mcp_context_resources.documents.settings import DocumentSettings
-    from mcp_context_resources.documents.spec import Reading
     from mcp_context_resources.provenance import SourceRef
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
 
+T = TypeVar("T")
+
+_MOST_WORKERS: Final = 4
+_READERS: Final = ("mcp_context_resources.documents.reading", "mcp_context_resources.documents.pdf.document", "pypdf")
+_MAX_RANGE_CHARS: Final = 1_000
+_MOST_CELLS: Final = 2_000_000
+
 
 @dataclass(frozen=True, slots=True)
-class DocumentPages:
-    """Pages of a document and where they came from."""
+class FromDocument(Generic[T]):
+    """What was read from a document, and where it came from."""
 
     source: Source
     ref: SourceRef
-    reading: Reading
+    content: T
 
 
 class Documents:
-    """The documents of a workspace."""
+    """The documents of a workspace.
 
-    def __init__(self, workspace: Workspace, settings: DocumentSettings) -> None:
+    A document is named as `list_sources` does, or by the name of a place in it (see `citation`).
+    """
+
+    def __init__(self, workspace: Workspace, settings: DocumentSettings, cache_dir: Path, max_cache_bytes: int) -> None:
         self.settings = settings
         self._workspace = workspace
+        self._cache_dir = cache_dir / "documents"
+        self._max_cache_bytes = max_cache_bytes
         self._page_counts: dict[str, PageCount] = {}
+        self._passwords = [
+            (ignore_spec([pattern]), password)
+            for pattern, _, password in (item.get_secret_value().partition("=") for item in settings.passwords)
+        ]
+        workers = settings.workers or min(_MOST_WORKERS, available_cores())
+        self._cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._pool = WorkerPool(
             "document",
-            size=settings.workers,
+            size=workers,
             confinement=Confinement(
                 readable=tuple(str(root.path) for root in workspace.roots),
+                writable=(str(cache_dir),),
                 memory_bytes=settings.worker_memory_mb << 20,
             ),
-            preload=("mcp_context_resources.documents.pdf", "pypdf"),
+            preload=_READERS,
             identity=workspace.roots.identity,
         )
+        self._parts = InParts(self._pool, workers)
+        self.sql_tables = SqlTables(self._find_tables, Cache(cache_dir, "documents", max_cache_bytes))
 
     async def aclose(self) -> None:
         """Stop the readers' processes."""
         await self._pool.aclose()
 
     async def read(
-        self, name: str, *, pages: str = "", offset: int = 0, max_chars: int, on_progress: Progress | None = None
-    ) -> DocumentPages:
-        """Read pages of a document as text, up to `max_chars` characters.
+        self,
+        name: str,
+        *,
+        pages: str = "",
+        offset: int = 0,
+        max_chars: int,
+        markdown: bool = False,
+        version: str = "",
+        on_progress: Progress | None = None,
+    ) -> FromDocument[Reading]:
+        """Read pages of a document as text or Markdown, up to `max_chars` characters.
 
-        Raises `NotFoundError`, `AccessDeniedError`, `UnreadableSourceError` and the workers' errors.
+        `version` is the fingerprint of what was read before, where this goes on with it.
+
+        Raises `NotFoundError`, `AccessDeniedError`, `UnreadableSourceError`, `StaleCursorError` and the workers'
+        errors.
         """
-        if len(pages) > 1_000:
-            raise InvalidInputError("The page range is too long.", "Write it as ranges, such as 1-300.")
+
+        async def read(file: DocumentFile, place: Place, deadline: float) -> Reading:
+            if max_chars >= MANY_CHARS:
+                return await self._parts.read(file, place.pages, offset, max_chars, markdown, deadline, on_progress)
+            return await self._pool.run(
+                jobs.read_pages,
+                file,
+                place.pages,
+                offset,
+                max_chars,
+                markdown,
+                deadline=deadline,
+                on_progress=on_progress,
+            )
+
+        return await self._from(name, pages, read, version)
+
+    async def outline(self, name: str, *, skip: int, most: int) -> FromDocument[Outline]:
+        """Return headings of a document, `most` of them from number `skip` on; raises as `read` does."""
+
+        async def read(file: DocumentFile, _place: Place, deadline: float) -> Outline:
+            return await self._pool.run(jobs.read_outline, file, skip, most, deadline=deadline)
+
+        return await self._from(name, "", read)
+
+    async def properties(self, name: str, *, on_progress: Progress | None = None) -> FromDocument[Properties]:
+        """Return what a document says of itself; raises as `read` does."""
+
+        async def read(file: DocumentFile, _place: Place, deadline: float) -> Properties:
+            return await self._pool.run(jobs.read_properties, file, deadline=deadline, on_progress=on_progress)
+
+        return await self._from(name, "", read)
+
+    async def tables(
+        self, name: str, *, pages: str = "", max_cells: int, version: str = "", on_progress: Progress | None = None
+    ) -> FromDocument[TablesFound]:
+        """Find the tables on pages of a document, until `max_cells` are gathered; raises as `read` does."""
+
+        async def read(file: DocumentFile, place: Place, deadline: float) -> TablesFound:
+            return await self._parts.tables(file, place.pages, max_cells, deadline, on_progress)
+
+        return await self._from(name, pages, read, version)
+
+    async def table_prefix(self, source: Source) -> str:
+        """Return what the names of a document's tables begin with."""
         catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
-        source = self._workspace.resolve(catalogue, "document", name)
-        ref = source.ref()
-        reading = await self._pool.run(
-            jobs.read_pages,
-            str(source.path),
-            source.fingerprint,
-            pages,
-            offset,
-            max_chars,
-            deadline=self.settings.deadline_seconds,
-            on_progress=on_progress,
-        )
-        return DocumentPages(source, ref, reading)
+        names = [document.name for document in catalogue.of("document")]
+        return table_prefixes({*names, source.name})[source.name]
+
+    async def find(
+        self,
+        name: str,
+        query: str,
+        *,
+        regex: bool = False,
+        pages: str = "",
+        offset: int = 0,
+        most: int,
+        version: str = "",
+        on_progress: Progress | None = None,
+    ) -> FromDocument[Matches]:
+        """Find text in a document, at most `most` times; raises as `read` does."""
+
+        async def read(file: DocumentFile, place: Place, deadline: float) -> Matches:
+            return await self._parts.find(file, query, regex, place.pages, offset, most, deadline, on_progress)
+
+        return await self._from(name, pages, read, version)
+
+    async def passage(self, place: Place) -> FromDocument[Matches]:
+        """Return the text of a place as one match; raises as `read` does."""
+
+        async def read(file: DocumentFile, found: Place, deadline: float) -> Matches:
+            return await self._pool.run(
+                jobs.read_passage, file, found.pages, place.start or 0, place.end, deadline=deadline
+            )
+
+        return await self._from(place.name, place.pages, read)
+
+    async def picture(
+        self,
+        name: str,
+        *,
+        pages: str = "",
+        region: Box | None = None,
+        marks: Sequence[tuple[int, int | None]] = (),
+        dpi: float,
+    ) -> FromDocument[PagePicture]:
+        """Draw a page, or a region of it, with the passages at `marks` highlighted; raises as `read` does."""
+
+        async def read(file: DocumentFile, place: Place, deadline: float) -> PagePicture:
+            cited = () if place.start is None else ((place.start, place.end),)
+            return await self._pool.run(
+                jobs.read_picture,
+                file,
+                place.pages,
+                region,
+                (*marks, *cited),
+                dpi,
+                self.settings.max_image_bytes,
+                deadline=deadline,
+            )
+
+        return await self._from(name, pages, read)
 
     async def page_counts(self, documents: Sequence[Source]) -> list[PageCount]:
         """Count the pages of documents, each once for a version of its file; in their order.
@@ -93,6 +231,65 @@ class Documents:
         self._page_counts = {key: count for key, count in self._page_counts.items() if count.pages or count.problem}
         return counts
 
+    async def _find_tables(self, name: str, pages: str, on_progress: Progress | None) -> FromDocument[TablesFound]:
+        return await self.tables(name, pages=pages, max_cells=_MOST_CELLS, on_progress=on_progress)
+
     async def _count_pages(self, documents: Sequence[Source]) -> list[PageCount]:
-        files = [(str(document.path), document.fingerprint) for document in documents]
+        files = [self._file(document) for document in documents]
         return await self._pool.run(jobs.count_pages, files, deadline=COUNTING_SECONDS)
+
+    async def _from(
+        self,
+        name: str,
+        pages: str,
+        read: Callable[[DocumentFile, Place, float], Awaitable[T]],
+        version: str = "",
+    ) -> FromDocument[T]:
+        """Find a document, read it, and make sure that it is still what it was."""
+        if len(pages) > _MAX_RANGE_CHARS:
+            raise InvalidInputError("The page range is too long.", "Write it as ranges, such as 1-300.")
+        place = parse_place(name)
+        place = replace(place, pages=pages or place.pages)
+        ends = time.monotonic() + self.settings.deadline_seconds
+        for attempt in (1, 2):
+            catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
+            source = self._workspace.resolve(catalogue, "document", place.name)
+            if version and version != source.fingerprint:
+                raise StaleCursorError(
+                    f"{source.name!r} has changed since the pages before were read.", "Read it again from the start."
+                )
+            ref = source.ref()
+            try:
+                content = await read(self._file(source), place, max(1.0, ends - time.monotonic()))
+            except Exception:
+                if attempt == 1 and await anyio.to_thread.run_sync(_has_changed, source):
+                    continue
+                raise
+            if not await anyio.to_thread.run_sync(_has_changed, source):
+                return FromDocument(source, ref, content)
+        raise SourceChangedError(f"{place.name!r} changes while it is read.", "Try again in a moment.")
+
+    def _file(self, source: Source) -> DocumentFile:
+        passwords: tuple[Any, ...] = tuple(
+            password for pattern, password in self._passwords if pattern.match_file(source.file)
+        )
+        return DocumentFile(
+            str(source.path),
+            source.fingerprint,
+            source.format,
+            passwords,
+            self.settings.encoding,
+            self.settings.ocr == "auto",
+            self.settings.ocr_languages,
+            str(self._cache_dir.parent),
+            self._max_cache_bytes,
+        )
+
+
+def _has_changed(source: Source) -> bool:
+    """Tell whether a file is no longer the one that was found; one that is gone was still read whole."""
+    try:
+        status = os.stat(source.path)
+    except OSError:
+        return False
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino) != source.state

@@ -81,7 +81,7 @@ class Access:
             members=tuple(self.bare(member, "") for member in source.members),
             partitioned=source.partitioned,
             size=source.size,
-            state=() if source.members or source.format in COMPANIONS else source.state,
+            state=() if source.members or source.origin or source.format in COMPANIONS else source.state,
         )
 
     def _with_copies(self, spec: TableSpec) -> TableSpec:

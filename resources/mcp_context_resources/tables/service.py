@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.tables.settings import TableSettings
     from mcp_context_resources.tables.spec import Fetched, ParsedStatement, Profile
     from mcp_context_resources.workers.pool import Progress
+    from mcp_context_resources.workspace.derived import DerivedTables
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
 
@@ -98,8 +99,16 @@ class TableDescription:
 class Tables:
     """The SQL engine over a workspace's tables."""
 
-    def __init__(self, workspace: Workspace, settings: TableSettings, cache_dir: Path, max_cache_bytes: int) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: TableSettings,
+        cache_dir: Path,
+        max_cache_bytes: int,
+        derived: DerivedTables | None = None,
+    ) -> None:
         self.settings = settings
+        self._derived = derived
         self.results = Results(cache_dir / "results", settings.max_result_read_bytes)
         self._workspace = workspace
         self._limits = EngineLimits(
@@ -189,7 +198,7 @@ class Tables:
         self, statement: ParsedStatement, bound: str, wanted: _Wanted, ends: float, on_progress: Progress | None
     ) -> QueryPage:
         catalogue = await self.catalogue() if statement.tables or statement.every_table else Catalogue(())
-        named = self._tables_of(statement, catalogue)
+        named = await self._tables_of(statement, catalogue, on_progress)
         tables = list(dict.fromkeys(named.values()))
         request = hashlib.sha256(f"{statement.explain}{bound.strip().rstrip('; ')}".encode()).hexdigest()[:16]
         versions = hashlib.sha256("".join(sorted(t.fingerprint for t in tables)).encode()).hexdigest()[:16]
@@ -238,7 +247,8 @@ class Tables:
         """
         ends = time.monotonic() + self.settings.deadline_seconds
         catalogue = await self.catalogue()
-        source = self._workspace.resolve(catalogue, "table", name)
+        source = await self._derived_table(catalogue, name, on_progress)
+        source = source or self._workspace.resolve(catalogue, "table", name)
         ref = source.ref()
         spec = await self._access.one(source, source.name, ends, on_progress)
         others = (
@@ -284,13 +294,22 @@ class Tables:
             )
         return seconds
 
-    def _tables_of(self, statement: ParsedStatement, catalogue: Catalogue) -> dict[str, Source]:
+    async def _derived_table(self, catalogue: Catalogue, name: str, on_progress: Progress | None) -> Source | None:
+        """Return a table that is made of another source; a file of that name comes first."""
+        bare = name.removeprefix("table://")
+        if self._derived is None or catalogue.find("table", bare) is not None:
+            return None
+        return await self._derived.table(catalogue, bare, on_progress)
+
+    async def _tables_of(
+        self, statement: ParsedStatement, catalogue: Catalogue, on_progress: Progress | None
+    ) -> dict[str, Source]:
         """Return the tables a statement reads, by the names it calls them (any Unicode form, any case)."""
         named: dict[str, Source] = {}
         if statement.every_table:
             named = {source.name: source for source in catalogue.of("table")[:_EVERY_TABLE_AT_MOST]}
         for name in statement.tables:
-            source = catalogue.find("table", name)
+            source = catalogue.find("table", name) or await self._derived_table(catalogue, name, on_progress)
             if source is None:
                 continue
             # The engine compares names by ASCII case alone, so another spelling needs a view of its own.

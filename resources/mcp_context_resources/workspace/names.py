@@ -66,14 +66,14 @@ def _table_candidates(root: str, relative: str, part: str) -> list[str]:
     stem = f"{stem}_{part}" if part else stem
     ladder = ["_".join([*parents[len(parents) - depth :], stem]) for depth in range(len(parents) + 1)]
     ladder += [f"{stem}_{extension}", f"{ladder[-1]}_{extension}"]
-    return list(dict.fromkeys(_identifier(step) for step in ladder))
+    return list(dict.fromkeys(sql_identifier(step) for step in ladder))
 
 
 def _folder_candidates(root: str, relative: str) -> list[str]:
     folders = [root, *(folder for folder in relative.split("/") if folder)]
     ladder = ["_".join(folders[len(folders) - depth :]) for depth in range(1, len(folders) + 1)]
     ladder += [f"{ladder[0]}_files", f"{ladder[-1]}_files"]
-    return list(dict.fromkeys(_identifier(step) for step in ladder))
+    return list(dict.fromkeys(sql_identifier(step) for step in ladder))
 
 
 def _file_candidates(root: str, relative: str) -> list[str]:
@@ -81,7 +81,8 @@ def _file_candidates(root: str, relative: str) -> list[str]:
     return ["/".join(parts[len(parts) - depth :]) for depth in range(1, len(parts) + 1)]
 
 
-def _identifier(text: str) -> str:
+def sql_identifier(text: str) -> str:
+    """Make a name that SQL takes without quotes of any text: letters of any script, digits and underscores."""
     name = re.sub(r"\W+", "_", unicodedata.normalize("NFC", text)).strip("_")
     name = re.sub(r"__+", "_", name) or "table"
     if name[0].isdigit():

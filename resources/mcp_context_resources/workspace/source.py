@@ -20,7 +20,8 @@ class Source:
     `path` is real and absolute, `file` is the path as shown: relative to its root, with slashes, in NFC. `format`
     is the file's format (`csv`, `parquet`, `pdf`, `gguf`…). Of a file with several tables in it, `part` names one. A
     folder that is one table has its files as `members`, `partitioned` by folder names or not; its size and times are
-    theirs together. `beside` tells the state of files that belong to this one (a database's log).
+    theirs together. `beside` tells the state of files that belong to this one (a database's log). What was made of
+    another file has that one as `origin`, with its size and times, and lies in the cache itself.
     """
 
     kind: Kind
@@ -36,6 +37,7 @@ class Source:
     members: tuple[Source, ...] = ()
     partitioned: bool = False
     beside: str = ""
+    origin: Path | None = None
 
     @property
     def fingerprint(self) -> str:

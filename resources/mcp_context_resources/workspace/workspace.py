@@ -68,7 +68,7 @@ class Workspace:
         found = scan(self.roots, self._settings, self._extensions)
         found.files = [
             replace(file, beside=_state_of(file, endings))
-            if (endings := self._companions.get(self._classify(file.relative)[1]))
+            if (endings := self._companions.get(self._classify(file.relative).get("table", "")))
             else file
             for file in found.files
         ]
@@ -113,7 +113,7 @@ class Workspace:
         Raises `AccessDeniedError`, `NotFoundError`, `UnreadableSourceError`.
         """
         for one in source.members or (source,):
-            self.roots.check(one.path)
+            self.roots.check(one.origin or one.path)
 
     def _by_path(self, catalogue: Catalogue, kind: Kind, path: str) -> Source | None:
         looks_like_path = any(mark in path for mark in ("/", "\\", "\0")) or path.startswith((".", "~"))
@@ -133,13 +133,15 @@ class Workspace:
         roots = [root.path for root in self.roots]
         return next((root / path for root in roots if os.path.exists(root / path)), roots[0] / path)
 
-    def _classify(self, file_name: str) -> tuple[Kind, str]:
+    def _classify(self, file_name: str) -> dict[Kind, str]:
+        """Tell by its longest known ending what a file is: a web page is a document, and may hold tables, too."""
         lower = file_name.lower()
-        return next((kind, form) for ending, kind, form in self._endings if lower.endswith(ending))
+        longest = next(ending for ending, _, _ in self._endings if lower.endswith(ending))
+        return {kind: form for ending, kind, form in self._endings if ending == longest}
 
     def _of_kind(self, found: Scan, kind: Kind) -> list[Found]:
-        classified = ((file, *self._classify(file.relative)) for file in found.files)
-        return [(file, form) for file, its_kind, form in classified if its_kind == kind]
+        classified = ((file, self._classify(file.relative).get(kind)) for file in found.files)
+        return [(file, form) for file, form in classified if form is not None]
 
     def _files(self, kind: Literal["document", "model"], found: Scan) -> list[Source]:
         files = self._of_kind(found, kind)
@@ -157,7 +159,7 @@ class Workspace:
         for file, form in files:
             inside = contents.get(self.fingerprint(file, form), Contents())
             shapes[str(file.path)] = inside.shape
-            if not inside.parts and not inside.problem:
+            if not inside.parts and not inside.problem and "document" not in self._classify(file.relative):
                 empty.append(file.relative)
             if inside.left_out:
                 notices.append(f"{inside.left_out:,} tables of {file.relative} beyond the first {len(inside.parts):,}")

@@ -35,5 +35,8 @@ FOREIGN_FORMATS: Final[dict[str, str]] = {
 }
 """File name ending → format. What a database file holds decides between `sqlite` and `duckdb`, not its name."""
 
+DERIVED: Final = "cells"
+"""Format of the files in which tables taken out of documents are kept."""
+
 CONTAINERS: Final[frozenset[str]] = frozenset({"excel", "sqlite", "duckdb", "html"})
 """Formats of which one file may hold several tables."""

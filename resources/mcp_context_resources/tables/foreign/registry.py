@@ -13,7 +13,7 @@ import duckdb
 
 from mcp_context_resources.errors import ContextError, NotFoundError, OutOfMemoryError, UnreadableSourceError
 from mcp_context_resources.tables.foreign.failures import broken, check, reason
-from mcp_context_resources.tables.foreign.formats import CONTAINERS
+from mcp_context_resources.tables.foreign.formats import CONTAINERS, DERIVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,7 @@ _LOADERS: Final = {
     "html": _Loader("html"),
     "xml": _Loader("xml"),
     "fwf": _Loader("fixed_width"),
+    "cells": _Loader("cells"),
 }
 
 
@@ -91,7 +92,7 @@ def load(
     Raises `NotFoundError` for a part that isn't there, `UnreadableSourceError`, `PasswordRequiredError`,
     `OutOfMemoryError`, `DeadlineExceededError`.
     """
-    if format not in CONTAINERS and part:
+    if format not in (*CONTAINERS, DERIVED) and part:
         raise NotFoundError(f"{Path(path).name!r} is one table and holds no {part!r}.", "Leave the part out.")
     try:
         check(job)

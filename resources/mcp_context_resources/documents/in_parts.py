@@ -1,0 +1,191 @@
+"""Long documents read in parts by several workers at once, the answers put together in order."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import anyio
+
+from mcp_context_resources.documents import jobs
+from mcp_context_resources.documents.page_range import format_page_range
+from mcp_context_resources.documents.spec import Matches, Reading, TablesFound
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from mcp_context_resources.documents.spec import DocumentFile
+    from mcp_context_resources.workers.pool import Progress, WorkerPool
+
+T = TypeVar("T")
+
+MANY_CHARS: Final = 60_000
+"""From how many characters on pages are read in parts."""
+
+_PAGES_AT_ONCE: Final = 40
+
+
+class InParts:
+    """Reads page ranges with several workers."""
+
+    def __init__(self, pool: WorkerPool, workers: int) -> None:
+        self._pool = pool
+        self._workers = workers
+
+    async def read(
+        self,
+        file: DocumentFile,
+        pages: str,
+        offset: int,
+        max_chars: int,
+        markdown: bool,
+        deadline: float,
+        on_progress: Progress | None,
+    ) -> Reading:
+        """Read pages as `reading.read_pages` does."""
+
+        def ask(part: str, first: bool) -> tuple[Any, ...]:
+            return jobs.read_pages, file, part, offset if first else 0, max_chars, markdown
+
+        whole: Reading | None = None
+        left = max_chars
+        async for found, rest in self._answers(file, pages, ask, deadline, on_progress):
+            whole = whole or Reading(found.total_pages, found.title)
+            whole.pages += found.pages
+            whole.notes += [note for note in found.notes if note not in whole.notes]
+            left -= sum(len(page.text) for page in found.pages)
+            whole.next_offset = found.next_offset
+            whole.remaining = ",".join(part for part in (found.remaining, rest) if part)
+            if found.remaining or left <= 0:
+                break
+        assert whole is not None  # noqa: S101 - a range names a page at least
+        return whole
+
+    async def tables(
+        self, file: DocumentFile, pages: str, max_cells: int, deadline: float, on_progress: Progress | None
+    ) -> TablesFound:
+        """Find tables as `reading.read_tables` does."""
+
+        def ask(part: str, first: bool) -> tuple[Any, ...]:  # noqa: ARG001
+            return jobs.read_tables, file, part, max_cells
+
+        whole: TablesFound | None = None
+        searched: list[str] = []
+        async for found, rest in self._answers(file, pages, ask, deadline, on_progress):
+            whole = whole or TablesFound(found.total_pages, found.title)
+            whole.tables += found.tables
+            whole.notes += [note for note in found.notes if note not in whole.notes]
+            searched.append(found.searched)
+            whole.remaining = ",".join(part for part in (found.remaining, rest) if part)
+            cells = sum(len(table.rows) * len(table.columns) for table in whole.tables)
+            if found.remaining or cells >= max_cells:
+                break
+        assert whole is not None  # noqa: S101 - a range names a page at least
+        whole.searched = ",".join(searched)
+        return whole
+
+    async def find(
+        self,
+        file: DocumentFile,
+        query: str,
+        regex: bool,
+        pages: str,
+        offset: int,
+        most: int,
+        deadline: float,
+        on_progress: Progress | None,
+    ) -> Matches:
+        """Find text as `reading.find` does."""
+
+        def ask(part: str, first: bool) -> tuple[Any, ...]:
+            return jobs.find, file, query, regex, part, offset if first else 0, most
+
+        whole: Matches | None = None
+        searched: list[str] = []
+        async for found, rest in self._answers(file, pages, ask, deadline, on_progress):
+            whole = whole or Matches(found.total_pages, found.title)
+            room = most - len(whole.matches)
+            whole.notes += [note for note in found.notes if note not in whole.notes]
+            if len(found.matches) > room:
+                first = found.matches[room]
+                whole.matches += found.matches[:room]
+                whole.next_offset = first.start
+                whole.remaining = ",".join(part for part in (_from(found.searched, first.number), rest) if part)
+                searched.append(_before(found.searched, first.number))
+                break
+            whole.matches += found.matches
+            searched.append(found.searched)
+            whole.next_offset = found.next_offset
+            whole.remaining = ",".join(part for part in (found.remaining, rest) if part)
+            if found.remaining:
+                break
+        assert whole is not None  # noqa: S101 - a range names a page at least
+        whole.searched = ",".join(part for part in searched if part)
+        return whole
+
+    async def _answers(
+        self,
+        file: DocumentFile,
+        pages: str,
+        ask: Callable[[str, bool], tuple[Any, ...]],
+        deadline: float,
+        on_progress: Progress | None,
+    ) -> AsyncIterator[tuple[Any, str]]:
+        """Give the answer for each part in order, with the pages behind it; as many parts at once as workers."""
+        ends = time.monotonic() + deadline
+        numbers = await self._pool.run(jobs.page_numbers, file, pages, deadline=deadline)
+        parts = [numbers[start : start + _PAGES_AT_ONCE] for start in range(0, len(numbers), _PAGES_AT_ONCE)]
+        done = 0
+        while done < len(parts):
+            group = parts[done : done + self._workers]
+            calls = [ask(format_page_range(part), done + place == 0) for place, part in enumerate(group)]
+            left = ends - time.monotonic()
+            if done and left <= 0:
+                return
+            for answer in await self._all(calls, max(1.0, left)):
+                done += 1
+                if on_progress is not None:
+                    await on_progress(min(done * _PAGES_AT_ONCE, len(numbers)), len(numbers))
+                yield answer, format_page_range(numbers[done * _PAGES_AT_ONCE :])
+
+    async def _all(self, calls: Sequence[tuple[Any, ...]], deadline: float) -> list[Any]:
+        if len(calls) == 1:
+            return [await self._pool.run(*calls[0], deadline=deadline)]
+        answers: list[Any] = [None] * len(calls)
+
+        async def one(place: int) -> None:
+            answers[place] = await self._pool.run(*calls[place], deadline=deadline)
+
+        try:
+            async with anyio.create_task_group() as group:
+                for place in range(len(calls)):
+                    group.start_soon(one, place)
+        except BaseExceptionGroup as group_error:
+            raise _first(group_error) from group_error
+        return answers
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _numbers(pages: str) -> list[int]:
+    numbers: list[int] = []
+    for part in pages.split(","):
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def _from(searched: str, number: int) -> str:
+    """Return the pages of a range from `number` on."""
+    numbers = _numbers(searched)
+    return format_page_range(numbers[numbers.index(number) :])
+
+
+def _before(searched: str, number: int) -> str:
+    numbers = _numbers(searched)
+    return format_page_range(numbers[: numbers.index(number) + 1])

@@ -1,0 +1,65 @@
+"""The calls into PDFium that are made thousands of times a second, declared to take plain addresses.
+
+The generated bindings wrap every pointer in an object, which takes longer than the calls themselves.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any, Final
+
+import pypdfium2.raw as pdfium
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ADDRESS: Final = ctypes.c_void_p
+_NUMBER: Final = ctypes.c_int
+
+
+def _declared(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
+    return ctypes.CFUNCTYPE(result, *arguments)(ctypes.cast(function, _ADDRESS).value)  # type: ignore[arg-type]
+
+
+char_index: Final = _declared(pdfium.FPDFText_GetCharIndexFromTextIndex, _NUMBER, _ADDRESS, _NUMBER)
+"""(text page, text index) → character index."""
+
+loose_box: Final = _declared(pdfium.FPDFText_GetLooseCharBox, _NUMBER, _ADDRESS, _NUMBER, _ADDRESS)
+"""(text page, character index, FS_RECTF to fill) → whether it was filled."""
+
+text_object: Final = _declared(pdfium.FPDFText_GetTextObject, _ADDRESS, _ADDRESS, _NUMBER)
+"""(text page, character index) → the text object that draws it, None for a character that PDFium put in."""
+
+render_mode: Final = _declared(pdfium.FPDFTextObj_GetTextRenderMode, _NUMBER, _ADDRESS)
+"""(text object) → text rendering mode (ISO 32000-1, 9.3.6)."""
+
+fill_colour: Final = _declared(
+    pdfium.FPDFPageObj_GetFillColor, _NUMBER, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS
+)
+"""(page object, four unsigned ints to fill: red, green, blue, alpha) → whether they were filled."""
+
+
+def address_of(handle: Any) -> int:
+    """Return the address that one of pypdfium2's handles stands for."""
+    return ctypes.cast(handle, _ADDRESS).value or 0
+
+
+class Rectangle:
+    """A rectangle that PDFium fills, again and again."""
+
+    __slots__ = ("address", "value")
+
+    def __init__(self) -> None:
+        self.value = pdfium.FS_RECTF()
+        self.address = ctypes.addressof(self.value)
+
+
+class Colour:
+    """Four numbers that PDFium fills, again and again."""
+
+    __slots__ = ("addresses", "values")
+
+    def __init__(self) -> None:
+        self.values = (ctypes.c_uint * 4)()
+        start, step = ctypes.addressof(self.values), ctypes.sizeof(ctypes.c_uint)
+        self.addresses = tuple(start + place * step for place in range(4))

@@ -1,0 +1,127 @@
+"""What is on a page: its lines in reading order, and the text made of them, which knows where each character stands."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from mcp_context_resources.documents.clean_text import clean_line, clean_positions
+from mcp_context_resources.documents.pdf.lines import GENERATED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_context_resources.documents.pdf.lines import Line
+
+_PARAGRAPH_GAP: Final = 0.45
+# Words with these beginnings keep their hyphen at a line's end.
+_PREFIXES: Final = frozenset("non self pre post anti semi co multi cross well ex quasi pseudo inter sub".split())
+_LAST_WORD: Final = re.compile(r"[^\W\d_]+$")
+_FIRST_WORD: Final = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenText:
+    """Text of a page that a person doesn't see, and why."""
+
+    text: str
+    reason: str
+
+
+@dataclass(slots=True)
+class PageContent:
+    """A page as it was taken apart: lines in reading order, hidden text, its size in points.
+
+    `scan_layer` tells that the text lies invisibly over a picture of the page, as text recognition leaves it;
+    `pictured` that a picture covers most of the page.
+    """
+
+    lines: list[Line]
+    hidden: list[HiddenText]
+    width: float
+    height: float
+    vertical: bool = False
+    scan_layer: bool = False
+    pictured: bool = False
+
+
+@dataclass(slots=True)
+class PlacedText:
+    """Text made of lines; `starts[i]` is where the text of `lines[i]` begins in it."""
+
+    text: str
+    lines: list[Line] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+
+    def pieces(self, start: int, end: int) -> list[tuple[Line, list[tuple[int, int]]]]:
+        """Tell which of PDFium's characters, as (first, count), make up the text from `start` to `end`, by line."""
+        found = []
+        for line, begin in zip(self.lines, self.starts, strict=True):
+            runs: list[tuple[int, int]] = []
+            position = begin
+            for piece in line.pieces:
+                length = len(clean_line(piece.text))
+                low, high = max(start, position) - position, min(end, position + length) - position
+                if low < high and piece.first != GENERATED:
+                    places = clean_positions(piece.text)
+                    runs.append((piece.first + places[low], places[high - 1] - places[low] + 1))
+                position += length
+            if runs:
+                found.append((line, runs))
+        return found
+
+
+def place_text(lines: Sequence[Line], *, vertical: bool = False) -> PlacedText:
+    """Put lines together: words cut at a line's end made whole, a blank line where the page leaves one."""
+    placed = PlacedText("")
+    texts: list[str] = []
+    length = 0
+    pitch = _usual_gap(lines, vertical=vertical)
+    whole = ""
+    before: Line | None = None
+    for line in lines:
+        text = line.text
+        if before is not None:
+            if before.hyphenated:
+                whole = whole or " ".join(other.text for other in lines)
+                mark = "-" if _keeps_hyphen(texts[-1], text, whole) else ""
+            else:
+                mark = "\n\n" if _gap(before, line, vertical=vertical) > pitch + _PARAGRAPH_GAP * line.size else "\n"
+            texts.append(mark)
+            length += len(mark)
+        placed.lines.append(line)
+        placed.starts.append(length)
+        texts.append(text)
+        length += len(text)
+        before = line
+    placed.text = "".join(texts)
+    return placed
+
+
+def _gap(one: Line, other: Line, *, vertical: bool) -> float:
+    """Return the space between two lines, negative where the second stands in another column."""
+    return one.box.left - other.box.right if vertical else other.box.top - one.box.bottom
+
+
+def _usual_gap(lines: Sequence[Line], *, vertical: bool) -> float:
+    gaps = sorted(
+        gap for one, other in pairwise(lines) if 0 <= (gap := _gap(one, other, vertical=vertical)) < 1.5 * other.size
+    )
+    return gaps[len(gaps) // 3] if gaps else 0.0
+
+
+def _keeps_hyphen(before: str, after: str, whole: str) -> bool:
+    """Tell whether a hyphen at a line's end belongs to the word."""
+    left, right = _LAST_WORD.search(before), _FIRST_WORD.match(after)
+    if left is None or right is None:
+        return True
+    if f"{left[0]}-{right[0]}".lower() in whole.lower():
+        return True
+    if re.search(rf"\b{left[0]}{right[0]}", whole, re.IGNORECASE):
+        return False
+    cut = before[: left.start()]
+    if cut.endswith("-") or right[0][0].isupper():  # the second hyphen of a compound, or a name
+        return True
+    return left[0].lower() in _PREFIXES

@@ -1,0 +1,175 @@
+"""A PDF as an open document."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+import pypdfium2
+
+from mcp_context_resources.documents.clean_text import clean_text
+from mcp_context_resources.documents.opened import PageText
+from mcp_context_resources.documents.pdf import markdown, scans, structure
+from mcp_context_resources.documents.pdf.content import PlacedText, place_text
+from mcp_context_resources.documents.pdf.opening import PdfFile, quiet, reason_of
+from mcp_context_resources.documents.pdf.page_tables import PageTables
+from mcp_context_resources.documents.pdf.pages import PdfPages
+from mcp_context_resources.documents.pdf.rendering import Rendered, rendered
+from mcp_context_resources.documents.pdf.running_heads import NEIGHBOURS, edges, part_running
+from mcp_context_resources.documents.spec import Hidden
+from mcp_context_resources.errors import ContextError, UnreadableSourceError
+
+if TYPE_CHECKING:
+    from mcp_context_resources.documents.geometry import Box
+    from mcp_context_resources.documents.pdf.content import PageContent
+    from mcp_context_resources.documents.pdf.lines import Line
+    from mcp_context_resources.documents.spec import DocumentFile, DocumentTable, OutlineEntry
+    from mcp_context_resources.workers.job import Job
+
+_KEPT_TEXTS: Final = 400
+_PDFIUM: Final = "pdfium"
+_PYPDF: Final = "pypdf"
+
+
+class PdfDocument:
+    """An open PDF; see `OpenDocument`."""
+
+    def __init__(self, file: DocumentFile) -> None:
+        """Open it.
+
+        Raises `UnreadableSourceError` and `PasswordRequiredError`.
+        """
+        self._file = PdfFile(file)
+        self.total = self._file.total
+        self.title = self._file.title
+        self.notes: list[str] = []
+        self._pages = PdfPages(self._file.pdfium) if self._file.pdfium is not None else None
+        self._tables = PageTables(self._file.pdfium) if self._file.pdfium is not None else None
+        self._outline: list[OutlineEntry] | None = None
+        self._texts: OrderedDict[int, tuple[PageText, PlacedText]] = OrderedDict()
+
+    def picture(self, index: int, region: Box | None, marks: list[Box], *, dpi: float, max_bytes: int) -> Rendered:
+        """Draw a page, or a region of it, with marks.
+
+        Raises `UnreadableSourceError` for a file that PDFium can't read, `InvalidInputError` for a region off the page.
+        """
+        if self._file.pdfium is None:
+            raise UnreadableSourceError(
+                f"Pages of {self._file.name!r} can't be drawn: the file is damaged, only its text can be had.",
+                'Read it with view "text".',
+            )
+        try:
+            return rendered(self._file, index, region, marks, dpi=dpi, max_bytes=max_bytes)
+        except pypdfium2.PdfiumError as error:
+            raise UnreadableSourceError(
+                f"Page {index + 1} of {self._file.name!r} can't be drawn: {reason_of(error)}.", "Try the other pages."
+            ) from error
+
+    def label(self, index: int) -> str:
+        """See `OpenDocument`."""
+        return self._file.label(index)
+
+    def text(self, job: Job, index: int) -> PageText:
+        """See `OpenDocument`."""
+        return self._placed(job, index)[0]
+
+    def markdown(self, job: Job, index: int) -> PageText:
+        """See `OpenDocument`."""
+        page = self.text(job, index)
+        if page.engine != _PDFIUM or self._pages is None or self._file.pdfium is None:
+            return page
+        content = self._pages.content(index)
+        _, body, _ = self._parted(job, index, content)
+        headings = {entry.title: entry.level for entry in self.outline() if entry.page == index + 1}
+        around = [self._pages.content(near).lines for near in self._near(index)]
+        tables = self._tables.on_page(index) if self._tables is not None else []
+        shown = self._file.pdfium[index]
+        try:
+            text = markdown.of_page(shown, body, around, headings, tables, vertical=content.vertical)
+        finally:
+            shown.close()
+        return PageText(text, page.engine, page.header, page.footer, page.hidden)
+
+    def tables(self, job: Job, index: int) -> list[DocumentTable]:
+        """See `OpenDocument`."""
+        return self._tables.beginning_on(job, index, self.label(index)) if self._tables is not None else []
+
+    def outline(self) -> list[OutlineEntry]:
+        """See `OpenDocument`."""
+        if self._outline is None:
+            self._outline = structure.outline(self._file)
+        return self._outline
+
+    def properties(self, job: Job) -> tuple[dict[str, Any], list[str]]:
+        """See `OpenDocument`."""
+        return structure.properties(job, self._file, self.text)
+
+    def boxes(self, index: int, start: int, end: int) -> list[Box]:
+        """See `OpenDocument`."""
+        kept = self._texts.get(index)
+        if kept is None or self._pages is None:
+            return []
+        return self._pages.boxes(index, kept[1].pieces(start, end))
+
+    def close(self) -> None:
+        """See `OpenDocument`."""
+        self._file.close()
+
+    def _placed(self, job: Job, index: int) -> tuple[PageText, PlacedText]:
+        if index in self._texts:
+            self._texts.move_to_end(index)
+            return self._texts[index]
+        try:
+            found = self._by_pdfium(job, index)
+        except (ContextError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - any failure of one library is the other's turn
+            found = self._by_pypdf(index, error)
+        self._texts[index] = found
+        if len(self._texts) > _KEPT_TEXTS:
+            self._texts.popitem(last=False)
+        return found
+
+    def _by_pdfium(self, job: Job, index: int) -> tuple[PageText, PlacedText]:
+        if self._pages is None or self._file.pdfium is None:
+            raise LookupError
+        content = self._pages.content(index)
+        if not content.lines and content.pictured:
+            return scans.recognised(job, self._file.file, self._file.pdfium, index), PlacedText("")
+        heads, body, feet = self._parted(job, index, content)
+        placed = place_text(body, vertical=content.vertical)
+        hidden = tuple(Hidden(found.text, found.reason) for found in content.hidden)
+        text = PageText(placed.text, _PDFIUM, _in_one(heads), _in_one(feet), hidden)
+        return text, placed
+
+    def _parted(self, job: Job, index: int, content: PageContent) -> tuple[list[Line], list[Line], list[Line]]:
+        """Part a page's lines into heads, body and feet, by comparison with the pages around it."""
+        neighbours = []
+        for near in self._near(index):
+            if job.should_stop or self._pages is None:
+                break
+            with contextlib.suppress(Exception):  # a broken neighbour must not cost the page
+                other = self._pages.content(near)
+                neighbours.append(edges(other.lines, other.height))
+        return part_running(content.lines, content.height, neighbours)
+
+    def _near(self, index: int) -> list[int]:
+        return [index + step for step in NEIGHBOURS if 0 <= index + step < self.total]
+
+    def _by_pypdf(self, index: int, error: Exception) -> tuple[PageText, PlacedText]:
+        try:
+            with quiet():
+                text = clean_text(self._file.reader().pages[index].extract_text())
+        except MemoryError:
+            raise
+        except Exception as second:
+            first = second if isinstance(error, LookupError) else error
+            raise UnreadableSourceError(
+                f"Page {index + 1} of {self._file.name!r} can't be read: {reason_of(first)}.", "Try the other pages."
+            ) from second
+        return PageText(text, _PYPDF), PlacedText(text)
+
+
+def _in_one(lines: list[Line]) -> str:
+    return " | ".join(line.text for line in lines)

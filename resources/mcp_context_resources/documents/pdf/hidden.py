@@ -1,0 +1,153 @@
+"""Text that a program reads but a person doesn't see: a common way to slip instructions to a language model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from mcp_context_resources.documents.pdf import calls
+
+if TYPE_CHECKING:
+    import pypdfium2
+
+    from mcp_context_resources.documents.geometry import Box
+    from mcp_context_resources.documents.pdf.fragments import Fragment, PageCharacters
+    from mcp_context_resources.documents.pdf.frame import Frame
+
+Hidden = tuple["Fragment", str]
+"""A fragment and why it can't be seen."""
+
+NOT_DRAWN: Final = "drawn invisibly"
+_OFF_PAGE: Final = "off the page"
+_TINY: Final = "too small to see"
+_SAME_COLOUR: Final = "in the colour of its background"
+_TRANSPARENT: Final = "transparent"
+
+_EVERY: Final = 40
+_INVISIBLE_MODE: Final = 3
+_TINY_POINTS: Final = 1.6
+_LIGHT: Final = 0xE0
+_SEEN_CONTRAST: Final = 10
+_MOST_JUDGED: Final = 2_000
+_AROUND: Final = 3
+_SCALE: Final = 0.6
+_MOST_PIXELS: Final = 2_000
+
+
+def part_hidden(
+    page: pypdfium2.PdfPage, characters: PageCharacters, fragments: list[Fragment], frame: Frame
+) -> tuple[list[Fragment], list[Hidden]]:
+    """Part the fragments of a page into those that are seen and those that are hidden."""
+    judge = _Judge(page, characters, frame)
+    seen: list[Fragment] = []
+    hidden: list[Hidden] = []
+    for fragment in fragments:
+        place = _misplaced(fragment.box, fragment.size, frame)
+        if place:
+            hidden.append((fragment, place))
+            continue
+        reasons = judge.sampled(fragment)
+        if reasons == {""}:
+            seen.append(fragment)
+        elif len(reasons) == 1:
+            hidden.append((fragment, reasons.pop()))
+        else:
+            for part, reason in _parts(fragment, judge, characters):
+                if reason:
+                    hidden.append((part, reason))
+                else:
+                    seen.append(part)
+    return seen, hidden
+
+
+def _misplaced(box: Box, size: float, frame: Frame) -> str:
+    if box.right <= 0 or box.bottom <= 0 or box.left >= frame.width or box.top >= frame.height:
+        return _OFF_PAGE
+    return _TINY if 0 < size < _TINY_POINTS else ""
+
+
+def _parts(fragment: Fragment, judge: _Judge, characters: PageCharacters) -> list[Hidden]:
+    """Cut a fragment where it changes between seen and hidden."""
+    indexes = range(fragment.first, fragment.first + min(fragment.count, len(fragment.text)))
+    reasons = [judge.reason(fragment, index) for index in indexes]
+    parts: list[Hidden] = []
+    start = 0
+    for place in range(1, len(reasons) + 1):
+        if place < len(reasons) and reasons[place] == reasons[start]:
+            continue
+        if text := fragment.text[start:place].strip():
+            boxes = characters.boxes(fragment.first + start, place - start)
+            box = boxes[0]
+            for other in boxes:
+                box = box.union(other)
+            first = fragment.first + start + fragment.text[start:place].index(text[0])
+            parts.append((replace(fragment, text=text, first=first, count=len(text), box=box), reasons[start]))
+        start = place
+    return parts
+
+
+class _Judge:
+    """Asks PDFium how characters are drawn; looks at the page itself only where their colour is suspicious."""
+
+    def __init__(self, page: pypdfium2.PdfPage, characters: PageCharacters, frame: Frame) -> None:
+        self._page = page
+        self._address = characters.address
+        self._characters = characters
+        self._colour = calls.Colour()
+        self._drawn: dict[int, str] = {}
+        self._scale = min(_SCALE, _MOST_PIXELS / max(frame.width, frame.height, 1.0))
+        self._picture: tuple[bytes, int, int, int] | None = None
+        self._last = ""
+        self._judged = 0
+
+    def sampled(self, fragment: Fragment) -> set[str]:
+        """Tell for characters of a fragment why they can't be seen: its ends, and some between them."""
+        last = fragment.first + fragment.count - 1
+        return {self.reason(fragment, index) for index in (*range(fragment.first, last, _EVERY), last)}
+
+    def reason(self, fragment: Fragment, index: int) -> str:
+        """Tell why a character can't be seen; an empty string where it can, as far as that is known."""
+        drawn = calls.text_object(self._address, index)
+        if drawn is None:  # a space that PDFium put in
+            return self._last
+        reason = self._drawn.get(drawn)
+        if reason is None:
+            reason = self._drawn[drawn] = self._how_drawn(drawn)
+        self._last = self._against_background(fragment, index) if reason == _SAME_COLOUR else reason
+        return self._last
+
+    def _how_drawn(self, drawn: int) -> str:
+        """Tell what an object's text is: of light colour it may be hidden, depending on what is behind it."""
+        if calls.render_mode(drawn) == _INVISIBLE_MODE:
+            return NOT_DRAWN
+        colour = self._colour
+        if not calls.fill_colour(drawn, *colour.addresses):
+            return ""
+        *colours, alpha = colour.values
+        if not alpha:
+            return _TRANSPARENT
+        return _SAME_COLOUR if min(colours) >= _LIGHT else ""
+
+    def _against_background(self, fragment: Fragment, index: int) -> str:
+        """Look whether light text stands out from what is behind it."""
+        self._judged += 1
+        if self._judged > _MOST_JUDGED:
+            return ""
+        first = max(fragment.first, index - _AROUND)
+        boxes = self._characters.boxes(first, min(fragment.first + fragment.count, index + _AROUND + 1) - first)
+        pixels, width, height, stride = self._render()
+        left = max(0, int(min(box.left for box in boxes) * self._scale))
+        right = min(width, int(max(box.right for box in boxes) * self._scale) + 1)
+        top = max(0, int(min(box.top for box in boxes) * self._scale))
+        bottom = min(height, int(max(box.bottom for box in boxes) * self._scale) + 1)
+        if right <= left or bottom <= top:
+            return ""
+        area = b"".join(pixels[row * stride + left : row * stride + right] for row in range(top, bottom))
+        return _SAME_COLOUR if max(area) - min(area) < _SEEN_CONTRAST else ""
+
+    def _render(self) -> tuple[bytes, int, int, int]:
+        if self._picture is None:
+            bitmap = self._page.render(scale=self._scale, grayscale=True, may_draw_forms=False)
+            self._picture = bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride
+            bitmap.close()
+        return self._picture

@@ -1,0 +1,1 @@
+"""Tables on PDF pages: found by their rules, their cell backgrounds, or the alignment of their text."""

@@ -1,0 +1,107 @@
+"""Tables in documents as tables for SQL."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+
+from mcp_context_resources.cut_text import first_names
+from mcp_context_resources.documents.table_names import parse_table_name, table_prefixes
+from mcp_context_resources.errors import InvalidInputError, NotFoundError
+from mcp_context_resources.workspace.names import lookup_key
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from mcp_context_resources.cache import Cache
+    from mcp_context_resources.documents.service import FromDocument
+    from mcp_context_resources.documents.spec import DocumentTable, TablesFound
+    from mcp_context_resources.workers.pool import Progress
+    from mcp_context_resources.workspace.catalogue import Catalogue
+    from mcp_context_resources.workspace.source import Source
+
+FORMAT: Final = "cells"
+"""What the files made here are to the reader of tables."""
+
+_VERSION: Final = 1
+_NAMED: Final = 8
+
+
+class SqlTables:
+    """Takes tables out of documents, each once for a version of its document (see `DerivedTables`).
+
+    `find` looks for the tables on pages of the document of a name.
+    """
+
+    def __init__(
+        self, find: Callable[[str, str, Progress | None], Awaitable[FromDocument[TablesFound]]], cache: Cache
+    ) -> None:
+        self._find = find
+        self._cache = cache
+        self._made_with = f"{_VERSION}-{version('pypdfium2')}"
+
+    async def table(self, catalogue: Catalogue, name: str, on_progress: Progress | None = None) -> Source | None:
+        """See `DerivedTables`."""
+        parsed = parse_table_name(name)
+        if parsed is None:
+            return None
+        prefix, part, page = parsed
+        documents = {document.name: document for document in catalogue.of("document")}
+        prefixes = {lookup_key(own): document for document, own in table_prefixes(documents).items()}
+        document_name = prefixes.get(lookup_key(prefix))
+        if document_name is None:
+            return None
+        document = documents[document_name]
+        file = self._cache.get(self._file_name(document, part))
+        if file is None:
+            file = await self._made(document, part, page, on_progress)
+        return replace(
+            document,
+            kind="table",
+            name=f"{table_prefixes(documents)[document_name]}_{part}",
+            path=file,
+            file=f"{document.file}#{part}",
+            format=FORMAT,
+            origin=document.path,
+            part=part,
+        )
+
+    async def _made(self, document: Source, part: str, page: int, on_progress: Progress | None) -> Path:
+        try:
+            found = await self._find(document.name, str(page), on_progress)
+        except InvalidInputError as error:
+            raise NotFoundError(error.message, error.hint) from error
+        tables = {table.part: table for table in found.content.tables}
+        if part not in tables:
+            there = f"It has {first_names(list(tables), _NAMED)}." if tables else "It has no tables."
+            raise NotFoundError(
+                f"Page {page} of {document.name!r} has no table {part!r}.",
+                f'{there} read_document with view "tables" lists them.',
+            )
+        for table in tables.values():
+            await anyio.to_thread.run_sync(self._write, found.source, table)
+        path = self._cache.get(self._file_name(document, part))
+        if path is None:  # the document changed in between: what was found is of the new version
+            path = self._cache.get(self._file_name(found.source, part))
+        if path is None:
+            raise NotFoundError(f"{part} of {document.name!r} could not be kept.", "Raise storage.max_cache_bytes.")
+        return path
+
+    def _write(self, document: Source, table: DocumentTable) -> None:
+        pages = f"page {table.pages[0]}" + (f" to {table.pages[-1]}" if len(table.pages) > 1 else "")
+        notes = [f"Taken from {document.name}, {pages}{f': {table.caption}' if table.caption else ''}."]
+        if not table.header_rows:
+            notes.append("It has no header line: the columns are named by their position.")
+        content = {"columns": table.columns, "rows": table.rows[table.header_rows :], "notes": notes}
+        with self._cache.create(self._file_name(document, table.part)) as file:
+            file.write(json.dumps(content, ensure_ascii=False).encode())
+
+    def _file_name(self, document: Source, part: str) -> str:
+        made_of = f"{document.fingerprint}\0{part}\0{self._made_with}"
+        return f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.json"

@@ -1,0 +1,1 @@
+"""The views of `read_document`, one module each."""
