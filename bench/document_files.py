@@ -20,7 +20,6 @@ _QUICK_PAGES: Final = 8
 _QUICK_ODD: Final = 4
 _SLOW_PAGES: Final = 8
 _SLOW_ODD: Final = 4
-_BLOCK: Final = 4
 _PAGE_COUNT: Final = re.compile(r"^Pages:\s+(\d+)$", re.MULTILINE)
 
 
@@ -34,7 +33,7 @@ class Extract:
     reference: tuple[str, ...]
 
     def fewer(self, most: int) -> Extract:
-        """Return at most `most` of these pages, spread over them."""
+        """Return at most `most` of these pages, the first and the last."""
         kept = [number - 1 for number in sampled(len(self.pages), most)]
         return replace(self, pages=tuple(self.pages[i] for i in kept), reference=tuple(self.reference[i] for i in kept))
 
@@ -74,12 +73,11 @@ def corpus(*, quick: bool) -> Corpus:
 
 
 def sampled(total: int, most: int) -> tuple[int, ...]:
-    """Return at most `most` page numbers of `total`: runs of some pages, spread evenly from the first to the last."""
+    """Return at most `most` page numbers of `total`: the first ones and the last ones."""
     if total <= most:
         return tuple(range(1, total + 1))
-    blocks = max(1, most // _BLOCK)
-    starts = [1 + round(i * (total - _BLOCK) / max(1, blocks - 1)) for i in range(blocks)]
-    return tuple(dict.fromkeys(page for start in starts for page in range(start, min(start + _BLOCK, total + 1))))
+    first = most - most // 2
+    return (*range(1, first + 1), *range(total - (most - first) + 1, total + 1))
 
 
 def for_slow_readers(extracts: Sequence[Extract], *, quick: bool) -> list[Extract]:

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 import psutil
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bench.document_files import Corpus, Extract
     from bench.document_rivals import PageReader
-    from bench.measure import Contender, Options, Sample, Unit
+    from bench.measure import Contender, Options, Sample
     from bench.wire_client import WireClient
 
 _WARM_UP: Final = EXAMPLE_DATA / "guides" / "passenger-handbook.pdf"
@@ -35,7 +35,7 @@ _MOST_CALLS: Final = 100
 _CPU_AIMS: Final = {PYPDF: 0.1, PDFIUM: 1 / 0.7}
 _BYTES_AIM: Final = 0.5
 _TEXT_AIMS: Final = {PDFIUM: 1.0}
-_PERCENT: Final = cast("Unit", "%")
+_PERCENT: Final = "%"
 _START: Final = "start-up"
 _CPU_A_PAGE: Final = "CPU a page"
 

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import platformdirs
@@ -26,7 +26,7 @@ from tests.pdf_files import CRAFTED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from bench.measure import Options, Unit
+    from bench.measure import Options
     from bench.wire_client import Answer, WireClient
 
 SEED: Final = 20_261_122
@@ -43,7 +43,7 @@ _SOUND: Final = EXAMPLE_DATA / "guides" / "passenger-handbook.pdf"
 _SOUND_EVERY: Final = 10
 _LOOK_SECONDS: Final = 0.05
 _MOST_LOST: Final = 20
-_CALLS: Final = cast("Unit", "calls")
+_CALLS: Final = "calls"
 _WORKER_MARK: Final = "--multiprocessing-fork"
 _PEAK: Final = "VmHWM:"
 _WHOLE_DOCUMENT: Final = ("outline", "properties", "find")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Sample = Mapping[str, float]
     Contender = Callable[[], Awaitable[Sample]]
 
-Unit = Literal["s", "B", "characters", "pages/s", "tokens/s", "statements", "F1", "tables", "error rate"]
+Unit = Literal["s", "B", "characters", "pages/s", "tokens/s", "statements", "F1", "tables", "error rate", "%", "calls"]
 
 OURS: Final = "ours"
 SECONDS: Final = "seconds"

@@ -8,7 +8,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import pypdfium2
 
@@ -22,12 +22,12 @@ from mcp_context_resources.documents.pdf.tables.find import find_tables
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.measure import Options, Unit
+    from bench.measure import Options
     from bench.pdf_table_scores import FoundTable, TrueTable
 
 _TRUTH: Final = Path(__file__).parent / "data" / "pdf_tables"
-_F1: Final = cast("Unit", "F1")
-_TABLES: Final = cast("Unit", "tables")
+_F1: Final = "F1"
+_TABLES: Final = "tables"
 _QUICK_PROSE: Final = 40
 
 Found = list[list[tuple[list["FoundTable"], float]]]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcp_server.hosts.claude_desktop import InstallReport
 
 _OVERVIEW = """\
-Serve what is true now in your folders to any MCP client: tables by SQL, PDFs page by page, and a small local
+Serve what is true now in your folders to any MCP client: tables by SQL, documents page by page, and a small local
 language model. Nothing outside the folders is readable, nothing is written, nothing leaves this machine.
 """
 _EXAMPLES = """\

@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from mcp_server.settings import Settings
 
 INSTRUCTIONS: Final = """\
-Fresh Context serves what is true now in folders the user chose: tables by SQL, PDFs page by page, and a small local \
-language model. Prefer it over memory for anything these files may hold.
+Fresh Context serves what is true now in folders the user chose: tables by SQL, documents page by page, and a small \
+local language model. Prefer it over memory for anything these files may hold.
 
 1. list_sources shows what there is. Names are stable; use them in the other tools.
 2. Tables (also sheets, databases, folders of files): describe_table, then query_tables with one SELECT in DuckDB SQL \
 over all tables; joins across files work. Aggregate in SQL rather than fetching rows. plot_query draws a chart.
-3. Documents: read_document with the pages you need.
+3. Documents: read_document with the pages you need; its views outline and find tell which, view tables gives names \
+for SQL, view image shows a page.
 4. run_model hands long or private text to the local model, so that only its short answer enters your context.
 
 Every answer names its source files and when they were modified and read: cite them. Answers are cut to a budget and \

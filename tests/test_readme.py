@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 from mcp_context_resources.tables.formats import TABLE_FORMATS
 from mcp_context_tools.catalogue import TOOLS
+from mcp_context_tools.document_views.arguments import ReadDocumentInput
 
 if TYPE_CHECKING:
     import pytest
@@ -52,3 +54,10 @@ def test_the_first_screen_holds_the_two_commands() -> None:
 def test_every_ending_of_a_table_file_is_named() -> None:
     named = set(re.findall(r"`(\.[a-z0-9]+)`", README.read_text(encoding="utf-8")))
     assert {f".{ending.split('.')[1]}" for ending in TABLE_FORMATS} - named == set()
+
+
+def test_every_ending_of_a_document_and_every_view_is_named() -> None:
+    documents = README.read_text(encoding="utf-8").partition("### Documents")[2].partition("### Answers")[0]
+    named = set(re.findall(r"`(\.?[a-z0-9]+)`", documents))
+    assert DOCUMENT_FORMATS.keys() - named == set()
+    assert set(get_args(ReadDocumentInput.model_fields["view"].annotation)) - named == set()

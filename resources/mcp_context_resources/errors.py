@@ -156,3 +156,9 @@ class PromptTooLongError(ContextError):
     """Prompt and answer together do not fit the model's context window."""
 
     code = "prompt_too_long"
+
+
+class OcrUnavailableError(ContextError):
+    """The text recogniser, or the model of a language asked for, isn't installed."""
+
+    code = "ocr_unavailable"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 
 from mcp_context_resources.documents import jobs
-from mcp_context_resources.documents.page_range import format_page_range
+from mcp_context_resources.documents.page_range import format_page_range, merged_ranges
 from mcp_context_resources.documents.spec import Matches, Reading, TablesFound
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class InParts:
             whole.notes += [note for note in found.notes if note not in whole.notes]
             left -= sum(len(page.text) for page in found.pages)
             whole.next_offset = found.next_offset
-            whole.remaining = ",".join(part for part in (found.remaining, rest) if part)
+            whole.remaining = merged_ranges(found.remaining, rest)
             if found.remaining or left <= 0:
                 break
         assert whole is not None  # noqa: S101 - a range names a page at least
@@ -76,12 +76,12 @@ class InParts:
             whole.tables += found.tables
             whole.notes += [note for note in found.notes if note not in whole.notes]
             searched.append(found.searched)
-            whole.remaining = ",".join(part for part in (found.remaining, rest) if part)
+            whole.remaining = merged_ranges(found.remaining, rest)
             cells = sum(len(table.rows) * len(table.columns) for table in whole.tables)
             if found.remaining or cells >= max_cells:
                 break
         assert whole is not None  # noqa: S101 - a range names a page at least
-        whole.searched = ",".join(searched)
+        whole.searched = merged_ranges(*searched)
         return whole
 
     async def find(
@@ -110,17 +110,17 @@ class InParts:
                 first = found.matches[room]
                 whole.matches += found.matches[:room]
                 whole.next_offset = first.start
-                whole.remaining = ",".join(part for part in (_from(found.searched, first.number), rest) if part)
+                whole.remaining = merged_ranges(found.searched, found.remaining, rest, since=first.number)
                 searched.append(_before(found.searched, first.number))
                 break
             whole.matches += found.matches
             searched.append(found.searched)
             whole.next_offset = found.next_offset
-            whole.remaining = ",".join(part for part in (found.remaining, rest) if part)
+            whole.remaining = merged_ranges(found.remaining, rest)
             if found.remaining:
                 break
         assert whole is not None  # noqa: S101 - a range names a page at least
-        whole.searched = ",".join(part for part in searched if part)
+        whole.searched = merged_ranges(*searched)
         return whole
 
     async def _answers(
@@ -178,12 +178,6 @@ def _numbers(pages: str) -> list[int]:
         first, _, last = part.partition("-")
         numbers += range(int(first), int(last or first) + 1)
     return numbers
-
-
-def _from(searched: str, number: int) -> str:
-    """Return the pages of a range from `number` on."""
-    numbers = _numbers(searched)
-    return format_page_range(numbers[numbers.index(number) :])
 
 
 def _before(searched: str, number: int) -> str:

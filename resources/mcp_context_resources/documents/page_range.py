@@ -107,3 +107,14 @@ def format_page_range(pages: list[int]) -> str:
             parts.append(str(pages[start]) if i - start == 1 else f"{pages[start]}-{pages[i - 1]}")
             start = i
     return ",".join(parts)
+
+
+def merged_ranges(*ranges: str, since: int | None = None) -> str:
+    """Put ranges that `format_page_range` wrote together, each page once; `since`: without those before this page."""
+    numbers: dict[int, None] = {}
+    for part in ",".join(pages for pages in ranges if pages).split(","):
+        first, _, last = part.partition("-")
+        if first:
+            numbers.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
+    found = list(numbers)
+    return format_page_range(found if since is None else found[found.index(since) :])

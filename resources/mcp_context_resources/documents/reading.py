@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
 
 from mcp_context_resources.cut_text import cut_text
 from mcp_context_resources.documents.finding import compiled
@@ -29,7 +30,7 @@ from mcp_context_resources.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mcp_context_resources.documents.geometry import Box
     from mcp_context_resources.documents.opened import OpenDocument, PageText
@@ -43,10 +44,36 @@ _CONVERTED_BYTES: Final = 1 << 19
 _AROUND_CHARS: Final = 80
 _STOPPED: Final = "Stopped at the time limit."
 _SHOWN_PROBLEMS: Final = 5
+_REASON_CHARS: Final = 200
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _open_documents: OrderedDict[str, OpenDocument] = OrderedDict()
 
 
+def _told(
+    function: Callable[Concatenate[Job, DocumentFile, P], T],
+) -> Callable[Concatenate[Job, DocumentFile, P], T]:
+    """Turn whatever a library raises on a stranger's bytes into an error that says which file it was."""
+
+    @wraps(function)
+    def telling(job: Job, file: DocumentFile, /, *arguments: P.args, **named: P.kwargs) -> T:
+        try:
+            return function(job, file, *arguments, **named)
+        except (ContextError, MemoryError):
+            raise
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [""])[0][:_REASON_CHARS] or type(error).__name__
+            raise UnreadableSourceError(
+                f"{Path(file.path).name!r} can't be read: {reason}.",
+                "The file is damaged: get it again, or save a fresh copy with the program it came from.",
+            ) from error
+
+    return telling
+
+
+@_told
 def read_pages(
     job: Job, file: DocumentFile, pages: str, offset: int, max_chars: int, *, markdown: bool = False
 ) -> Reading:
@@ -154,9 +181,12 @@ def count_pages(job: Job, files: Sequence[DocumentFile]) -> list[PageCount]:
             counts.append(PageCount(None, problem=error.strerror or "unreadable"))
         except MemoryError:
             counts.append(PageCount(None, problem="Reading it needs more memory than a worker may use."))
+        except Exception as error:  # noqa: BLE001 - one damaged file must not cost the others their numbers
+            counts.append(PageCount(None, problem=f"It is damaged ({type(error).__name__})."))
     return counts
 
 
+@_told
 def read_outline(job: Job, file: DocumentFile, skip: int, most: int) -> Outline:
     """Return headings of a document, `most` of them from number `skip` on."""
     document = opened(job, file)
@@ -166,6 +196,7 @@ def read_outline(job: Job, file: DocumentFile, skip: int, most: int) -> Outline:
     return found
 
 
+@_told
 def read_properties(job: Job, file: DocumentFile) -> Properties:
     """Return what a document says of itself."""
     document = opened(job, file)
@@ -173,6 +204,7 @@ def read_properties(job: Job, file: DocumentFile) -> Properties:
     return Properties(document.total, document.title, values, [*document.notes, *notes])
 
 
+@_told
 def read_tables(job: Job, file: DocumentFile, pages: str, max_cells: int) -> TablesFound:
     """Find the tables that begin on pages of a document, until `max_cells` are gathered.
 
@@ -203,6 +235,7 @@ def read_tables(job: Job, file: DocumentFile, pages: str, max_cells: int) -> Tab
     return found
 
 
+@_told
 def find(
     job: Job, file: DocumentFile, query: str, pages: str, offset: int, most: int, *, regex: bool = False
 ) -> Matches:
@@ -228,7 +261,7 @@ def find(
         if page.problem:
             problems.setdefault(page.problem, []).append(number)
         start = offset if position == 0 else 0
-        while (match := pattern.search(page.text, start)) is not None:
+        while start <= len(page.text) and (match := pattern.search(page.text, start)) is not None:
             if len(found.matches) >= most:
                 found.remaining = format_page_range(wanted[position:])
                 found.next_offset = match.start()
@@ -244,12 +277,14 @@ def find(
     return found
 
 
+@_told
 def page_numbers(job: Job, file: DocumentFile, pages: str) -> list[int]:
     """Return the numbers of the pages that a range names; raises as `read_pages` does."""
     document = opened(job, file)
     return parse_page_range(pages, document.total, document.label)
 
 
+@_told
 def read_passage(job: Job, file: DocumentFile, pages: str, start: int, end: int | None) -> Matches:
     """Return characters `start` to `end` of a page (None: to its end) as one match.
 
@@ -259,14 +294,11 @@ def read_passage(job: Job, file: DocumentFile, pages: str, start: int, end: int 
     number = parse_page_range(pages, document.total, document.label)[0]
     text = document.text(job, number - 1).text
     end = len(text) if end is None else min(end, len(text))
-    if start >= max(end, 1):
-        raise NotFoundError(
-            f"Page {number} has {len(text):,} characters; there is nothing at {start:,}.",
-            "The document may have changed since it was cited: read the page again.",
-        )
+    _check_start(number, start, len(text))
     return Matches(document.total, document.title, [_match(document, number, text, start, end)], str(number))
 
 
+@_told
 def read_picture(
     job: Job,
     file: DocumentFile,
@@ -290,6 +322,7 @@ def read_picture(
     boxes: list[Box] = []
     if marks:
         whole = len(document.text(job, number - 1).text)
+        _check_start(number, min(start for start, _ in marks), whole)
         spans = [(start, whole if end is None else end) for start, end in marks]
         boxes = [box for start, end in spans for box in document.boxes(number - 1, start, end)]
     drawn = document.picture(number - 1, region, boxes, dpi=dpi, max_bytes=max_bytes)
@@ -306,6 +339,14 @@ def read_picture(
         tuple(boxes),
         tuple(notes),
     )
+
+
+def _check_start(number: int, start: int, total: int) -> None:
+    if start >= total:
+        raise NotFoundError(
+            f"Page {number} has {total:,} characters; there is nothing at {start:,}.",
+            "The document may have changed since it was cited: read the page again.",
+        )
 
 
 def opened(job: Job, file: DocumentFile) -> OpenDocument:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import anyio.to_thread
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_WORKERS: Final = 4
+# PDFs may leave common fonts out; without the system's, PDFium loses characters of them.
+_FONTS: Final = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/X11/fonts")
 _READERS: Final = ("mcp_context_resources.documents.reading", "mcp_context_resources.documents.pdf.document", "pypdf")
 _MAX_RANGE_CHARS: Final = 1_000
 _MOST_CELLS: Final = 2_000_000
@@ -82,7 +84,7 @@ class Documents:
             "document",
             size=workers,
             confinement=Confinement(
-                readable=tuple(str(root.path) for root in workspace.roots),
+                readable=(*(str(root.path) for root in workspace.roots), *_FONTS),
                 writable=(str(cache_dir),),
                 memory_bytes=settings.worker_memory_mb << 20,
             ),
@@ -249,7 +251,8 @@ class Documents:
         if len(pages) > _MAX_RANGE_CHARS:
             raise InvalidInputError("The page range is too long.", "Write it as ranges, such as 1-300.")
         place = parse_place(name)
-        place = replace(place, pages=pages or place.pages)
+        if pages:  # the characters of a cited place are those of its own page
+            place = Place(place.name, pages)
         ends = time.monotonic() + self.settings.deadline_seconds
         for attempt in (1, 2):
             catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)

@@ -20,7 +20,7 @@ class DocumentFile:
     path: str
     fingerprint: str
     format: str = "pdf"
-    passwords: tuple[str, ...] = ()
+    passwords: tuple[str, ...] = field(default=(), repr=False)
     encoding: str | None = None
     ocr: bool = True
     languages: tuple[str, ...] = ("jpn", "eng")

@@ -69,6 +69,11 @@ def heading(found: FromDocument[Any], what: str, untrusted: Untrusted) -> str:
     return f"{found.source.name}: {what}. {untrusted.warning}{shown}"
 
 
+def noun(found: FromDocument[Any]) -> str:
+    """Say what the parts of a document are."""
+    return "page" if found.source.format == "pdf" else "section"
+
+
 def frame(found: FromDocument[Any]) -> dict[str, Any]:
     """Begin the structured content of an answer."""
     return {

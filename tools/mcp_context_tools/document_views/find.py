@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.documents.citation import place_uri
+from mcp_context_resources.documents.page_range import merged_ranges
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_tools.document_views import arguments as shared
 from mcp_context_tools.rendering import Untrusted, compact_json, provenance
@@ -57,7 +58,7 @@ def _render(found: FromDocument[Matches], room: int, what: Any) -> ToolResult:
         text = untrusted.wrap(f"…{match.before}⟦{match.text}⟧{match.after}…", _label(match))
         left -= len(compact_json(entry)) + len(compact_json(text))
         if left < 0 and entries:
-            remaining = _rest(content, match)
+            remaining = merged_ranges(content.searched, content.remaining, since=match.number)
             next_offset = match.start
             break
         if left < 0 and not place:
@@ -103,19 +104,3 @@ def _shortened(entry: dict[str, Any], match: Match, over: int, untrusted: Untrus
     text = match.text[:kept]
     entry = entry | {"text": text, "cut_at": match.start + len(text)}
     return entry, untrusted.wrap(f"…{match.before}⟦{text}… (cut)", _label(match))
-
-
-def _rest(content: Matches, match: Match) -> str:
-    """Name the pages that were searched from a match on, and behind them what was not searched."""
-    pages: list[str] = []
-    reached = False
-    for part in content.searched.split(","):
-        first, _, last = part.partition("-")
-        if reached:
-            pages.append(part)
-        elif int(first) <= match.number <= int(last or first):
-            reached = True
-            pages.append(f"{match.number}-{last}" if last and int(last) > match.number else str(match.number))
-    known = {number for part in content.remaining.split(",")[:1] for number in part.split("-")[:1]}
-    kept = [part for part in pages if part not in known]
-    return ",".join(part for part in (*kept, content.remaining) if part)

@@ -39,9 +39,9 @@ async def read(services: Services, arguments: ReadDocumentInput, report: Report)
     if len(entries) < len(outline.entries) or outline.more:
         data["next"] = {"offset": arguments.offset + len(entries)}
     untrusted = Untrusted()
-    text = shared.heading(found, f"outline; {outline.total_pages} pages", untrusted)
+    text = shared.heading(found, f"outline; {outline.total_pages} {shared.noun(found)}s", untrusted)
     if lines:
-        text += f"\n{untrusted.wrap(chr(10).join(lines), 'outline: heading, page')}"
+        text += f"\n{untrusted.wrap(chr(10).join(lines), f'outline: heading, {shared.noun(found)}')}"
     text += "".join(f"\n{note}" for note in notes) + shared.more(data)
     return ToolResult(f"{text}\n{provenance([found.ref])}", shared.finished(data, found, notes))
 

@@ -25,7 +25,7 @@ async def read(services: Services, arguments: ReadDocumentInput, report: Report)
     values = _shortened(properties.values, budget - shared.FRAME_CHARS, notes)
     untrusted = Untrusted()
     lines = [f"{name}: {value if isinstance(value, str) else compact_json(value)}" for name, value in values.items()]
-    text = shared.heading(found, f"properties; {properties.total_pages} pages", untrusted)
+    text = shared.heading(found, f"properties; {properties.total_pages} {shared.noun(found)}s", untrusted)
     text += f"\n{untrusted.wrap(chr(10).join(lines), 'properties')}" + "".join(f"\n{note}" for note in notes)
     data = shared.frame(found) | {"properties": values}
     return ToolResult(f"{text}\n{provenance([found.ref])}", shared.finished(data, found, notes))

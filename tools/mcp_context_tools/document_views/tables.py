@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.documents.page_range import merged_ranges
 from mcp_context_tools.document_views import arguments as shared
 from mcp_context_tools.rendering import Untrusted, compact_json, csv_line, provenance
 from mcp_context_tools.tool import Report, Services, ToolResult, telling
@@ -33,20 +34,21 @@ async def read(services: Services, arguments: ReadDocumentInput, report: Report)
     untrusted = Untrusted()
     entries: list[dict[str, Any]] = []
     texts: list[str] = []
-    remaining = content.remaining
-    for place, table in enumerate(content.tables):
+    remaining, offset = content.remaining, 0
+    # On the first page the answer before may have shown some already.
+    tables = content.tables[arguments.offset :]
+    for place, table in enumerate(tables):
         entry, text, used = _table(table, f"{prefix}_{table.part}", left, untrusted)
-        if entry is None and entries:
-            pages = [str(other.pages[0]) for other in content.tables[place:]]
-            remaining = ",".join(part for part in (*dict.fromkeys(pages), content.remaining) if part)
+        if entries and used > left:
+            remaining = merged_ranges(content.searched, content.remaining, since=table.pages[0])
+            offset = sum(other.pages[0] == table.pages[0] for other in content.tables[: arguments.offset + place])
             break
         left -= used
-        if entry is not None:
-            entries.append(entry)
-            texts.append(text)
+        entries.append(entry)
+        texts.append(text)
     data = shared.frame(found) | {"searched_pages": content.searched, "tables": entries}
     if remaining:
-        data["next"] = shared.going_on(found.ref, remaining, 0)
+        data["next"] = shared.going_on(found.ref, remaining, offset)
     number = f"{len(entries)} table{'' if len(entries) == 1 else 's'}"
     count = f"{number} on page {content.searched} of {content.total_pages}"
     text = "\n".join([shared.heading(found, count, untrusted), *texts, *content.notes])
@@ -58,8 +60,11 @@ async def read(services: Services, arguments: ReadDocumentInput, report: Report)
     return ToolResult(f"{text}\n{provenance([found.ref])}", shared.finished(data, found, content.notes))
 
 
-def _table(table: DocumentTable, name: str, room: int, untrusted: Untrusted) -> tuple[dict[str, Any] | None, str, int]:
-    """Show as many rows of a table as there is room for in both channels; None where there is room for none."""
+def _table(table: DocumentTable, name: str, room: int, untrusted: Untrusted) -> tuple[dict[str, Any], str, int]:
+    """Show as many rows of a table as there is room for in both channels; returns what it costs, too.
+
+    One that has room for no row costs more than there is.
+    """
     body = table.rows[table.header_rows :]
     head = csv_line(table.columns)
     used = _TABLE_FRAME_CHARS + 2 * len(compact_json(table.columns)) + 2 * len(compact_json(table.caption))
@@ -74,7 +79,7 @@ def _table(table: DocumentTable, name: str, room: int, untrusted: Untrusted) -> 
         lines.append(line)
         shown += 1
     if not shown and body:
-        return None, "", 0
+        used = room + 1
     pages = f"page {table.pages[0]}" + (f"-{table.pages[-1]}" if len(table.pages) > 1 else "")
     label = f"table {name}, {pages}, {len(body)} rows" + (f", the first {shown}" if shown < len(body) else "")
     entry: dict[str, Any] = {

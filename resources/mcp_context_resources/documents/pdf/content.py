@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_context_resources.documents.pdf.lines import Line
+    from mcp_context_resources.documents.pdf.running_heads import Edge
 
 _PARAGRAPH_GAP: Final = 0.45
 # Words with these beginnings keep their hyphen at a line's end.
@@ -34,6 +35,7 @@ class HiddenText:
 class PageContent:
     """A page as it was taken apart: lines in reading order, hidden text, its size in points.
 
+    `edges` is what its neighbours compare their running heads with, once someone asked for it.
     `scan_layer` tells that the text lies invisibly over a picture of the page, as text recognition leaves it;
     `pictured` that a picture covers most of the page.
     """
@@ -45,6 +47,7 @@ class PageContent:
     vertical: bool = False
     scan_layer: bool = False
     pictured: bool = False
+    edges: list[Edge] | None = None
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from mcp_context_resources.documents.pdf.opening import PdfFile, quiet, reason_o
 from mcp_context_resources.documents.pdf.page_tables import PageTables
 from mcp_context_resources.documents.pdf.pages import PdfPages
 from mcp_context_resources.documents.pdf.rendering import Rendered, rendered
-from mcp_context_resources.documents.pdf.running_heads import NEIGHBOURS, edges, part_running
+from mcp_context_resources.documents.pdf.running_heads import NEAREST, NEXT_NEAREST, edges, part_running
 from mcp_context_resources.documents.spec import Hidden
 from mcp_context_resources.errors import ContextError, UnreadableSourceError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.documents.geometry import Box
     from mcp_context_resources.documents.pdf.content import PageContent
     from mcp_context_resources.documents.pdf.lines import Line
+    from mcp_context_resources.documents.pdf.running_heads import Edge
     from mcp_context_resources.documents.spec import DocumentFile, DocumentTable, OutlineEntry
     from mcp_context_resources.workers.job import Job
 
@@ -82,7 +83,7 @@ class PdfDocument:
         content = self._pages.content(index)
         _, body, _ = self._parted(job, index, content)
         headings = {entry.title: entry.level for entry in self.outline() if entry.page == index + 1}
-        around = [self._pages.content(near).lines for near in self._near(index)]
+        around = [self._pages.content(near).lines for near in self._near(index, NEAREST)]
         tables = self._tables.on_page(index) if self._tables is not None else []
         shown = self._file.pdfium[index]
         try:
@@ -145,17 +146,24 @@ class PdfDocument:
 
     def _parted(self, job: Job, index: int, content: PageContent) -> tuple[list[Line], list[Line], list[Line]]:
         """Part a page's lines into heads, body and feet, by comparison with the pages around it."""
-        neighbours = []
-        for near in self._near(index):
+        groups = (self._edges(job, self._near(index, steps)) for steps in (NEAREST, NEXT_NEAREST))
+        return part_running(content.lines, content.height, groups)
+
+    def _edges(self, job: Job, indexes: list[int]) -> list[Edge]:
+        """Return what stands at the edges of pages; of those that can be read."""
+        found: list[Edge] = []
+        for near in indexes:
             if job.should_stop or self._pages is None:
                 break
             with contextlib.suppress(Exception):  # a broken neighbour must not cost the page
                 other = self._pages.content(near)
-                neighbours.append(edges(other.lines, other.height))
-        return part_running(content.lines, content.height, neighbours)
+                if other.edges is None:
+                    other.edges = edges(other.lines, other.height)
+                found += other.edges
+        return found
 
-    def _near(self, index: int) -> list[int]:
-        return [index + step for step in NEIGHBOURS if 0 <= index + step < self.total]
+    def _near(self, index: int, steps: tuple[int, ...]) -> list[int]:
+        return [index + step for step in steps if 0 <= index + step < self.total]
 
     def _by_pypdf(self, index: int, error: Exception) -> tuple[PageText, PlacedText]:
         try:

@@ -45,6 +45,7 @@ class PageCharacters:
         self.address = calls.address_of(content.raw)
         self._content = content
         self._frame = frame
+        self._upright = frame.upright
         self._found = calls.Rectangle()
 
     def fragments(self) -> list[Fragment]:
@@ -81,7 +82,7 @@ class PageCharacters:
 
     def _fragment(self, text: str, first: int, last: int) -> Fragment:
         left, bottom, right, top = self._place(first)
-        upright = self._frame.upright
+        upright = self._upright
         size, across = (top - bottom, right - left) if upright else (right - left, top - bottom)
         if last > first:
             end_left, end_bottom, end_right, end_top = self._place(last)

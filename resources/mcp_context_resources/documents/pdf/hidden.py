@@ -46,6 +46,9 @@ def part_hidden(
         if place:
             hidden.append((fragment, place))
             continue
+        if judge.is_plain(fragment):
+            seen.append(fragment)
+            continue
         reasons = judge.sampled(fragment)
         if reasons == {""}:
             seen.append(fragment)
@@ -100,6 +103,21 @@ class _Judge:
         self._last = ""
         self._judged = 0
 
+    def is_plain(self, fragment: Fragment) -> bool:
+        """Tell whether what draws a fragment leaves no question; the common case, and so the quick one."""
+        first, count = fragment.first, fragment.count
+        address, known, text_object = self._address, self._drawn, calls.text_object
+        for index in (first, first + count - 1, *range(first + _EVERY, first + count - 1, _EVERY)):
+            drawn = text_object(address, index)
+            if drawn is None:
+                continue
+            reason = known.get(drawn)
+            if reason is None:
+                reason = known[drawn] = self._how_drawn(drawn)
+            if reason:
+                return False
+        return True
+
     def sampled(self, fragment: Fragment) -> set[str]:
         """Tell for characters of a fragment why they can't be seen: its ends, and some between them."""
         last = fragment.first + fragment.count - 1
@@ -123,10 +141,10 @@ class _Judge:
         colour = self._colour
         if not calls.fill_colour(drawn, *colour.addresses):
             return ""
-        *colours, alpha = colour.values
+        red, green, blue, alpha = colour.values
         if not alpha:
             return _TRANSPARENT
-        return _SAME_COLOUR if min(colours) >= _LIGHT else ""
+        return _SAME_COLOUR if red >= _LIGHT and green >= _LIGHT and blue >= _LIGHT else ""
 
     def _against_background(self, fragment: Fragment, index: int) -> str:
         """Look whether light text stands out from what is behind it."""

@@ -38,12 +38,14 @@ class Line:
     size: float
     vertical: bool = False
     hyphenated: bool = False
+    _text: str | None = None
 
     @property
     def text(self) -> str:
-        """The text as a reader sees it."""
-        pieces = self.pieces
-        return clean_line(pieces[0].text) if len(pieces) == 1 else "".join(clean_line(piece.text) for piece in pieces)
+        """The text as a reader sees it; to be asked for when the line is complete."""
+        if self._text is None:
+            self._text = "".join([clean_line(piece.text) for piece in self.pieces])
+        return self._text
 
     @property
     def first(self) -> int:

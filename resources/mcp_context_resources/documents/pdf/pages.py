@@ -10,6 +10,7 @@ import pypdfium2.raw as pdfium
 
 from mcp_context_resources.documents.clean_text import clean_text
 from mcp_context_resources.documents.pdf import hidden, ruby
+from mcp_context_resources.documents.pdf.columns import split_columns
 from mcp_context_resources.documents.pdf.content import HiddenText, PageContent
 from mcp_context_resources.documents.pdf.fragments import PageCharacters
 from mcp_context_resources.documents.pdf.frame import Frame
@@ -90,9 +91,12 @@ def _take_apart(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> PageCon
         if pictured and unseen and all(reason == hidden.NOT_DRAWN for _, reason in unseen):
             fragments, unseen, scan_layer = [fragment for fragment, _ in unseen], [], True
     vertical = is_vertical(fragments)
+    split = False
+    if not vertical:
+        fragments, split = split_columns(fragments, characters, frame.width)
     lines = _lines(fragments, characters, vertical=vertical)
     return PageContent(
-        in_reading_order(lines, vertical=vertical),
+        in_reading_order(lines, vertical=vertical, by_place=split),
         _hidden_texts(unseen),
         frame.width,
         frame.height,

@@ -22,10 +22,10 @@ _LEAST_GUTTER: Final = 0.8
 _LEAST_IN_COLUMN: Final = 3
 
 
-def in_reading_order(lines: Sequence[Line], *, vertical: bool) -> list[Line]:
-    """Return the lines of a page as they are read."""
+def in_reading_order(lines: Sequence[Line], *, vertical: bool, by_place: bool = False) -> list[Line]:
+    """Return the lines of a page as they are read; `by_place`: whatever the order in which they were written."""
     places = [_place(line, vertical=vertical) for line in lines]
-    if not _jumps_back(lines, places):
+    if not by_place and not _jumps_back(lines, places):
         return list(lines)
     return [lines[place] for place in _by_columns(lines, places)]
 

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.documents.pdf.lines import Line
 
-NEIGHBOURS: Final = (-2, -1, 1, 2)
-"""Pages to compare with: left and right pages often have different heads."""
+NEAREST: Final = (-1, 1)
+"""Pages to compare with first."""
+
+NEXT_NEAREST: Final = (-2, 2)
+"""Pages to compare with when the nearest leave a question: left and right pages often have different heads."""
 
 _EDGE: Final = 0.13
 _MOST: Final = 3
@@ -34,12 +37,21 @@ def edges(lines: Sequence[Line], height: float) -> list[Edge]:
 
 
 def part_running(
-    lines: Sequence[Line], height: float, neighbours: Iterable[Sequence[Edge]]
+    lines: Sequence[Line], height: float, neighbours: Iterable[Iterable[Edge]]
 ) -> tuple[list[Line], list[Line], list[Line]]:
-    """Part the lines of a page into heads, body and feet, by the `edges` of its neighbours."""
-    others = [edge for found in neighbours for edge in found]
-    heads = _running(_outermost(lines, height), others)
-    feet = _running(_outermost(lines, height, foot=True), others)
+    """Part the lines of a page into heads, body and feet, by the `edges` of its neighbours, given in groups.
+
+    A group is looked at only while there are lines at an edge of the page that no group before it explains.
+    """
+    above, below = _outermost(lines, height), _outermost(lines, height, foot=True)
+    heads: list[Line] = []
+    feet: list[Line] = []
+    others: list[Edge] = []
+    for group in neighbours if above or below else ():
+        others += group
+        heads, feet = _running(above, others), _running(below, others)
+        if (heads or not above) and (feet or not below):
+            break
     if not heads and not feet:
         return [], list(lines), []
     apart = {id(line) for line in (*heads, *feet)}
