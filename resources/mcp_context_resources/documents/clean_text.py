@@ -31,6 +31,7 @@ _TELLING: Final = re.compile(
     f"[{_INVISIBLE}{_SPACES}\r\n{_SURROGATES}{_COMPATIBLE}\u0300-\u0304\u0306-\u030c\u0327\u0328\u3099\u309a\ufe10]"
     r"|[.．・‥…][ \u3000]?[.．・‥…][ \u3000]?[.．・‥…]"
 )
+_VOICED: Final = re.compile("(?s:.)[\uff9e\uff9f]?")
 _FIXED: Final = {"gone": "", "space": " ", "broken": "\ufffd", "dots": "… ", "comma": "，"}
 
 
@@ -48,9 +49,11 @@ def clean_positions(text: str) -> list[int]:
     done = 0
     for match in _VARIANTS.finditer(text):
         positions.extend(range(done, match.start()))
-        made = len(_replacement(match))
-        last = match.end() - 1
-        positions.extend(min(match.start() + place, last) for place in range(made))
+        # Letter by letter, each with the half-width voice mark it may have.
+        letters = _VOICED.finditer(text, *match.span()) if match.lastgroup == "alike" else (match,)
+        for letter in letters:
+            made = len(_made(match.lastgroup or "", letter[0]))
+            positions.extend(min(letter.start() + place, letter.end() - 1) for place in range(made))
         done = match.end()
     positions.extend(range(done, len(text)))
     return positions
@@ -68,7 +71,10 @@ def one_line(text: str, max_chars: int) -> str:
 
 
 def _replacement(match: re.Match[str]) -> str:
-    kind = match.lastgroup or ""
+    return _made(match.lastgroup or "", match[0])
+
+
+def _made(kind: str, text: str) -> str:
     if kind in _FIXED:
         return _FIXED[kind]
-    return unicodedata.normalize("NFC" if kind == "compose" else "NFKC", match[0])
+    return unicodedata.normalize("NFC" if kind == "compose" else "NFKC", text)

@@ -17,7 +17,7 @@ def compiled(query: str, *, regex: bool) -> re.Pattern[str]:
     """Make a pattern of what is looked for.
 
     An exact query matches whatever the letter case, full or half width, and line ends: between words for a space,
-    and anywhere between characters of scripts that are written without spaces. A regex (Python's syntax) is taken as
+    and anywhere beside characters of scripts that are written without spaces. A regex (Python's syntax) is taken as
     it is.
 
     Raises `InvalidInputError`.
@@ -44,7 +44,7 @@ def _exact(query: str) -> str:
             if not before.isspace():
                 parts.append(r"\s+")
         else:
-            if _UNSPACED.match(before) and _UNSPACED.match(character):
+            if not before.isspace() and (_UNSPACED.match(before) or _UNSPACED.match(character)):
                 parts.append(r"\s?")
             parts.append(_either_width(character))
         before = character

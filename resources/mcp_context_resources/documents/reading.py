@@ -95,6 +95,12 @@ def read_pages(
             break
         try:
             whole = document.markdown(job, number - 1) if markdown else document.text(job, number - 1)
+        except DeadlineExceededError:
+            if not reading.pages:
+                raise
+            reading.remaining = format_page_range(wanted[position:])
+            reading.notes.append(_STOPPED)
+            break
         except UnreadableSourceError as error:
             if len(wanted) == 1:
                 raise
@@ -255,6 +261,13 @@ def find(
             break
         try:
             page = document.text(job, number - 1)
+        except DeadlineExceededError:
+            if not position:
+                raise
+            found.remaining = format_page_range(wanted[position:])
+            found.notes.append(_STOPPED)
+            wanted = wanted[:position]
+            break
         except UnreadableSourceError as error:
             problems.setdefault(error.message.replace(f"Page {number} ", "Page # "), []).append(number)
             continue

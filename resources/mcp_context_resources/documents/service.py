@@ -13,6 +13,7 @@ from mcp_context_resources.cache import Cache
 from mcp_context_resources.documents import jobs
 from mcp_context_resources.documents.citation import Place, parse_place
 from mcp_context_resources.documents.in_parts import MANY_CHARS, InParts
+from mcp_context_resources.documents.ocr.models import system_folders
 from mcp_context_resources.documents.spec import (
     DocumentFile,
     Matches,
@@ -84,7 +85,7 @@ class Documents:
             "document",
             size=workers,
             confinement=Confinement(
-                readable=(*(str(root.path) for root in workspace.roots), *_FONTS),
+                readable=(*(str(root.path) for root in workspace.roots), *_FONTS, *system_folders()),
                 writable=(str(cache_dir),),
                 memory_bytes=settings.worker_memory_mb << 20,
             ),

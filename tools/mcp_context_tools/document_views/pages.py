@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PAGE_FRAME_CHARS: Final = 330
 _HIDDEN_CHARS: Final = 300
+_HEAD_CHARS: Final = 200
 _USUAL_ENGINE: Final = "pdfium"
 
 
@@ -52,7 +53,7 @@ def _fit(found: FromDocument[Reading], budget: int) -> _Fitted:
     left = budget - shared.FRAME_CHARS - 2 * len(compact_json(reading.title)) - 2 * len(compact_json(reading.notes))
     fitted: list[Page] = []
     for position, page in enumerate(reading.pages):
-        page = replace(page, hidden=tuple(replace(item, text=item.text[:_HIDDEN_CHARS]) for item in page.hidden))  # noqa: PLW2901 - the page as it is shown
+        page = _bounded(page)  # noqa: PLW2901 - the page as it is shown
         left -= _PAGE_FRAME_CHARS + 2 * len(compact_json([page.header, page.footer, page.label]))
         left -= sum(2 * len(compact_json(item.text)) + 200 for item in page.hidden)
         needed = 2 * len(compact_json(page.text))
@@ -69,6 +70,20 @@ def _fit(found: FromDocument[Reading], budget: int) -> _Fitted:
             next_offset = page.start + len(piece)
         return _Fitted(fitted, _rest(reading, position), next_offset)
     return _Fitted(fitted, reading.remaining, reading.next_offset)
+
+
+def _bounded(page: Page) -> Page:
+    """Shorten what stands beside a page's text, so that it leaves room for the text."""
+    return replace(
+        page,
+        header=_shortened(page.header, _HEAD_CHARS),
+        footer=_shortened(page.footer, _HEAD_CHARS),
+        hidden=tuple(replace(item, text=_shortened(item.text, _HIDDEN_CHARS)) for item in page.hidden),
+    )
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _rest(reading: Reading, position: int) -> str:

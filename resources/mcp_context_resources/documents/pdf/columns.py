@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -57,8 +56,8 @@ def _gaps(fragment: Fragment, characters: PageCharacters, *, inner: bool = False
     found = []
     place = start - 1
     while 0 <= (place := text.find(" ", place + 1, end)) < len(text) - 1:
-        before = _box(characters, fragment.first + place - 1)
-        after = _box(characters, fragment.first + place + 1)
+        before = _box(characters, fragment.index(place - 1))
+        after = _box(characters, fragment.index(place + 1))
         if after.left - before.right >= _LEAST_GAP * fragment.size:
             found.append((before.right, after.left, place))
     return found
@@ -81,20 +80,9 @@ def _gutter(gaps: Sequence[_Gap], lines: int) -> float | None:
 
 def _halves(fragment: Fragment, gap: _Gap, characters: PageCharacters) -> tuple[Fragment, Fragment]:
     start, end, place = gap
-    left_text, right_text = fragment.text[:place].rstrip(), fragment.text[place + 1 :]
-    box = fragment.box
-    left = replace(fragment, text=left_text, count=len(left_text), box=box._replace(right=start))
-    first = fragment.first + place + 1
-    size = _box(characters, first).height or fragment.size
-    right = replace(
-        fragment,
-        text=right_text,
-        first=first,
-        count=fragment.count - place - 1,
-        box=box._replace(left=end),
-        size=size,
-    )
-    return left, right
+    left = fragment.part(0, place, fragment.box._replace(right=start))
+    size = _box(characters, fragment.index(place + 1)).height
+    return left, fragment.part(place + 1, len(fragment.text), fragment.box._replace(left=end), size)
 
 
 def _are_prose(lefts: Sequence[Fragment], rights: Sequence[Fragment], width: float) -> bool:

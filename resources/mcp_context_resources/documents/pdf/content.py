@@ -37,7 +37,7 @@ class PageContent:
 
     `edges` is what its neighbours compare their running heads with, once someone asked for it.
     `scan_layer` tells that the text lies invisibly over a picture of the page, as text recognition leaves it;
-    `pictured` that a picture covers most of the page.
+    `pictured` that a picture covers most of the page and there is no text but at its edges.
     """
 
     lines: list[Line]
@@ -69,7 +69,8 @@ class PlacedText:
                 low, high = max(start, position) - position, min(end, position + length) - position
                 if low < high and piece.first != GENERATED:
                     places = clean_positions(piece.text)
-                    runs.append((piece.first + places[low], places[high - 1] - places[low] + 1))
+                    first, last = piece.index(places[low]), piece.index(places[high - 1])
+                    runs.append((first, last - first + 1))
                 position += length
             if runs:
                 found.append((line, runs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pypdfium2
@@ -17,6 +18,7 @@ from mcp_context_resources.documents.pdf.page_tables import PageTables
 from mcp_context_resources.documents.pdf.pages import PdfPages
 from mcp_context_resources.documents.pdf.rendering import Rendered, rendered
 from mcp_context_resources.documents.pdf.running_heads import NEAREST, NEXT_NEAREST, edges, part_running
+from mcp_context_resources.documents.pdf.scans import RecognisedText
 from mcp_context_resources.documents.spec import Hidden
 from mcp_context_resources.errors import ContextError, UnreadableSourceError
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 _KEPT_TEXTS: Final = 400
 _PDFIUM: Final = "pdfium"
 _PYPDF: Final = "pypdf"
+_SCAN_LAYER: Final = "the text layer of a scan"
 
 
 class PdfDocument:
@@ -48,7 +51,7 @@ class PdfDocument:
         self._pages = PdfPages(self._file.pdfium) if self._file.pdfium is not None else None
         self._tables = PageTables(self._file.pdfium) if self._file.pdfium is not None else None
         self._outline: list[OutlineEntry] | None = None
-        self._texts: OrderedDict[int, tuple[PageText, PlacedText]] = OrderedDict()
+        self._texts: OrderedDict[int, tuple[PageText, PlacedText | RecognisedText]] = OrderedDict()
 
     def picture(self, index: int, region: Box | None, marks: list[Box], *, dpi: float, max_bytes: int) -> Rendered:
         """Draw a page, or a region of it, with marks.
@@ -81,7 +84,7 @@ class PdfDocument:
         if page.engine != _PDFIUM or self._pages is None or self._file.pdfium is None:
             return page
         content = self._pages.content(index)
-        _, body, _ = self._parted(job, index, content)
+        _, body, _ = self._parted(index, content)
         headings = {entry.title: entry.level for entry in self.outline() if entry.page == index + 1}
         around = [self._pages.content(near).lines for near in self._near(index, NEAREST)]
         tables = self._tables.on_page(index) if self._tables is not None else []
@@ -104,20 +107,30 @@ class PdfDocument:
 
     def properties(self, job: Job) -> tuple[dict[str, Any], list[str]]:
         """See `OpenDocument`."""
-        return structure.properties(job, self._file, self.text)
+        return structure.properties(job, self._file, self._layer)
 
     def boxes(self, index: int, start: int, end: int) -> list[Box]:
         """See `OpenDocument`."""
         kept = self._texts.get(index)
         if kept is None or self._pages is None:
             return []
-        return self._pages.boxes(index, kept[1].pieces(start, end))
+        placed = kept[1]
+        if isinstance(placed, RecognisedText):
+            return placed.boxes(start, end)
+        return self._pages.boxes(index, placed.pieces(start, end))
 
     def close(self) -> None:
         """See `OpenDocument`."""
         self._file.close()
 
-    def _placed(self, job: Job, index: int) -> tuple[PageText, PlacedText]:
+    def _layer(self, job: Job, index: int) -> PageText:
+        """Return the text of a page as it is in the file: of a picture none."""
+        if self._pages is not None and (content := self._pages.content(index)).pictured:
+            hidden = tuple(Hidden(found.text, found.reason) for found in content.hidden)
+            return PageText("", _PDFIUM, hidden=hidden, problem=scans.SCAN)
+        return self.text(job, index)
+
+    def _placed(self, job: Job, index: int) -> tuple[PageText, PlacedText | RecognisedText]:
         if index in self._texts:
             self._texts.move_to_end(index)
             return self._texts[index]
@@ -132,28 +145,33 @@ class PdfDocument:
             self._texts.popitem(last=False)
         return found
 
-    def _by_pdfium(self, job: Job, index: int) -> tuple[PageText, PlacedText]:
+    def _by_pdfium(self, job: Job, index: int) -> tuple[PageText, PlacedText | RecognisedText]:
         if self._pages is None or self._file.pdfium is None:
             raise LookupError
         content = self._pages.content(index)
-        if not content.lines and content.pictured:
-            return scans.recognised(job, self._file.file, self._file.pdfium, index), PlacedText("")
-        heads, body, feet = self._parted(job, index, content)
-        placed = place_text(body, vertical=content.vertical)
         hidden = tuple(Hidden(found.text, found.reason) for found in content.hidden)
-        text = PageText(placed.text, _PDFIUM, _in_one(heads), _in_one(feet), hidden)
+        problem = ""
+        if content.pictured:
+            page, recognised = scans.recognised(job, self._file.file, self._file.pdfium, index)
+            if page.text or not content.lines:
+                return replace(page, hidden=hidden), recognised
+            problem = page.problem
+        heads, body, feet = self._parted(index, content)
+        placed = place_text(body, vertical=content.vertical)
+        engine = _SCAN_LAYER if content.scan_layer else _PDFIUM
+        text = PageText(placed.text, engine, _in_one(heads), _in_one(feet), hidden, problem=problem)
         return text, placed
 
-    def _parted(self, job: Job, index: int, content: PageContent) -> tuple[list[Line], list[Line], list[Line]]:
+    def _parted(self, index: int, content: PageContent) -> tuple[list[Line], list[Line], list[Line]]:
         """Part a page's lines into heads, body and feet, by comparison with the pages around it."""
-        groups = (self._edges(job, self._near(index, steps)) for steps in (NEAREST, NEXT_NEAREST))
+        groups = (self._edges(self._near(index, steps)) for steps in (NEAREST, NEXT_NEAREST))
         return part_running(content.lines, content.height, groups)
 
-    def _edges(self, job: Job, indexes: list[int]) -> list[Edge]:
+    def _edges(self, indexes: list[int]) -> list[Edge]:
         """Return what stands at the edges of pages; of those that can be read."""
         found: list[Edge] = []
         for near in indexes:
-            if job.should_stop or self._pages is None:
+            if self._pages is None:
                 break
             with contextlib.suppress(Exception):  # a broken neighbour must not cost the page
                 other = self._pages.content(near)

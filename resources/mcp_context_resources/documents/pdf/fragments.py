@@ -27,7 +27,7 @@ class Fragment:
 
     `text` is as PDFium gives it, without blanks at its ends; one whose word goes on in the next fragment ends in
     `HYPHEN`. `size` is the height of its first character from ascender to descender, in points. `vertical` text runs
-    downwards.
+    downwards. `places` are PDFium's numbers of its characters where they don't follow each other.
     """
 
     text: str
@@ -36,6 +36,20 @@ class Fragment:
     box: Box
     size: float
     vertical: bool = False
+    places: list[int] | None = None
+
+    def part(self, start: int, end: int, box: Box, size: float = 0.0) -> Fragment:
+        """Return characters `start` to `end` of the text as a fragment of their own, which stands in `box`."""
+        text = self.text[start:end]
+        start += len(text) - len(text.lstrip())
+        places = self.places and self.places[start:end]
+        bare = text.strip()
+        first, last = self.index(start), self.index(start + max(len(bare.rstrip(HYPHEN)), 1) - 1)
+        return Fragment(bare, first, last - first + 1, box, size or self.size, self.vertical, places)
+
+    def index(self, place: int) -> int:
+        """Return PDFium's number of a character of the text."""
+        return self.first + place if self.places is None else self.places[min(place, len(self.places) - 1)]
 
 
 class PageCharacters:
@@ -52,7 +66,8 @@ class PageCharacters:
         """Return the fragments of the page in PDFium's order; blank ones are left out."""
         text = self._content.get_text_range()
         # Of most pages every character has a text, so that places in the text are PDFium's numbers.
-        alike = self._content.count_chars() == len(text)
+        units = _utf16_places(text)
+        alike = units is None and self._content.count_chars() == len(text)
         found = []
         position = 0
         for line in text.split(_LINE_END):
@@ -70,9 +85,13 @@ class PageCharacters:
                 if alike:
                     found.append(self._fragment(bare, start, end - 1))
                     continue
-                first, last = (calls.char_index(self.address, place) for place in (start, end - 1))
-                if 0 <= first <= last:
-                    found.append(self._fragment(bare, first, last))
+                places = [
+                    calls.char_index(self.address, units[place] if units else place) for place in range(start, end)
+                ]
+                if 0 <= places[0] <= places[-1]:
+                    found.append(self._fragment(bare, places[0], places[-1]))
+                    if places[-1] - places[0] != end - 1 - start:
+                        found[-1].places = places
             position += len(_LINE_END) - 1
         return found
 
@@ -100,3 +119,15 @@ class PageCharacters:
             return _NOWHERE
         found = self._found.value
         return found.left, found.bottom, found.right, found.top
+
+
+def _utf16_places(text: str) -> list[int] | None:
+    """Return where each character of a text begins in UTF-16, as PDFium counts; None where that makes no difference."""
+    if not text or max(text) <= "\uffff":
+        return None
+    places = []
+    position = 0
+    for character in text:
+        places.append(position)
+        position += 2 if character > "\uffff" else 1
+    return places

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.documents.pdf import calls
+from mcp_context_resources.documents.pdf.fragments import HYPHEN
 
 if TYPE_CHECKING:
     import pypdfium2
@@ -23,7 +23,7 @@ _TINY: Final = "too small to see"
 _SAME_COLOUR: Final = "in the colour of its background"
 _TRANSPARENT: Final = "transparent"
 
-_EVERY: Final = 40
+_EVERY: Final = 8
 _INVISIBLE_MODE: Final = 3
 _TINY_POINTS: Final = 1.6
 _LIGHT: Final = 0xE0
@@ -71,20 +71,19 @@ def _misplaced(box: Box, size: float, frame: Frame) -> str:
 
 def _parts(fragment: Fragment, judge: _Judge, characters: PageCharacters) -> list[Hidden]:
     """Cut a fragment where it changes between seen and hidden."""
-    indexes = range(fragment.first, fragment.first + min(fragment.count, len(fragment.text)))
+    indexes = [fragment.index(place) for place in range(len(fragment.text.rstrip(HYPHEN)))]
     reasons = [judge.reason(fragment, index) for index in indexes]
     parts: list[Hidden] = []
     start = 0
     for place in range(1, len(reasons) + 1):
         if place < len(reasons) and reasons[place] == reasons[start]:
             continue
-        if text := fragment.text[start:place].strip():
-            boxes = characters.boxes(fragment.first + start, place - start)
-            box = boxes[0]
-            for other in boxes:
-                box = box.union(other)
-            first = fragment.first + start + fragment.text[start:place].index(text[0])
-            parts.append((replace(fragment, text=text, first=first, count=len(text), box=box), reasons[start]))
+        if fragment.text[start:place].strip():
+            box = characters.boxes(indexes[start], 1)[0]
+            for index in indexes[start + 1 : place]:
+                box = box.union(characters.boxes(index, 1)[0])
+            end = len(fragment.text) if place == len(reasons) else place
+            parts.append((fragment.part(start, end, box), reasons[start]))
         start = place
     return parts
 
@@ -151,8 +150,14 @@ class _Judge:
         self._judged += 1
         if self._judged > _MOST_JUDGED:
             return ""
-        first = max(fragment.first, index - _AROUND)
-        boxes = self._characters.boxes(first, min(fragment.first + fragment.count, index + _AROUND + 1) - first)
+        drawn = calls.text_object(self._address, index)
+        first = last = index
+        # What stands beside it but is drawn otherwise may well be seen.
+        while first > max(fragment.first, index - _AROUND) and self._is_of(drawn, first - 1):
+            first -= 1
+        while last < min(fragment.first + fragment.count - 1, index + _AROUND) and self._is_of(drawn, last + 1):
+            last += 1
+        boxes = self._characters.boxes(first, last - first + 1)
         pixels, width, height, stride = self._render()
         left = max(0, int(min(box.left for box in boxes) * self._scale))
         right = min(width, int(max(box.right for box in boxes) * self._scale) + 1)
@@ -162,6 +167,9 @@ class _Judge:
             return ""
         area = b"".join(pixels[row * stride + left : row * stride + right] for row in range(top, bottom))
         return _SAME_COLOUR if max(area) - min(area) < _SEEN_CONTRAST else ""
+
+    def _is_of(self, drawn: int, index: int) -> bool:
+        return bool(calls.text_object(self._address, index) == drawn)
 
     def _render(self) -> tuple[bytes, int, int, int]:
         if self._picture is None:

@@ -98,4 +98,5 @@ def _looked_at(line: Line) -> list[int]:
     if not own:
         return []
     longest = max(own, key=lambda piece: len(piece.text))
-    return sorted({longest.first, longest.first + len(longest.text) // 2, longest.first + len(longest.text) - 1})
+    length = len(longest.text)
+    return sorted({longest.index(place) for place in (0, length // 2, length - 1)})

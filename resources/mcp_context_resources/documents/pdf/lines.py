@@ -23,10 +23,22 @@ _LINE_GAP: Final = 1.2
 
 @dataclass(slots=True)
 class Piece:
-    """Text as PDFium gives it, from its character `first` on; `GENERATED` where we put it in."""
+    """Text as PDFium gives it, from its character `first` on; `GENERATED` where we put it in.
+
+    `places` are PDFium's numbers of the characters where they don't follow each other.
+    """
 
     text: str
     first: int
+    places: list[int] | None = None
+
+    def index(self, place: int) -> int:
+        """Return PDFium's number of a character of the text."""
+        return self.first + place if self.places is None else self.places[place]
+
+    def part(self, start: int, end: int) -> Piece:
+        """Return characters `start` to `end` as a piece of their own."""
+        return Piece(self.text[start:end], self.index(start), self.places and self.places[start:end])
 
 
 @dataclass(slots=True)
@@ -57,7 +69,9 @@ def line_of(fragment: Fragment) -> Line:
     """Make a line of one fragment."""
     hyphenated = fragment.text.endswith(HYPHEN)
     text = fragment.text[:-1] if hyphenated else fragment.text
-    return Line([Piece(text, fragment.first)], fragment.box, fragment.size, fragment.vertical, hyphenated)
+    return Line(
+        [Piece(text, fragment.first, fragment.places)], fragment.box, fragment.size, fragment.vertical, hyphenated
+    )
 
 
 def is_vertical(fragments: Sequence[Fragment]) -> bool:

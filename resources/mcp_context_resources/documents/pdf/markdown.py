@@ -267,7 +267,7 @@ class _Writer:
     def _piece(self, piece: Piece, links: Sequence[Link], line: Line) -> str:
         text = clean_line(piece.text)
         positions = clean_positions(piece.text)
-        boxes = self._characters.boxes(piece.first, len(piece.text))
+        boxes = [self._characters.boxes(piece.index(place), 1)[0] for place in range(len(piece.text))]
         spans: list[tuple[int, int, str]] = []
         for link in links:
             inside = [

@@ -29,6 +29,7 @@ _KEPT_PAGES: Final = 400
 _HIDDEN_CHARS: Final = 2_000
 _MOST_OBJECTS: Final = 2_000
 _COVERS: Final = 0.5
+_EDGE: Final = 0.1
 
 
 class PdfPages:
@@ -86,10 +87,11 @@ def _take_apart(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> PageCon
     characters = PageCharacters(text, frame)
     fragments, unseen = hidden.part_hidden(page, characters, characters.fragments(), frame)
     scan_layer, pictured = False, False
-    if not fragments:
+    if _only_at_edges(fragments, frame):
         pictured = _is_pictured(page, frame)
         if pictured and unseen and all(reason == hidden.NOT_DRAWN for _, reason in unseen):
-            fragments, unseen, scan_layer = [fragment for fragment, _ in unseen], [], True
+            fragments, unseen, scan_layer = [*fragments, *(fragment for fragment, _ in unseen)], [], True
+            pictured = False
     vertical = is_vertical(fragments)
     split = False
     if not vertical:
@@ -125,6 +127,12 @@ def _hidden_texts(unseen: Sequence[Hidden]) -> list[HiddenText]:
     for fragment, reason in unseen:
         found[reason] = f"{found.get(reason, '')}\n{clean_text(fragment.text)}"[: _HIDDEN_CHARS + 1]
     return [HiddenText(text.strip(), reason) for reason, text in found.items() if text.strip()]
+
+
+def _only_at_edges(fragments: Sequence[Fragment], frame: Frame) -> bool:
+    """Tell whether a page has no text but a stamp or a number at its edge, as scans may have."""
+    top, bottom = frame.height * _EDGE, frame.height * (1 - _EDGE)
+    return all(fragment.box.bottom < top or fragment.box.top > bottom for fragment in fragments)
 
 
 def _is_pictured(page: pypdfium2.PdfPage, frame: Frame) -> bool:

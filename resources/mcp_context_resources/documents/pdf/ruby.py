@@ -46,7 +46,7 @@ def set_apart(
 def insert(line: Line, readings: Sequence[Fragment], characters: PageCharacters, *, vertical: bool) -> None:
     """Write readings into a line made of one fragment, each behind the last character that it stands beside."""
     base = line.pieces[0]
-    boxes = characters.boxes(base.first, len(base.text))
+    boxes = [characters.boxes(base.index(place), 1)[0] for place in range(len(base.text))]
     cuts: list[tuple[int, Fragment]] = []
     for reading in readings:
         beside = [
@@ -59,10 +59,10 @@ def insert(line: Line, readings: Sequence[Fragment], characters: PageCharacters,
     pieces: list[Piece] = []
     done = 0
     for cut, reading in cuts:
-        pieces += [Piece(base.text[done:cut], base.first + done)] if cut > done else []
+        pieces += [base.part(done, cut)] if cut > done else []
         pieces += [Piece("(", GENERATED), Piece(reading.text.replace(" ", ""), reading.first), Piece(")", GENERATED)]
         done = cut
-    pieces += [Piece(base.text[done:], base.first + done)] if done < len(base.text) else []
+    pieces += [base.part(done, len(base.text))] if done < len(base.text) else []
     line.pieces = pieces
 
 

@@ -21,7 +21,7 @@ _MOST: Final = 3
 _SAME_PLACE: Final = 4.0
 _NUMBER: Final = re.compile(r"\d+|\b[ivxlcdm]+\b", re.IGNORECASE)
 _PAGE_NUMBER: Final = re.compile(
-    r"[-–—―\[(|\s]*(?:(?:page|p\.|seite|第)\s*)?(?:\d{1,5}|[ivxlc]{1,8})(?:\s*(?:/|of|von|sur)\s*\d{1,5})?"
+    r"[-–—―\[(|\s]*(?:(?:page|p\.|seite|第)\s*)?(?:\d{1,5}|(?=[ivxlc])c{0,3}(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3}))(?:\s*(?:/|of|von|sur)\s*\d{1,5})?"
     r"\s*(?:頁|ページ)?[-–—―\])|\s]*",
     re.IGNORECASE,
 )

@@ -1,0 +1,1 @@
+"""Text recognised on pictures of pages."""
