@@ -49,7 +49,7 @@ T = TypeVar("T")
 _MOST_WORKERS: Final = 4
 # PDFs may leave common fonts out; without the system's, PDFium loses characters of them.
 _FONTS: Final = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/X11/fonts")
-_READERS: Final = ("mcp_context_resources.documents.reading", "mcp_context_resources.documents.pdf.document", "pypdf")
+_READERS: Final = ("mcp_context_resources.documents.reading", "mcp_context_resources.documents.pdf.document")
 _MAX_RANGE_CHARS: Final = 1_000
 _MOST_CELLS: Final = 2_000_000
 

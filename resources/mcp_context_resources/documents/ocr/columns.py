@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 _PAPER: Final = 255
 _MARGIN: Final = 3
+_EM: Final = (6, 160)
 _PITCHES: Final = (0.9, 0.96, 1.02, 1.08, 1.14, 1.2, 1.28, 1.36, 1.46, 1.6)
 _STRETCH: Final = 0.25
 _STIFFNESS: Final = 60.0
 _TALLEST: Final = 8_000
 _MOST_COLUMNS: Final = 400
+_MOST_PIXELS: Final = 40_000_000
 
 Pixels = list[bytes]
 """Rows of a piece of a picture, one byte a pixel."""
@@ -40,13 +42,16 @@ class Reset:
 
 
 def reset(picture: Picture, boxes: Sequence[tuple[int, int, int, int]]) -> Reset | None:
-    """Set the columns in `boxes` (left, top, right, bottom) as lines, one under the other; None without any."""
+    """Set the columns in `boxes` (left, top, right, bottom) as lines, one under the other.
+
+    None for what can't be columns of print.
+    """
     columns = [_cut_out(picture, box) for box in boxes[:_MOST_COLUMNS]]
     columns = [column for column in columns if column and len(column) <= _TALLEST]
     if not columns or len(columns) < len(boxes):
         return None
     em = sorted(map(_em, columns))[len(columns) // 2]
-    if em < 6:
+    if not _EM[0] <= em <= _EM[1]:
         return None
     longest = sorted(columns, key=len)[-3:]
     pitch = min(_PITCHES, key=lambda pitch: sum(_cuts(_ink(column), pitch * em)[0] for column in longest)) * em
@@ -59,6 +64,8 @@ def reset(picture: Picture, boxes: Sequence[tuple[int, int, int, int]]) -> Reset
             [_square(column[above:below], em, side, middle((above + below) / 2)) for above, below in pairwise(cuts)]
         )
     width = (max(map(len, lines)) + 2) * side
+    if width * (len(lines) + 1) * side * 3 // 2 > _MOST_PIXELS:
+        return None
     blank = bytes([_PAPER]) * width
     gap = [blank] * (side // 2)
     rows = list(gap)
@@ -147,7 +154,7 @@ def _square(piece: Pixels, em: int, side: int, middle: float) -> Pixels:
     across, down = (side - width) // 2, (side - height) // 2
     if width < 0.5 * em and height < 0.5 * em and centre > 0.1 * em:  # 、 and 。 stand at the upper right
         across, down = (side - em) // 2, (side + em) // 2 - height
-    elif width < 0.3 * em and height > 0.6 * em and abs(centre) < 0.25 * em:  # ー
+    elif width < 0.3 * em and height > 0.6 * em and abs(centre) < 0.4 * em:  # ー
         flat, width, height = turned(b"".join(glyph), width, height, 1)
         glyph = [flat[row * width : (row + 1) * width] for row in range(height)]
         across, down = (side - width) // 2, (side - height) // 2

@@ -30,8 +30,8 @@ _SURE: Final = 0.7
 _LEAST_CONFIDENCE: Final = 0.3
 
 VERTICAL_NOTE: Final = (
-    "The page seems to be set in vertical lines, and no model of vertical Japanese (jpn_vert) is installed: "
-    "its text may be wrong. Debian and Ubuntu have it as tesseract-ocr-jpn-vert."
+    "The page is set in vertical lines and was read without a model of vertical Japanese (jpn_vert): brackets, long "
+    "vowel marks and small kana may be wrong. Debian and Ubuntu have the model as tesseract-ocr-jpn-vert."
 )
 
 
@@ -75,7 +75,7 @@ def recognise(job: Job, pixels: bytes, width: int, height: int, *, dpi: float, l
         _mean(lines),
         engine.version(named),
         quarters * 90,
-        notes,
+        notes if lines else (),
     )
 
 
@@ -102,9 +102,10 @@ def _vertically(
 
 def _set_anew(job: Job, picture: Picture, lines: list[RawLine], languages: Sequence[str]) -> list[RawLine]:
     """Read columns as lines made of their characters; what is not better so stays as it was read."""
+    lines = [line for line in lines if not any(_is_piece_of(line, other) for other in lines)]
     columns = [line for line in lines if line.vertical]
     anew = reset(picture, [line.box for line in columns])
-    if anew is None or anew.width * anew.height > _MAX_PIXELS:
+    if anew is None:
         return lines
     page = engine.Picture(anew.pixels, anew.width, anew.height, picture.dpi)
     found = engine.read(job, page, models.folder_of(languages), "+".join(languages), one_block=True)
@@ -116,7 +117,19 @@ def _set_anew(job: Job, picture: Picture, lines: list[RawLine], languages: Seque
     if _mean(read) <= _mean(columns):
         return lines
     by_column = {id(old): new for old, new in zip(columns, read, strict=True)}
-    return [by_column.get(id(line), line) for line in lines]
+    return [by_column.get(id(line), line) for line in lines if line.vertical or line.confidence >= _SURE]
+
+
+def _is_piece_of(line: RawLine, other: RawLine) -> bool:
+    """Tell whether a line is a character that was found in a column a second time."""
+    left, top, right, bottom = line.box
+    return (
+        other.vertical
+        and bottom - top < (other.box[3] - other.box[1]) / 2
+        and other.box[0] <= (left + right) / 2 <= other.box[2]
+        and other.box[1] <= top
+        and bottom <= other.box[3]
+    )
 
 
 def _is_vertical(lines: Sequence[RawLine]) -> bool:

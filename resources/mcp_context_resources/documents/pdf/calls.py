@@ -39,6 +39,22 @@ fill_colour: Final = _declared(
 """(page object, four unsigned ints to fill: red, green, blue, alpha) → whether they were filled."""
 
 
+object_count: Final = _declared(pdfium.FPDFPage_CountObjects, _NUMBER, _ADDRESS)
+"""(page) → how many objects are drawn on it, forms counted as one."""
+
+page_object: Final = _declared(pdfium.FPDFPage_GetObject, _ADDRESS, _ADDRESS, _NUMBER)
+"""(page, number) → the object."""
+
+object_type: Final = _declared(pdfium.FPDFPageObj_GetType, _NUMBER, _ADDRESS)
+"""(page object) → FPDF_PAGEOBJ_…"""
+
+form_count: Final = _declared(pdfium.FPDFFormObj_CountObjects, _NUMBER, _ADDRESS)
+"""(form object) → how many objects are in it."""
+
+form_object: Final = _declared(pdfium.FPDFFormObj_GetObject, _ADDRESS, _ADDRESS, ctypes.c_ulong)
+"""(form object, number) → the object."""
+
+
 def address_of(handle: Any) -> int:
     """Return the address that one of pypdfium2's handles stands for."""
     return ctypes.cast(handle, _ADDRESS).value or 0

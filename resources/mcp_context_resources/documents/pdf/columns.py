@@ -50,9 +50,9 @@ def split_columns(
 
 
 def _gaps(fragment: Fragment, characters: PageCharacters, *, inner: bool = False) -> list[_Gap]:
-    """Return the gaps in a line that are wider than a space; `inner`: of those in the middle half of it only."""
+    """Return the gaps in a line that are wider than a space; `inner`: of those in the middle of it only."""
     text = fragment.text
-    start, end = (len(text) // 4, len(text) * 3 // 4) if inner else (1, len(text) - 1)
+    start, end = (len(text) * 3 // 10, len(text) * 7 // 10) if inner else (1, len(text) - 1)
     found = []
     place = start - 1
     while 0 <= (place := text.find(" ", place + 1, end)) < len(text) - 1:

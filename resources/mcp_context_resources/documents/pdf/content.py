@@ -82,17 +82,18 @@ def place_text(lines: Sequence[Line], *, vertical: bool = False) -> PlacedText:
     placed = PlacedText("")
     texts: list[str] = []
     length = 0
-    pitch = _usual_gap(lines, vertical=vertical)
+    gaps = [0.0, *(_gap(one, other, vertical=vertical) for one, other in pairwise(lines))]
+    pitch = _usual_gap(gaps, lines)
     whole = ""
     before: Line | None = None
-    for line in lines:
+    for line, gap in zip(lines, gaps, strict=False):
         text = line.text
         if before is not None:
             if before.hyphenated:
                 whole = whole or " ".join(other.text for other in lines)
                 mark = "-" if _keeps_hyphen(texts[-1], text, whole) else ""
             else:
-                mark = "\n\n" if _gap(before, line, vertical=vertical) > pitch + _PARAGRAPH_GAP * line.size else "\n"
+                mark = "\n\n" if gap > pitch + _PARAGRAPH_GAP * line.size else "\n"
             texts.append(mark)
             length += len(mark)
         placed.lines.append(line)
@@ -109,11 +110,10 @@ def _gap(one: Line, other: Line, *, vertical: bool) -> float:
     return one.box.left - other.box.right if vertical else other.box.top - one.box.bottom
 
 
-def _usual_gap(lines: Sequence[Line], *, vertical: bool) -> float:
-    gaps = sorted(
-        gap for one, other in pairwise(lines) if 0 <= (gap := _gap(one, other, vertical=vertical)) < 1.5 * other.size
-    )
-    return gaps[len(gaps) // 3] if gaps else 0.0
+def _usual_gap(gaps: Sequence[float], lines: Sequence[Line]) -> float:
+    """Return the space that lines of one paragraph leave between them, given that before each line."""
+    usual = sorted(gap for gap, line in zip(gaps[1:], lines[1:], strict=True) if 0 <= gap < 1.5 * line.size)
+    return usual[len(usual) // 3] if usual else 0.0
 
 
 def _keeps_hyphen(before: str, after: str, whole: str) -> bool:

@@ -11,7 +11,7 @@ import pypdfium2
 
 from mcp_context_resources.documents.clean_text import clean_text
 from mcp_context_resources.documents.opened import PageText
-from mcp_context_resources.documents.pdf import markdown, scans, structure
+from mcp_context_resources.documents.pdf import scans, structure
 from mcp_context_resources.documents.pdf.content import PlacedText, place_text
 from mcp_context_resources.documents.pdf.opening import PdfFile, quiet, reason_of
 from mcp_context_resources.documents.pdf.page_tables import PageTables
@@ -80,6 +80,8 @@ class PdfDocument:
 
     def markdown(self, job: Job, index: int) -> PageText:
         """See `OpenDocument`."""
+        from mcp_context_resources.documents.pdf import markdown
+
         page = self.text(job, index)
         if page.engine != _PDFIUM or self._pages is None or self._file.pdfium is None:
             return page

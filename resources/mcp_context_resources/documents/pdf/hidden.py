@@ -25,6 +25,9 @@ _TRANSPARENT: Final = "transparent"
 
 _EVERY: Final = 8
 _INVISIBLE_MODE: Final = 3
+_TEXT_OBJECT: Final = 1  # FPDF_PAGEOBJ_TEXT of fpdf_edit.h
+_FORM_OBJECT: Final = 5  # FPDF_PAGEOBJ_FORM
+_MOST_OBJECTS: Final = 10_000
 _TINY_POINTS: Final = 1.6
 _LIGHT: Final = 0xE0
 _SEEN_CONTRAST: Final = 10
@@ -39,6 +42,7 @@ def part_hidden(
 ) -> tuple[list[Fragment], list[Hidden]]:
     """Part the fragments of a page into those that are seen and those that are hidden."""
     judge = _Judge(page, characters, frame)
+    all_plain = judge.finds_nothing()
     seen: list[Fragment] = []
     hidden: list[Hidden] = []
     for fragment in fragments:
@@ -46,7 +50,7 @@ def part_hidden(
         if place:
             hidden.append((fragment, place))
             continue
-        if judge.is_plain(fragment):
+        if all_plain or judge.is_plain(fragment):
             seen.append(fragment)
             continue
         reasons = judge.sampled(fragment)
@@ -102,12 +106,30 @@ class _Judge:
         self._last = ""
         self._judged = 0
 
+    def finds_nothing(self) -> bool:
+        """Tell whether no text on the page is drawn in a way that may leave it unseen; most pages are so."""
+        page = calls.address_of(self._page.raw)
+        objects = [calls.page_object(page, number) for number in range(min(calls.object_count(page), _MOST_OBJECTS))]
+        looked_at = 0
+        while objects:
+            drawn = objects.pop()
+            looked_at += 1
+            if looked_at >= _MOST_OBJECTS:
+                return False
+            kind = calls.object_type(drawn)
+            if kind == _TEXT_OBJECT:
+                reason = self._drawn[drawn] = self._how_drawn(drawn)
+                if reason:
+                    return False
+            elif kind == _FORM_OBJECT:
+                inside = min(calls.form_count(drawn), _MOST_OBJECTS)
+                objects += [calls.form_object(drawn, number) for number in range(inside)]
+        return True
+
     def is_plain(self, fragment: Fragment) -> bool:
         """Tell whether what draws a fragment leaves no question; the common case, and so the quick one."""
-        first, count = fragment.first, fragment.count
-        address, known, text_object = self._address, self._drawn, calls.text_object
-        for index in (first, first + count - 1, *range(first + _EVERY, first + count - 1, _EVERY)):
-            drawn = text_object(address, index)
+        known = self._drawn
+        for drawn in self._drawing(fragment):
             if drawn is None:
                 continue
             reason = known.get(drawn)
@@ -116,6 +138,22 @@ class _Judge:
             if reason:
                 return False
         return True
+
+    def _drawing(self, fragment: Fragment) -> list[int | None]:
+        """Return what draws a fragment: all that draws several of its characters, for an object's stand together."""
+        address, text_object = self._address, calls.text_object
+        last = fragment.first + fragment.count - 1
+        found = [text_object(address, fragment.first), text_object(address, last)]
+        open_ends = [(fragment.first, found[0], last, found[1])]
+        while open_ends:
+            low, drawn, high, other = open_ends.pop()
+            if drawn == other or high - low <= _EVERY:
+                continue
+            middle = (low + high) // 2
+            between = text_object(address, middle)
+            found.append(between)
+            open_ends += [(low, drawn, middle, between), (middle, between, high, other)]
+        return found
 
     def sampled(self, fragment: Fragment) -> set[str]:
         """Tell for characters of a fragment why they can't be seen: its ends, and some between them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.documents.pdf.tables.find import column_names, continues, find_tables, joined
 from mcp_context_resources.documents.spec import DocumentTable
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ class PageTables:
 
     def on_page(self, index: int) -> list[PageTable]:
         """Return the tables of a page as they are on it."""
+        from mcp_context_resources.documents.pdf.tables.find import find_tables
+
         if index not in self._found:
             page = self._document[index]
             try:
@@ -37,6 +38,8 @@ class PageTables:
 
     def beginning_on(self, job: Job, index: int, label: str) -> list[DocumentTable]:
         """Return the tables that begin on a page, with what follows of the last one on the pages behind it."""
+        from mcp_context_resources.documents.pdf.tables.find import column_names, joined
+
         tables = list(self.on_page(index))
         found = []
         for number, table in enumerate(tables, start=1):
@@ -66,6 +69,8 @@ class PageTables:
 
     def _continues(self, index: int, earlier: PageTable, later: PageTable) -> bool:
         """Tell whether a table of page `index` goes on as one of the page behind it."""
+        from mcp_context_resources.documents.pdf.tables.find import continues
+
         height, next_height = self._heights[index], self._heights[index + 1]
         return continues(earlier, later, earlier_height=height, later_height=next_height)
 
