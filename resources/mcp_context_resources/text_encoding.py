@@ -9,7 +9,9 @@ from typing import Final
 
 from mcp_context_resources.errors import InvalidInputError, UnreadableSourceError
 
-_SAMPLE_BYTES: Final = 256 << 10
+SAMPLE_BYTES: Final = 256 << 10
+"""How much of a file is looked at."""
+
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -61,19 +63,37 @@ def detect_encoding(content: bytes, name: str, preferred: str | None = None) -> 
 
     Raises `UnreadableSourceError` for empty content and for what is not text.
     """
-    sample = content[:_SAMPLE_BYTES]
+    sample = content[:SAMPLE_BYTES]
+    if (marked := marked_encoding(sample, name)) is not None:
+        return marked
+    if _JIS_ESCAPE.search(sample) and (jis := _strictly(content, _JIS_VARIANTS)):
+        return jis
+    if _strictly(content, ("utf-8",)):
+        return "utf-8"
+    return preferred or likely_encoding(sample, name)
+
+
+def marked_encoding(sample: bytes, name: str, empty_hint: str = "There is nothing to read in it.") -> str | None:
+    """Return the encoding that a byte-order mark at the beginning of the file `name` tells, None without one.
+
+    Raises `UnreadableSourceError` for nothing but blanks and for what is not text.
+    """
     if not sample.strip(_NOTHING):
-        raise UnreadableSourceError(f"{name!r} is empty.", "There is nothing to read in it.")
+        raise UnreadableSourceError(f"{name!r} is empty.", empty_hint)
     for mark, encoding in _BOMS:
         if sample.startswith(mark):
             return encoding
     if b"\0" in sample:
         raise UnreadableSourceError(f"{name!r} is binary data, not text.", "Check that the file is what its name says.")
-    if _JIS_ESCAPE.search(sample) and (jis := _strictly(content, _JIS_VARIANTS)):
-        return jis
-    if _strictly(content, ("utf-8",)):
-        return "utf-8"
-    return preferred or _japanese(sample) or _western(sample) or _guess(sample, name)
+    return None
+
+
+def likely_encoding(sample: bytes, name: str) -> str:
+    """Return the likeliest encoding of text that is not UTF-8, by the first bytes of the file `name`.
+
+    Raises `UnreadableSourceError` where none fits.
+    """
+    return _japanese(sample) or _western(sample) or _guess(sample, name)
 
 
 def decode_text(content: bytes, name: str, encoding: str | None = None) -> DecodedText:
@@ -115,7 +135,7 @@ def _detected(content: bytes, name: str) -> str:
     try:
         return detect_encoding(content, name)
     except UnreadableSourceError:
-        sample = content[:_SAMPLE_BYTES]
+        sample = content[:SAMPLE_BYTES]
         unfit = len(sample.decode("utf-8", "replace")) - len(sample.decode("utf-8", "ignore"))
         if b"\0" in sample or not sample.strip(_NOTHING) or unfit > len(sample) * (1 - _MOSTLY):
             raise
@@ -134,7 +154,7 @@ def _strictly(content: bytes, encodings: tuple[str, ...]) -> str | None:
 
 def _damaged_utf8(content: bytes) -> str | None:
     """Recognise UTF-8 with a few broken places: cut off, or joined from several sources as logs are."""
-    sample = content[:_SAMPLE_BYTES]
+    sample = content[:SAMPLE_BYTES]
     if b"\0" in sample or sample.startswith(tuple(mark for mark, _ in _BOMS)):
         return None
     text = sample.decode("utf-8", "replace")

@@ -10,6 +10,8 @@ from mcp_context_resources.errors import InvalidInputError
 
 _MOST_CHARS: Final = 1_000
 _WIDE: Final = 0xFEE0  # how far the full-width form of an ASCII character is away
+# A reading in brackets, as ruby is written, or the end of a line.
+_BETWEEN: Final = "(?:\\([\u3041-\u30ff]{1,40}\\))?\\s?"
 _UNSPACED: Final = re.compile("[\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 
 
@@ -17,7 +19,8 @@ def compiled(query: str, *, regex: bool) -> re.Pattern[str]:
     """Make a pattern of what is looked for.
 
     An exact query matches whatever the letter case, full or half width, and line ends: between words for a space,
-    and anywhere beside characters of scripts that are written without spaces. A regex (Python's syntax) is taken as
+    and anywhere between characters of scripts that are written without spaces, where a reading in brackets is passed
+    over, too. A regex (Python's syntax) is taken as
     it is.
 
     Raises `InvalidInputError`.
@@ -45,7 +48,7 @@ def _exact(query: str) -> str:
                 parts.append(r"\s+")
         else:
             if not before.isspace() and (_UNSPACED.match(before) or _UNSPACED.match(character)):
-                parts.append(r"\s?")
+                parts.append(_BETWEEN)
             parts.append(_either_width(character))
         before = character
     return "".join(parts)
