@@ -42,6 +42,7 @@ _MONTHS: Final = """\
 SELECT date_trunc('month', date) AS 月, line AS 路線, sum(fare_yen) AS 運賃収入
 FROM trips GROUP BY ALL ORDER BY ALL"""
 _STOPS: Final = "SELECT count(*) AS stops FROM 停留所"
+_FARES: Final = "SELECT Ticket, Adult, Child FROM passenger_handbook_p2_t1"
 
 
 def run(data: Path | None = None, *, with_model: bool = True) -> int:
@@ -123,6 +124,11 @@ class _Demo:
             "read_document",
             {"document": "運行案内.pdf", "pages": "2", "max_chars": 400},
         )
+        await self._step(client, "The table on page 2 of the handbook, by SQL", "query_tables", {"sql": _FARES})
+        arguments = {"document": "運行案内.pdf", "view": "find", "find": "灯籠まつり"}
+        await self._step(client, "Where does it speak of the Lantern Festival?", "read_document", arguments)
+        arguments = {"document": "document://passenger-handbook.pdf/page/2#chars=40-115", "view": "image"}
+        await self._step(client, "A quote, marked on its page", "read_document", arguments)
 
     async def _safety(self, client: Client) -> None:
         passwords = {"sql": "SELECT * FROM read_text('/etc/passwd')"}

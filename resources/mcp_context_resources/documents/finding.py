@@ -19,9 +19,8 @@ def compiled(query: str, *, regex: bool) -> re.Pattern[str]:
     """Make a pattern of what is looked for.
 
     An exact query matches whatever the letter case, full or half width, and line ends: between words for a space,
-    and anywhere between characters of scripts that are written without spaces, where a reading in brackets is passed
-    over, too. A regex (Python's syntax) is taken as
-    it is.
+    and anywhere beside characters of scripts that are written without spaces, where a reading in brackets is passed
+    over, too. A regex (Python's syntax) is taken as it is.
 
     Raises `InvalidInputError`.
     """

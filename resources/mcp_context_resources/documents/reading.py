@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from functools import wraps
 from pathlib import Path
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _KEPT_DOCUMENTS: Final = 4
 _COUNTING_SECONDS: Final = 3.0
+_RESERVE_SECONDS: Final = 0.5
 _COUNTED_BYTES: Final = 256 << 20
 _CONVERTED_BYTES: Final = 1 << 19
 _AROUND_CHARS: Final = 80
@@ -172,8 +174,10 @@ def _named(number: int, problems: dict[str, list[int]]) -> bool:
 def count_pages(job: Job, files: Sequence[DocumentFile]) -> list[PageCount]:
     """Count the pages of documents; one that can't be read becomes a `problem`."""
     counts = []
+    started = time.process_time()
     for file in files:
-        if job.deadline_seconds - job.seconds_left > _COUNTING_SECONDS:
+        # Waiting for a busy machine is no reason to stop before the end is near.
+        if time.process_time() - started > _COUNTING_SECONDS or job.seconds_left < _RESERVE_SECONDS:
             counts.append(PageCount(None))
             continue
         try:

@@ -37,7 +37,7 @@ async def read(services: Services, arguments: ReadDocumentInput, report: Report)
     )
     budget = services.budget.max_chars
     room = min(arguments.max_chars * 2 if arguments.max_chars else budget, budget)
-    return _render(found, room, lambda shown, pages: f"{shown} matches on page {pages}")
+    return _render(found, room, lambda shown, pages: f"{shown} match{'' if shown == 1 else 'es'} on page {pages}")
 
 
 async def passage(services: Services, place: Place) -> ToolResult:

@@ -76,9 +76,21 @@ def of_page(
         blocks = _blocks(lines, styles, headings, tables, frame.height)
         notes = {match[1] for block in blocks if block.kind == "note" and (match := _NOTE.match(block.lines[0].text))}
         writer.notes = frozenset(notes)
-        return "\n\n".join(text for block in blocks if (text := writer.write(block, lines)))
+        return _joined([(block.kind, text) for block in blocks if (text := writer.write(block, lines))])
     finally:
         content.close()
+
+
+def _joined(blocks: Sequence[tuple[str, str]]) -> str:
+    """Put blocks together, a blank line between them but for the items of a list."""
+    parts: list[str] = []
+    before = ""
+    for kind, text in blocks:
+        if parts:
+            parts.append("\n" if kind == before == "item" else "\n\n")
+        parts.append(text)
+        before = kind
+    return "".join(parts)
 
 
 def _blocks(
