@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from mcp_context_resources.errors import ConfigurationError
 from mcp_server.settings import Settings
@@ -197,8 +197,15 @@ def show(configuration: Configuration) -> str:
         value = getattr(getattr(configuration.settings, current), name)
         origin = configuration.origins.get(key, "default")
         lines.append(f"# {field.description} ({origin}; {variable_name(key)})")
-        lines.append(f"# {name} is not set" if value is None else f"{name} = {_toml(value)}")
+        if _is_secret(value):
+            lines.append(f"# {name} is set, and not shown")
+        else:
+            lines.append(f"# {name} is not set" if value is None else f"{name} = {_toml(value)}")
     return "\n".join(lines).lstrip() + "\n"
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, tuple) and any(isinstance(part, SecretStr) for part in value)
 
 
 def _toml(value: object) -> str:

@@ -64,6 +64,21 @@ def test_a_wrong_file_is_told_with_the_nearest_key(tmp_path: Path, content: str,
     assert hint in caught.value.hint
 
 
+def test_passwords_are_read_but_never_shown(tmp_path: Path) -> None:
+    found = load({}, {"FRESH_CONTEXT_DOCUMENTS_PASSWORDS": "contracts/*.pdf=geheim"}, user_folder=tmp_path)
+    assert [word.get_secret_value() for word in found.settings.documents.passwords] == ["contracts/*.pdf=geheim"]
+    shown = show(found)
+    assert "geheim" not in shown
+    assert "passwords is set" in shown
+    assert "passwords" not in tomllib.loads(shown)["documents"]
+
+
+def test_a_password_without_a_pattern_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="file pattern=password") as caught:
+        load({}, {"FRESH_CONTEXT_DOCUMENTS_PASSWORDS": "geheim"}, user_folder=tmp_path)
+    assert "geheim" not in str(caught.value)
+
+
 def test_an_unknown_variable_names_the_nearest_one() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load({}, {"FRESH_CONTEXT_TABLES_MAXROWS": "1"})
