@@ -132,8 +132,8 @@ class InParts:
         on_progress: Progress | None,
     ) -> AsyncIterator[tuple[Any, str]]:
         """Give the answer for each part in order, with the pages behind it; as many parts at once as workers."""
-        ends = time.monotonic() + deadline
         numbers = await self._pool.run(jobs.page_numbers, file, pages, deadline=deadline)
+        ends = time.monotonic() + deadline  # the start of a worker is not held against its work
         parts = [numbers[start : start + _PAGES_AT_ONCE] for start in range(0, len(numbers), _PAGES_AT_ONCE)]
         done = 0
         while done < len(parts):

@@ -254,7 +254,8 @@ class Documents:
         place = parse_place(name)
         if pages:  # the characters of a cited place are those of its own page
             place = Place(place.name, pages)
-        ends = time.monotonic() + self.settings.deadline_seconds
+        left = self.settings.deadline_seconds
+        ends = time.monotonic() + left
         for attempt in (1, 2):
             catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
             source = self._workspace.resolve(catalogue, "document", place.name)
@@ -264,13 +265,14 @@ class Documents:
                 )
             ref = source.ref()
             try:
-                content = await read(self._file(source), place, max(1.0, ends - time.monotonic()))
+                content = await read(self._file(source), place, left)
             except Exception:
-                if attempt == 1 and await anyio.to_thread.run_sync(_has_changed, source):
-                    continue
-                raise
-            if not await anyio.to_thread.run_sync(_has_changed, source):
-                return FromDocument(source, ref, content)
+                if attempt == 2 or not await anyio.to_thread.run_sync(_has_changed, source):
+                    raise
+            else:
+                if not await anyio.to_thread.run_sync(_has_changed, source):
+                    return FromDocument(source, ref, content)
+            left = max(1.0, ends - time.monotonic())
         raise SourceChangedError(f"{place.name!r} changes while it is read.", "Try again in a moment.")
 
     def _file(self, source: Source) -> DocumentFile:
