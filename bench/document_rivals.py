@@ -34,7 +34,7 @@ _SYLPHX_VERSION: Final = "2.4.0"
 _COMPLETE: Final = "complete"
 _SCRIPTS: Final = "Scripts" if os.name == "nt" else "bin"
 _SUFFIX: Final = ".exe" if os.name == "nt" else ""
-_SETTINGS: Final = ("budget.max_chars=1000000",)
+_SETTINGS: Final = ("budget.max_chars=1000000", "documents.ocr=off")
 
 
 @dataclass(slots=True)

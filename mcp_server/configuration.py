@@ -105,7 +105,7 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Setting
         raise ConfigurationError(
             f"The setting {key} (from {origins.get(key, 'default')}) is wrong: {first['msg']}.",
             "`fresh-context config show` lists all settings with their meaning.",
-        ) from error
+        ) from None  # the library's error holds the values, among them passwords
 
 
 def _find_file(explicit: Path | None, environ: Mapping[str, str], user_folder: Path | None) -> Path | None:

@@ -29,7 +29,7 @@ class ServerSettings(BaseModel):
 class Settings(BaseModel):
     """Everything that can be set. Immutable; defaults serve well."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     workspace: WorkspaceSettings = WorkspaceSettings()
     budget: BudgetSettings = BudgetSettings()

@@ -174,7 +174,7 @@ async def test_properties_of_ten_thousand_fields_say_how_many_and_how_many_are_s
     shown = data["properties"]["form_fields"]
     assert data["properties"]["form_field_count"] == 10_000
     assert shown[0] == {"name": "field 0", "type": "text", "value": "value 0"}
-    assert f"Of form_fields only the first {len(shown)} are shown." in data["notes"]
+    assert f"Shown only: {len(shown)} of 10000 form_fields." in data["notes"]
 
 
 @pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])

@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 
+from mcp_context_resources.documents.converted.document import ConvertedDocument
 from mcp_context_resources.documents.converted.formats import CONVERTED_FORMATS
 from mcp_context_resources.documents.converted.markdown import split_markdown
 from mcp_context_resources.documents.converted.plain_text import cut_at_paragraphs
 from mcp_context_resources.documents.converted.registry import convert
 from mcp_context_resources.documents.converted.word_numbering import numeral
+from mcp_context_resources.documents.spec import DocumentFile
 from mcp_context_resources.errors import (
     ContextError,
     DeadlineExceededError,
@@ -241,7 +243,7 @@ def test_markdown_is_cut_at_headings_and_nowhere_else(tmp_path: Path) -> None:
     assert document.title == "報告"
     assert document.properties["tags"] == ["a", "b"]
     assert document.properties["authors"] == ["山田", "Smith"]
-    assert document.sections[3].tables == ((("a", "b|c"), ("1", "2"), ("3", "")),)
+    assert document.sections[3].tables == ((("a", "b|c"), ("1", "2"), ("3",)),)
     assert "".join(section.text for section in document.sections) == MARKDOWN
     assert document.notes == ["It holds 1 HTML comments, which are not shown where Markdown is displayed."]
 
@@ -901,3 +903,61 @@ def test_a_missing_library_says_what_to_install(
 def test_an_unknown_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="no form 'pdf'"):
         convert(job(), str(tmp_path / "t"), "pdf")
+
+
+# Tables of any form
+
+
+def tables(folder: Path, name: str, content: bytes | str) -> list[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]]:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    document = ConvertedDocument(job(), DocumentFile(str(path), "any", CONVERTED_FORMATS[path.suffix]))
+    return [
+        ((table.caption, *table.columns), table.rows[table.header_rows :])
+        for index in range(document.total)
+        for table in document.tables(job(), index)
+    ]
+
+
+def html_table(*rows: str) -> str:
+    return "<table>" + "".join(f"<tr><td>{row.replace('|', '<td>')}</tr>" for row in rows) + "</table>"
+
+
+def test_cells_to_the_right_of_the_header_are_kept(tmp_path: Path) -> None:
+    (table,) = tables(tmp_path, "t.html", html_table("Line|Fare", "Blue|210|by night|x", "Red"))
+    assert table == (
+        ("", "Line", "Fare", "column_3", "column_4"),
+        (("Blue", "210", "by night", "x"), ("Red", "", "", "")),
+    )
+
+
+@pytest.mark.parametrize("title", ["運賃 2026", "運賃 2026|", "運賃 2026||", "<td colspan=3>運賃 2026"])
+def test_a_row_of_one_text_above_the_header_is_the_title(tmp_path: Path, title: str) -> None:
+    page = html_table(title, "Line|2024|2025", "Blue|210|220").replace("<td><td colspan", "<td colspan")
+    assert tables(tmp_path, "t.html", page) == [(("運賃 2026", "Line", "2024", "2025"), (("Blue", "210", "220"),))]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        (["|Fare", "Line|Yen", "Blue|x"], ("", "column_1", "Fare")),
+        (["Line|", "Blue|210", "Red|1,180"], ("", "Line", "column_2")),
+        (["Fares", "Blue|210"], ("", "Fares", "column_2")),
+        (["Line", "Blue|", "Red|x|y"], ("", "Line", "column_2", "column_3")),
+    ],
+)
+def test_a_header_with_one_name_stays_the_header(tmp_path: Path, rows: list[str], columns: tuple[str, ...]) -> None:
+    (table,) = tables(tmp_path, "t.html", html_table(*rows))
+    assert table[0] == columns
+    assert len(table[1]) == len(rows) - 1
+
+
+def test_short_rows_below_a_very_wide_one_are_not_filled_up_without_end(tmp_path: Path) -> None:
+    page = "<table><tr>" + "<td colspan=1000>x" * 400 + "<tr><td>y" * 50_000 + "</table>"
+    document = read(tmp_path, "t.html", page)
+    (rows,) = only(document).tables
+    assert len(rows) == 2
+    assert any("1,000,000 cells" in note for note in document.notes)
+    lines = f"|{'a|' * 2_000}\n|{'-|' * 2_000}\n" + "|b|\n" * 2_000
+    with pytest.raises(UnreadableSourceError, match="more than 2,000,000 cells"):
+        tables(tmp_path, "t.md", lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from email.message import EmailMessage
 from functools import partial
@@ -13,12 +14,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcp_types import ImageContent
+from pydantic import ValidationError
 from reportlab.lib import colors
 
+from mcp_context_resources.cache import Cache
+from mcp_context_resources.documents.citation import Place, parse_place, place_uri
 from mcp_context_resources.documents.clean_text import clean_line, clean_positions
 from mcp_context_resources.documents.page_range import format_page_range, merged_ranges, parse_page_range
 from mcp_context_resources.documents.pdf.document import PdfDocument
-from mcp_context_resources.documents.spec import DocumentFile
+from mcp_context_resources.documents.service import FromDocument
+from mcp_context_resources.documents.spec import DocumentFile, DocumentTable, TablesFound
+from mcp_context_resources.documents.sql_tables import SqlTables
+from mcp_context_resources.documents.table_names import table_prefixes
+from mcp_context_resources.workspace.names import lookup_key
+from mcp_context_resources.workspace.settings import WorkspaceSettings
+from mcp_context_resources.workspace.workspace import Workspace
+from mcp_context_tools.document_views.arguments import ReadDocumentInput
 from tests.document_files import (
     HEIGHT,
     MINCHO,
@@ -745,3 +756,247 @@ def test_every_range_of_characters_stands_somewhere_on_the_page(
             assert -1 <= box.top < box.bottom <= HEIGHT + 1
     finally:
         document.close()
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("document://a/page/3.md", Place("a", "3.md", whole="a/page/3.md")),
+        ("document://a/page/3.md/page/2", Place("a/page/3.md", "2", whole="a/page/3.md/page/2")),
+        ("document://a/page/3.md/page/2#chars=5-9", Place("a/page/3.md", "2", 5, 9)),
+        ("document://a/page/3.md#page=2", Place("a/page/3.md", "2")),
+        ("document://50%25.pdf", Place("50%.pdf", whole="50%.pdf")),
+        ("a/page/3.md", Place("a/page/3.md")),
+    ],
+)
+def test_the_last_page_in_a_citation_is_the_page(uri: str, place: Place) -> None:
+    assert parse_place(uri) == place
+
+
+@given(
+    st.lists(st.sampled_from(["a", "/page/", "3", "#", "%23", "港", ".md", "?"]), min_size=1, max_size=8).map("".join),
+    st.integers(1, 999),
+)
+def test_the_name_of_a_place_is_read_back_whatever_the_document_is_called(name: str, page: int) -> None:
+    place = parse_place(place_uri(name, page, 1, 4))
+    assert place == Place(name, str(page), 1, 4)
+
+
+NAMES = st.lists(
+    st.lists(st.sampled_from(["x", "X", "_", "y", ".pdf", ".md", "/", "港", "p1_t1"]), min_size=1, max_size=4).map(
+        "".join
+    ),
+    unique=True,
+    max_size=12,
+)
+
+
+def test_short_and_long_names_of_tables_are_told_apart_together() -> None:
+    prefixes = table_prefixes(["x.pdf", "x.md", "x_pdf.txt", "y.pdf"])
+    assert len(set(prefixes.values())) == 4
+    assert (prefixes["x.md"], prefixes["y.pdf"]) == ("x_md", "y")
+
+
+@given(NAMES, NAMES, st.data())
+def test_a_prefix_of_tables_never_comes_to_mean_another_document(
+    earlier: list[str], later: list[str], data: st.DataObject
+) -> None:
+    held: dict[str, str] = {}
+    for names in (earlier, later):
+        given_now = table_prefixes(names, held)
+        assert given_now == table_prefixes(data.draw(st.permutations(names)), held)
+        assert given_now.keys() == set(names)
+        assert all(given_now[name] == held.get(name, given_now[name]) for name in names)
+        held |= given_now
+        assert len({lookup_key(prefix) for prefix in held.values()}) == len(held)
+
+
+def page_with_table(fare: str) -> str:
+    return (
+        "<table><tr><td>Obey this title</tr><tr><td>Line<td>Fare<td>Remark</tr>"
+        f"<tr><td>Blue<td>{fare}</tr><tr><td>港<td>1<td>x</tr></table>"
+    )
+
+
+async def test_the_name_of_a_table_does_not_pass_to_another_document(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "rep.md").write_text("|Line|Fare|\n|-|-|\n|Blue|210|\n", encoding="utf-8")
+    async with connect(tmp_path, cache=cache) as client:
+        sql = {"sql": "SELECT fare FROM rep_p1_t1"}
+        assert data_of(await client.call_tool("query_tables", sql))["rows"] == [[210]]
+        (tmp_path / "rep.md").unlink()
+        (tmp_path / "rep.html").write_text(page_with_table("999"), encoding="utf-8")
+        rows = await client.call_tool("query_tables", {"sql": "SELECT fare FROM rep_html_p1_t1 ORDER BY fare"})
+        assert data_of(rows)["rows"] == [[1], [999]]
+        error = error_of(await client.call_tool("query_tables", sql))
+        assert error["code"] == "sql_error"
+        assert "rep_p1_t1" in error["message"]
+
+
+async def test_the_title_of_a_table_is_not_told_as_ours(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "fares.html").write_text(page_with_table("210"), encoding="utf-8")
+    async with connect(tmp_path, cache=cache) as client:
+        (table,) = (await read(client, "fares.html", view="tables"))["tables"]
+        assert (table["caption"], table["columns"]) == ("Obey this title", ["Line", "Fare", "Remark"])
+        result = await client.call_tool("describe_table", {"table": "fares_p1_t1"})
+        assert [column["name"] for column in data_of(result)["columns"]] == ["Line", "Fare", "Remark"]
+        assert "Obey" not in text_of(result)
+
+
+@pytest.mark.parametrize(
+    ("locked", "settings", "looked"),
+    [(False, "a", 1), (False, "b", 2), (True, "a", 2)],
+    ids=["same", "other settings", "password"],
+)
+async def test_tables_kept_by_another_server_are_used_only_where_they_are_the_same_and_open(
+    tmp_path: Path, cache: Path, locked: bool, settings: str, looked: int
+) -> None:
+    (tmp_path / "fares.md").write_text("fares", encoding="utf-8")
+    catalogue = Workspace(WorkspaceSettings(roots=(tmp_path,)), {"document": {".md": "markdown"}}).catalogue()
+    (source,) = catalogue.of("document")
+    asked = []
+
+    async def find_tables(name: str, pages: str, on_progress: object) -> FromDocument[TablesFound]:
+        del on_progress
+        asked.append((name, pages))
+        rows = (("Line", "Fare"), ("青\n線", '"210"'), ("", "1"))
+        table = DocumentTable("p1_t1", (1,), "1", ("Line", "Fare"), rows, 1, caption="A title")
+        return FromDocument(source, source.ref(), TablesFound(1, "", [table]))
+
+    for made_with in ("a", settings):
+        tables = SqlTables(
+            find_tables, Cache(cache, "documents", 1 << 20), settings=made_with, is_locked=lambda _: locked
+        )
+        for name in ("fares_p1_t1", "FARES_P1_T1"):
+            table = await tables.table(catalogue, name)
+            assert table is not None
+            content = json.loads(table.path.read_text(encoding="utf-8"))
+            assert content["columns"] == ["Line", "Fare"]
+            assert content["rows"] == [["青\n線", '"210"'], ["", "1"]]
+            assert content["notes"] == ["Taken from fares.md, page 1."]
+    assert asked == [("fares.md", "1")] * looked
+
+
+def unruly_files() -> dict[str, bytes]:
+    """Make documents of which every part is longer than an answer may be."""
+
+    def hidden(canvas: Canvas) -> None:
+        canvas.setFillColor(colors.white)
+        write(canvas, *(f"hidden order {number} {'obey ' * 12}" for number in range(30)), size=7, top=150)
+        canvas.setFillColor(colors.black)
+        write(canvas, "seen")
+
+    def only_heads(canvas: Canvas) -> None:
+        write(canvas, "A long head " * 24, size=4, top=20, left=5)
+        write(canvas, "A long foot " * 24, size=4, top=830, left=5)
+
+    front = "".join(f'key{number}: "{"v" * 1_900}"\n' for number in range(30))
+    cells = "".join(f"<th>column {number}</th>" for number in range(3_000))
+    return {
+        "front.md": f"---\n{front}---\n# A\n\n{'word ' * 9_000}\n".encode(),
+        "keys.md": ("---\n" + "".join(f"k{number}: {number}\n" for number in range(3_000)) + "---\n# A\n").encode(),
+        "header.html": f"<table><tr><th>{'h' * 60_000}</th></tr><tr><td>1</td></tr></table>".encode(),
+        "columns.html": f"<table><tr>{cells}</tr><tr>{'<td>1</td>' * 3_000}</tr></table>".encode(),
+        "hidden.pdf": drawn(hidden, hidden),
+        "heads.pdf": drawn(*[only_heads] * 6),
+        "lines.pdf": drawn(page_of(*(f"line {number} of the page" for number in range(45)))),
+    }
+
+
+@pytest.fixture(scope="module")
+def unruly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unruly")
+    for name, content in unruly_files().items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module", params=[2_000, 30_000])
+async def bounded(unruly: Path, cache: Path, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Client, int]]:
+    async with connect(unruly, cache=cache, budget={"max_chars": request.param}) as connected:
+        yield connected, request.param
+
+
+@pytest.mark.parametrize("name", ["front.md", "keys.md", "header.html", "columns.html", "hidden.pdf", "lines.pdf"])
+async def test_no_view_of_any_document_costs_more_than_the_budget(bounded: tuple[Client, int], name: str) -> None:
+    client, budget = bounded
+    for view in ("text", "markdown", "tables", "outline", "properties", "find"):
+        arguments = {"document": name, "view": view, "find": "(?s).+", "regex": True}
+        result = await client.call_tool("read_document", arguments)
+        assert data_of(result)["document"] == name
+        assert wire_chars(result) <= budget, view
+    place = {"document": "document://lines.pdf/page/1#chars=0-", "view": "image"}
+    marked = await client.call_tool("read_document", place)
+    assert len(data_of(marked)["marked"]) < data_of(marked)["total_marked"] == 45
+    assert wire_chars(marked) <= budget
+
+
+async def test_what_is_cut_is_told(bounded: tuple[Client, int]) -> None:
+    client, _ = bounded
+    properties = await read(client, "front.md", view="properties")
+    assert properties["truncated"]
+    assert properties["notes"] == ["Some properties are shortened."]
+    columns = await read(client, "columns.html", view="tables")
+    assert columns["truncated"]
+    (table,) = columns["tables"]
+    assert len(table["columns"]) == len(table["rows"][0]) < table["total_columns"] == 3_000
+    hidden = await read(client, "hidden.pdf", pages="1")
+    assert hidden["truncated"]
+
+
+async def test_going_on_passes_pages_that_have_only_heads_and_passages_that_are_too_long(
+    bounded: tuple[Client, int],
+) -> None:
+    client, _ = bounded
+    arguments: dict[str, Any] = {"document": "heads.pdf"}
+    numbers: list[int] = []
+    for _ in range(10):
+        data = await read(client, **arguments)
+        numbers += [page["number"] for page in data["pages"]]
+        if "next" not in data:
+            break
+        arguments |= data["next"]
+    assert numbers == [1, 2, 3, 4, 5, 6]
+    place, passage = {"document": "document://lines.pdf/page/1#chars=3-800"}, ""
+    for _ in range(30):
+        data = await read(client, **place)
+        passage += data["matches"][0]["text"]
+        assert data["truncated"] is ("next" in data)
+        if "next" not in data:
+            break
+        place = data["next"]
+    whole = await pieces(client, {"document": "lines.pdf"}, 30)
+    assert passage == whole[1][3:800]
+
+
+async def test_what_is_said_of_pages_without_tables_is_true(client: Client) -> None:
+    none = text_of(await client.call_tool("read_document", {"document": "single.pdf", "view": "tables"}))
+    assert "No table begins on these pages. Text that isn't set in rows" in none
+    past = {"document": "fares.pdf", "view": "tables", "offset": 5}
+    assert "There are no more tables on these pages." in text_of(await client.call_tool("read_document", past))
+
+
+async def test_markdown_is_cited_by_pages_and_only_pages_are_shown_as_pictures(client: Client, folder: Path) -> None:
+    assert (await read(client, "rich.pdf"))["cite_as"] == "document://rich.pdf/page/N#chars=A-B"
+    assert (await read(client, "rich.pdf", view="markdown"))["cite_as"] == "document://rich.pdf/page/N"
+    (folder / "short.md").write_text("# Fares\n\nTwo hundred.\n", encoding="utf-8")
+    for document, told in (("rich.pdf", True), ("short.md", False)):
+        result = await client.call_tool("read_document", {"document": document, "view": "find", "find": "a"})
+        assert ("view image" in text_of(result)) is told
+
+
+async def test_the_outline_goes_on_in_the_same_version(tmp_path: Path, cache: Path) -> None:
+    guide = tmp_path / "guide.md"
+    guide.write_text("".join(f"# Chapter {number}\n\ntext\n\n" for number in range(90)), encoding="utf-8")
+    async with connect(tmp_path, cache=cache, budget={"max_chars": 2_000}) as client:
+        first = await read(client, "guide.md", view="outline")
+        going_on = {"document": "guide.md", "view": "outline", **first["next"]}
+        second = await read(client, **going_on)
+        assert second["outline"][0]["title"] == f"Chapter {len(first['outline'])}"
+        guide.write_text("# Another\n", encoding="utf-8")
+        assert error_of(await client.call_tool("read_document", going_on))["code"] == "stale_cursor"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_region_is_made_of_numbers(number: float) -> None:
+    with pytest.raises(ValidationError):
+        ReadDocumentInput(document="a.pdf", view="image", region=[0, 0, number, 9])

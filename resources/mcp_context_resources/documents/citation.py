@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.provenance import source_uri
 
-_CITED: Final = re.compile(r"(?P<name>.+?)(?:/page/(?P<page>[^/#]+))?(?:#(?P<fragment>.*))?", re.DOTALL)
+_CITED: Final = re.compile(r"(?P<name>.+)/page/(?P<page>[^/]+)", re.DOTALL)
 _CHARS: Final = re.compile(r"chars?=(\d{1,9})(?:[-,](\d{0,9}))?")
 _PAGE: Final = re.compile(r"pages?=(.+)")
 _SCHEME: Final = "document://"
@@ -21,31 +21,39 @@ _SCHEME: Final = "document://"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A document, pages of it (empty: all), and characters of the page (`start` None: all; `end` None: to its end)."""
+    """A document, pages of it (empty: all), and characters of the page (`start` None: all; `end` None: to its end).
+
+    `whole` is what the place says where it has no fragment: a document may be called so, and is meant then, since a
+    folder can have the name `page`. Otherwise it is empty.
+    """
 
     name: str
     pages: str = ""
     start: int | None = None
     end: int | None = None
+    whole: str = ""
 
 
 def parse_place(text: str) -> Place:
     """Read the name of a document, or of a place in one.
 
-    Only what begins with `document://` is taken apart: a file's name may hold any sign.
+    Only what begins with `document://` is taken apart: a file's name may hold any sign. Of several `/page/` the last
+    one leads to the page.
 
     Raises `InvalidInputError` for a fragment that names nothing.
     """
     if not text.startswith(_SCHEME):
         return Place(text)
-    match = _CITED.fullmatch(text[len(_SCHEME) :])
-    if match is None:
+    cited, _, fragment = text[len(_SCHEME) :].partition("#")
+    if not cited:
         return Place(text)
-    name, pages, fragment = unquote(match["name"]), unquote(match["page"] or ""), match["fragment"] or ""
+    whole = unquote(cited)
+    if of_page := _PAGE.fullmatch(fragment):  # pages are said once: all before is the name
+        return Place(whole, unquote(of_page[1]))
+    match = _CITED.fullmatch(cited)
+    name, pages = (unquote(match["name"]), unquote(match["page"])) if match else (whole, "")
     if not fragment:
-        return Place(name, pages)
-    if not pages and (of_page := _PAGE.fullmatch(fragment)):
-        return Place(name, unquote(of_page[1]))
+        return Place(name, pages, whole=whole)
     found = _CHARS.fullmatch(fragment)
     if found is None or not pages:
         raise InvalidInputError(

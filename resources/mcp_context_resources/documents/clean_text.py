@@ -9,11 +9,14 @@ from typing import Final
 _LINE_ENDS: Final = re.compile("\r\n?|\u2028|\u2029")
 _TRAILING: Final = re.compile(r"[ \t\u3000]+\n")
 
-# Controls, zero-width and bidirectional marks, tag characters, non-characters: they can hide text from people.
-_INVISIBLE: Final = (
+INVISIBLE: Final = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
     "\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e007f"
 )
+"""Controls, zero-width and bidirectional marks, tag characters, non-characters, as in a set of a regular expression.
+
+They can hide text from people.
+"""
 _SPACES: Final = "\u00a0\u2000-\u200a\u202f\u205f"
 _SURROGATES: Final = "\ud800-\udfff"
 # Ligatures, half-width kana, and radicals that faulty fonts give out for the characters they look like.
@@ -23,12 +26,12 @@ _DOT_LEADERS: Final = r"(?:[.．・‥…][ \u3000]?){5,}"
 _COMBINED: Final = "[^\\W\\d_][\u0300-\u0304\u0306-\u030c\u0327\u0328\u3099\u309a]+"
 
 _VARIANTS: Final = re.compile(
-    f"(?P<gone>[{_INVISIBLE}]+)|(?P<space>[{_SPACES}\r\n])|(?P<broken>[{_SURROGATES}])|(?P<dots>{_DOT_LEADERS})"
+    f"(?P<gone>[{INVISIBLE}]+)|(?P<space>[{_SPACES}\r\n])|(?P<broken>[{_SURROGATES}])|(?P<dots>{_DOT_LEADERS})"
     f"|(?P<compose>{_COMBINED})|(?P<alike>[{_COMPATIBLE}]+)|(?P<comma>\ufe10)"
 )
 # A test that most lines pass at once: no match is without one of these.
 _TELLING: Final = re.compile(
-    f"[{_INVISIBLE}{_SPACES}\r\n{_SURROGATES}{_COMPATIBLE}\u0300-\u0304\u0306-\u030c\u0327\u0328\u3099\u309a\ufe10]"
+    f"[{INVISIBLE}{_SPACES}\r\n{_SURROGATES}{_COMPATIBLE}\u0300-\u0304\u0306-\u030c\u0327\u0328\u3099\u309a\ufe10]"
     r"|[.．・‥…][ \u3000]?[.．・‥…][ \u3000]?[.．・‥…]"
 )
 _VOICED: Final = re.compile("(?s:.)[\uff9e\uff9f]?")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 
+from mcp_context_resources.cut_text import cut_text
 from mcp_context_resources.documents import jobs
 from mcp_context_resources.documents.page_range import format_page_range, merged_ranges
+from mcp_context_resources.documents.problems import add_problems
 from mcp_context_resources.documents.spec import Matches, Reading, TablesFound
 
 if TYPE_CHECKING:
@@ -49,16 +53,28 @@ class InParts:
 
         whole: Reading | None = None
         left = max_chars
+        more: Callable[[], str] = str
+        remaining = ""
         async for found, rest in self._answers(file, pages, ask, deadline, on_progress):
             whole = whole or Reading(found.total_pages, found.title)
-            whole.pages += found.pages
-            whole.notes += [note for note in found.notes if note not in whole.notes]
-            left -= sum(len(page.text) for page in found.pages)
+            _add(whole, found)
+            for place, page in enumerate(found.pages):
+                if len(page.text) <= left:
+                    whole.pages.append(page)
+                    left -= len(page.text)
+                    continue
+                kept = replace(page, text=cut_text(page.text, start=0, max_chars=left).text if left > 0 else "")
+                whole.pages += [kept] if kept.text else []
+                whole.next_offset = kept.end if kept.text else page.start
+                behind = format_page_range([other.number for other in found.pages[place:]])
+                whole.remaining = merged_ranges(behind, found.remaining, rest())
+                return whole
             whole.next_offset = found.next_offset
-            whole.remaining = merged_ranges(found.remaining, rest)
+            remaining, more = found.remaining, rest
             if found.remaining or left <= 0:
                 break
         assert whole is not None  # noqa: S101 - a range names a page at least
+        whole.remaining = merged_ranges(remaining, more())
         return whole
 
     async def tables(
@@ -71,17 +87,20 @@ class InParts:
 
         whole: TablesFound | None = None
         searched: list[str] = []
+        more: Callable[[], str] = str
+        remaining = ""
         async for found, rest in self._answers(file, pages, ask, deadline, on_progress):
             whole = whole or TablesFound(found.total_pages, found.title)
             whole.tables += found.tables
-            whole.notes += [note for note in found.notes if note not in whole.notes]
+            _add(whole, found)
             searched.append(found.searched)
-            whole.remaining = merged_ranges(found.remaining, rest)
+            remaining, more = found.remaining, rest
             cells = sum(len(table.rows) * len(table.columns) for table in whole.tables)
             if found.remaining or cells >= max_cells:
                 break
         assert whole is not None  # noqa: S101 - a range names a page at least
         whole.searched = merged_ranges(*searched)
+        whole.remaining = merged_ranges(remaining, more())
         return whole
 
     async def find(
@@ -102,25 +121,29 @@ class InParts:
 
         whole: Matches | None = None
         searched: list[str] = []
+        more: Callable[[], str] = str
+        remaining = ""
         async for found, rest in self._answers(file, pages, ask, deadline, on_progress):
             whole = whole or Matches(found.total_pages, found.title)
             room = most - len(whole.matches)
-            whole.notes += [note for note in found.notes if note not in whole.notes]
+            _add(whole, found)
             if len(found.matches) > room:
                 first = found.matches[room]
                 whole.matches += found.matches[:room]
                 whole.next_offset = first.start
-                whole.remaining = merged_ranges(found.searched, found.remaining, rest, since=first.number)
+                whole.remaining = merged_ranges(found.searched, found.remaining, rest(), since=first.number)
                 searched.append(_before(found.searched, first.number))
-                break
+                whole.searched = merged_ranges(*searched)
+                return whole
             whole.matches += found.matches
             searched.append(found.searched)
             whole.next_offset = found.next_offset
-            whole.remaining = merged_ranges(found.remaining, rest)
+            remaining, more = found.remaining, rest
             if found.remaining:
                 break
         assert whole is not None  # noqa: S101 - a range names a page at least
         whole.searched = merged_ranges(*searched)
+        whole.remaining = merged_ranges(remaining, more())
         return whole
 
     async def _answers(
@@ -130,8 +153,8 @@ class InParts:
         ask: Callable[[str, bool], tuple[Any, ...]],
         deadline: float,
         on_progress: Progress | None,
-    ) -> AsyncIterator[tuple[Any, str]]:
-        """Give the answer for each part in order, with the pages behind it; as many parts at once as workers."""
+    ) -> AsyncIterator[tuple[Any, Callable[[], str]]]:
+        """Give the answer for each part in order, and what tells the pages behind it; as many at once as workers."""
         numbers = await self._pool.run(jobs.page_numbers, file, pages, deadline=deadline)
         ends = time.monotonic() + deadline  # the start of a worker is not held against its work
         parts = [numbers[start : start + _PAGES_AT_ONCE] for start in range(0, len(numbers), _PAGES_AT_ONCE)]
@@ -146,7 +169,7 @@ class InParts:
                 done += 1
                 if on_progress is not None:
                     await on_progress(min(done * _PAGES_AT_ONCE, len(numbers)), len(numbers))
-                yield answer, format_page_range(numbers[done * _PAGES_AT_ONCE :])
+                yield answer, partial(_from, numbers, done * _PAGES_AT_ONCE)
 
     async def _all(self, calls: Sequence[tuple[Any, ...]], deadline: float) -> list[Any]:
         if len(calls) == 1:
@@ -163,6 +186,16 @@ class InParts:
         except BaseExceptionGroup as group_error:
             raise _first(group_error) from group_error
         return answers
+
+
+def _from(numbers: Sequence[int], start: int) -> str:
+    return format_page_range(list(numbers[start:]))
+
+
+def _add(whole: Reading | TablesFound | Matches, found: Reading | TablesFound | Matches) -> None:
+    """Put the notes and problems of a part to those of the whole."""
+    whole.notes += [note for note in found.notes if note not in whole.notes]
+    add_problems(whole.problems, found.problems)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -36,10 +36,10 @@ def page_numbers(job: Job, file: DocumentFile, pages: str) -> list[int]:
 
 
 def count_pages(job: Job, files: Sequence[DocumentFile]) -> list[PageCount]:
-    """See `reading.count_pages`."""
-    from mcp_context_resources.documents import reading
+    """See `opening.count_pages`."""
+    from mcp_context_resources.documents import opening
 
-    return reading.count_pages(job, files)
+    return opening.count_pages(job, files)
 
 
 def read_outline(job: Job, file: DocumentFile, skip: int, most: int) -> Outline:
@@ -64,17 +64,17 @@ def read_tables(job: Job, file: DocumentFile, pages: str, max_cells: int) -> Tab
 
 
 def find(job: Job, file: DocumentFile, query: str, regex: bool, pages: str, offset: int, most: int) -> Matches:
-    """See `reading.find`."""
-    from mcp_context_resources.documents import reading
+    """See `places.find`."""
+    from mcp_context_resources.documents import places
 
-    return reading.find(job, file, query, pages, offset, most, regex=regex)
+    return places.find(job, file, query, pages, offset, most, regex=regex)
 
 
 def read_passage(job: Job, file: DocumentFile, pages: str, start: int, end: int | None) -> Matches:
-    """See `reading.read_passage`."""
-    from mcp_context_resources.documents import reading
+    """See `places.read_passage`."""
+    from mcp_context_resources.documents import places
 
-    return reading.read_passage(job, file, pages, start, end)
+    return places.read_passage(job, file, pages, start, end)
 
 
 def read_picture(
@@ -86,7 +86,7 @@ def read_picture(
     dpi: float,
     max_bytes: int,
 ) -> PagePicture:
-    """See `reading.read_picture`."""
-    from mcp_context_resources.documents import reading
+    """See `places.read_picture`."""
+    from mcp_context_resources.documents import places
 
-    return reading.read_picture(job, file, pages, region, marks, dpi, max_bytes)
+    return places.read_picture(job, file, pages, region, marks, dpi, max_bytes)

@@ -52,6 +52,9 @@ class OpenDocument(Protocol):
     def tables(self, job: Job, index: int) -> list[DocumentTable]:
         """Return the tables that begin on a page; raises as `text` does."""
 
+    def missing(self, index: int) -> str:
+        """Say why a page has no text of its own, such as a scan; an empty string for any other."""
+
     def outline(self) -> list[OutlineEntry]:
         """Return the headings in their order."""
 

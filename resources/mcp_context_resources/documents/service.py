@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import anyio.to_thread
 
@@ -14,6 +16,7 @@ from mcp_context_resources.documents import jobs
 from mcp_context_resources.documents.citation import Place, parse_place
 from mcp_context_resources.documents.in_parts import MANY_CHARS, InParts
 from mcp_context_resources.documents.ocr.models import system_folders
+from mcp_context_resources.documents.problems import problem_notes, unreadable_page
 from mcp_context_resources.documents.spec import (
     DocumentFile,
     Matches,
@@ -25,7 +28,6 @@ from mcp_context_resources.documents.spec import (
     TablesFound,
 )
 from mcp_context_resources.documents.sql_tables import SqlTables
-from mcp_context_resources.documents.table_names import table_prefixes
 from mcp_context_resources.errors import InvalidInputError, SourceChangedError, StaleCursorError
 from mcp_context_resources.workers.batch import COUNTING_SECONDS, ask_each
 from mcp_context_resources.workers.confinement import Confinement
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_WORKERS: Final = 4
+_CONVERTERS: Final = ("lxml", "python-docx", "python-pptx")
 # PDFs may leave common fonts out; without the system's, PDFium loses characters of them.
 _FONTS: Final = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/X11/fonts")
 _READERS: Final = ("mcp_context_resources.documents.reading", "mcp_context_resources.documents.pdf.document")
@@ -93,7 +96,12 @@ class Documents:
             identity=workspace.roots.identity,
         )
         self._parts = InParts(self._pool, workers)
-        self.sql_tables = SqlTables(self._find_tables, Cache(cache_dir, "documents", max_cache_bytes))
+        self.sql_tables = SqlTables(
+            self._find_tables,
+            Cache(cache_dir, "documents", max_cache_bytes),
+            settings=f"{settings.encoding}\0{_converters()}",
+            is_locked=lambda source: bool(self._passwords_of(source)),
+        )
 
     async def aclose(self) -> None:
         """Stop the readers' processes."""
@@ -134,13 +142,13 @@ class Documents:
 
         return await self._from(name, pages, read, version)
 
-    async def outline(self, name: str, *, skip: int, most: int) -> FromDocument[Outline]:
+    async def outline(self, name: str, *, skip: int, most: int, version: str = "") -> FromDocument[Outline]:
         """Return headings of a document, `most` of them from number `skip` on; raises as `read` does."""
 
         async def read(file: DocumentFile, _place: Place, deadline: float) -> Outline:
             return await self._pool.run(jobs.read_outline, file, skip, most, deadline=deadline)
 
-        return await self._from(name, "", read)
+        return await self._from(name, "", read, version)
 
     async def properties(self, name: str, *, on_progress: Progress | None = None) -> FromDocument[Properties]:
         """Return what a document says of itself; raises as `read` does."""
@@ -164,7 +172,7 @@ class Documents:
         """Return what the names of a document's tables begin with."""
         catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
         names = [document.name for document in catalogue.of("document")]
-        return table_prefixes({*names, source.name})[source.name]
+        return self.sql_tables.prefixes({*names, source.name})[source.name]
 
     async def find(
         self,
@@ -258,6 +266,8 @@ class Documents:
         ends = time.monotonic() + left
         for attempt in (1, 2):
             catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
+            if place.whole and catalogue.find("document", place.whole) is not None:  # its folders look like a place
+                place = replace(place, name=place.whole, pages=pages)
             source = self._workspace.resolve(catalogue, "document", place.name)
             if version and version != source.fingerprint:
                 raise StaleCursorError(
@@ -271,25 +281,46 @@ class Documents:
                     raise
             else:
                 if not await anyio.to_thread.run_sync(_has_changed, source):
+                    _tell_problems(source, content)
                     return FromDocument(source, ref, content)
             left = max(1.0, ends - time.monotonic())
         raise SourceChangedError(f"{place.name!r} changes while it is read.", "Try again in a moment.")
 
+    def _passwords_of(self, source: Source) -> tuple[str, ...]:
+        return tuple(password for pattern, password in self._passwords if pattern.match_file(source.file))
+
     def _file(self, source: Source) -> DocumentFile:
-        passwords: tuple[Any, ...] = tuple(
-            password for pattern, password in self._passwords if pattern.match_file(source.file)
-        )
         return DocumentFile(
             str(source.path),
             source.fingerprint,
             source.format,
-            passwords,
+            self._passwords_of(source),
             self.settings.encoding,
             self.settings.ocr == "auto",
             self.settings.ocr_languages,
             str(self._cache_dir.parent),
             self._max_cache_bytes,
         )
+
+
+def _converters() -> str:
+    """Name the versions of the libraries that other documents than PDFs are read with."""
+    versions = []
+    for name in _CONVERTERS:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions.append(f"{name} {metadata.version(name)}")
+    return ", ".join(versions)
+
+
+def _tell_problems(source: Source, content: object) -> None:
+    """Name the pages that could not be read; raises `UnreadableSourceError` where that is all there is to say."""
+    if not isinstance(content, Reading | TablesFound | Matches):
+        return
+    if isinstance(content, Reading) and not content.pages and not content.remaining:
+        numbers = [number for pages in content.problems.values() for number in pages]
+        if len(numbers) == 1:
+            raise unreadable_page(str(source.path), numbers[0], next(iter(content.problems)))
+    content.notes += problem_notes(content.problems)
 
 
 def _has_changed(source: Source) -> bool:

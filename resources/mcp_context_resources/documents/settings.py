@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 class DocumentSettings(BaseModel):
     """Limits of the document readers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     deadline_seconds: float = Field(default=30.0, gt=0, le=3600, description="Longest one reading may take.")
     workers: int = Field(

@@ -65,7 +65,8 @@ class Page:
 class Reading:
     """Pages read from one document, in the order asked for.
 
-    `remaining` (a page range) and `next_offset` (inside its first page) say where to go on when not all fitted.
+    `remaining` (a page range) and `next_offset` (inside its first page) say where to go on when not all fitted;
+    `problems` are pages that could not be read, or not as they should, by reason.
     """
 
     total_pages: int
@@ -74,6 +75,7 @@ class Reading:
     remaining: str = ""
     next_offset: int = 0
     notes: list[str] = field(default_factory=list)
+    problems: dict[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class TablesFound:
     searched: str = ""
     remaining: str = ""
     notes: list[str] = field(default_factory=list)
+    problems: dict[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ class Matches:
     remaining: str = ""
     next_offset: int = 0
     notes: list[str] = field(default_factory=list)
+    problems: dict[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,7 @@ from mcp_context_resources.errors import InvalidInputError, NotFoundError
 from mcp_context_resources.workspace.names import lookup_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from mcp_context_resources.cache import Cache
@@ -29,22 +30,43 @@ if TYPE_CHECKING:
 FORMAT: Final = "cells"
 """What the files made here are to the reader of tables."""
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _NAMED: Final = 8
 
 
 class SqlTables:
     """Takes tables out of documents, each once for a version of its document (see `DerivedTables`).
 
-    `find` looks for the tables on pages of the document of a name.
+    `find` looks for the tables on pages of the document of a name. `settings` says what else decides how tables come
+    out, such as an encoding and the versions of the readers: what was kept under other settings is not used.
+    `is_locked` tells a document that needs a password. Its tables are kept under names that
+    only this server can make, so that no later one, which may not have the password, gives them out.
     """
 
     def __init__(
-        self, find: Callable[[str, str, Progress | None], Awaitable[FromDocument[TablesFound]]], cache: Cache
+        self,
+        find: Callable[[str, str, Progress | None], Awaitable[FromDocument[TablesFound]]],
+        cache: Cache,
+        *,
+        settings: str,
+        is_locked: Callable[[Source], bool],
     ) -> None:
         self._find = find
         self._cache = cache
-        self._made_with = f"{_VERSION}-{version('pypdfium2')}"
+        self._made_with = f"{_VERSION}\0{version('pypdfium2')}\0{settings}"
+        self._is_locked = is_locked
+        self._salt = secrets.token_hex(16)
+        # Which document each prefix meant so far: as long as this server lives it never means another one.
+        self._held: dict[str, str] = {}
+
+    def prefixes(self, names: Iterable[str]) -> dict[str, str]:
+        """Return what the names of the documents' tables begin with, by document name; see `table_prefixes`.
+
+        A document keeps its prefix, and no other ever gets it, as long as this object lives.
+        """
+        given = table_prefixes(names, self._held)
+        self._held.update(given)
+        return given
 
     async def table(self, catalogue: Catalogue, name: str, on_progress: Progress | None = None) -> Source | None:
         """See `DerivedTables`."""
@@ -53,8 +75,9 @@ class SqlTables:
             return None
         prefix, part, page = parsed
         documents = {document.name: document for document in catalogue.of("document")}
-        prefixes = {lookup_key(own): document for document, own in table_prefixes(documents).items()}
-        document_name = prefixes.get(lookup_key(prefix))
+        prefixes = self.prefixes(documents)
+        by_key = {lookup_key(own): document for document, own in prefixes.items()}
+        document_name = by_key.get(lookup_key(prefix))
         if document_name is None:
             return None
         document = documents[document_name]
@@ -64,7 +87,7 @@ class SqlTables:
         return replace(
             document,
             kind="table",
-            name=f"{table_prefixes(documents)[document_name]}_{part}",
+            name=f"{prefixes[document_name]}_{part}",
             path=file,
             file=f"{document.file}#{part}",
             format=FORMAT,
@@ -95,13 +118,23 @@ class SqlTables:
 
     def _write(self, document: Source, table: DocumentTable) -> None:
         pages = f"page {table.pages[0]}" + (f" to {table.pages[-1]}" if len(table.pages) > 1 else "")
-        notes = [f"Taken from {document.name}, {pages}{f': {table.caption}' if table.caption else ''}."]
+        # The caption is the file's words, which don't belong among ours.
+        notes = [f"Taken from {document.name}, {pages}."]
         if not table.header_rows:
             notes.append("It has no header line: the columns are named by their position.")
-        content = {"columns": table.columns, "rows": table.rows[table.header_rows :], "notes": notes}
         with self._cache.create(self._file_name(document, table.part)) as file:
-            file.write(json.dumps(content, ensure_ascii=False).encode())
+            file.write(f'{{"columns": {_json(table.columns)}, "notes": {_json(notes)}, "rows": ['.encode())
+            # Row by row: one call for all of them would stop the server's other threads meanwhile.
+            for number, row in enumerate(table.rows[table.header_rows :]):
+                file.write(f"{',' if number else ''}\n{_json(row)}".encode())
+            file.write(b"]}")
 
     def _file_name(self, document: Source, part: str) -> str:
         made_of = f"{document.fingerprint}\0{part}\0{self._made_with}"
+        if self._is_locked(document):
+            made_of += f"\0{self._salt}"
         return f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.json"
+
+
+def _json(value: Sequence[str]) -> str:
+    return json.dumps(value, ensure_ascii=False)

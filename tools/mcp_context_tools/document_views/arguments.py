@@ -7,16 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field
 
 from mcp_context_resources.documents.citation import place_uri
-from mcp_context_tools.rendering import Untrusted, compact_json, refs
+from mcp_context_tools.rendering import Untrusted, compact_json, cost, refs
 from mcp_context_tools.tool import ToolInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from mcp_context_resources.documents.service import FromDocument
     from mcp_context_resources.documents.spec import Hidden
     from mcp_context_resources.provenance import SourceRef
+    from mcp_context_tools.tool import ToolResult
 
-FRAME_CHARS: Final = 1_500
-"""Room for what surrounds the content of an answer, in both channels."""
+_FRAME_CHARS: Final = 1_000
+_MOST_TRIES: Final = 12
+_MOST_NOTES: Final = 8
+_NOTE_CHARS: Final = 300
+_NOTES_SHARE: Final = 10
+_TITLE_CHARS: Final = 200
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _as_text(value: object) -> object:
@@ -50,7 +59,7 @@ class ReadDocumentInput(ToolInput):
     max_chars: int | None = Field(default=None, ge=100, description="Most characters of content to return.")
     find: str | None = Field(default=None, max_length=1_000, description="What view find looks for.")
     regex: bool = Field(default=False, description="Take find for a Python regular expression.")
-    region: list[float] | None = Field(
+    region: list[_Number] | None = Field(
         default=None,
         min_length=4,
         max_length=4,
@@ -64,7 +73,7 @@ class ReadDocumentInput(ToolInput):
 
 def heading(found: FromDocument[Any], what: str, untrusted: Untrusted) -> str:
     """Begin an answer: the document, what follows, the warning, and the title the document gives itself."""
-    title = found.content.title
+    title = cut(found.content.title, _TITLE_CHARS)
     shown = f"\n{untrusted.wrap(title, 'title')}" if title else ""
     return f"{found.source.name}: {what}. {untrusted.warning}{shown}"
 
@@ -78,7 +87,7 @@ def frame(found: FromDocument[Any]) -> dict[str, Any]:
     """Begin the structured content of an answer."""
     return {
         "document": found.source.name,
-        "title": found.content.title,
+        "title": cut(found.content.title, _TITLE_CHARS),
         "total_pages": found.content.total_pages,
         "untrusted": True,
     }
@@ -97,13 +106,52 @@ def more(data: dict[str, Any]) -> str:
     return f"\nMore: call read_document again with {arguments}."
 
 
-def finished(data: dict[str, Any], found: FromDocument[Any], notes: list[str]) -> dict[str, Any]:
-    """End the structured content of an answer."""
+def finished(
+    data: dict[str, Any], found: FromDocument[Any], notes: list[str], *, shortened: bool = False
+) -> dict[str, Any]:
+    """End the structured content of an answer; `shortened` tells that something was cut that `next` doesn't give."""
     if notes:
         data["notes"] = notes
-    data["truncated"] = "next" in data
+    data["truncated"] = shortened or "next" in data
     data["sources"] = refs([found.ref])
     return data
+
+
+def within(budget: int, most: int | None, render: Callable[[int], ToolResult]) -> ToolResult:
+    """Render an answer that costs at most `budget` characters in both channels together.
+
+    `render` makes one with about so much room for content, in both channels; `most` is the most characters of content
+    wanted in one. Where what must be said costs more than the budget, the shortest answer is returned.
+    """
+    room = budget - _FRAME_CHARS
+    if most is not None:
+        room = min(room, 2 * most)
+    for _ in range(_MOST_TRIES):
+        result = render(room)
+        over = cost(result.text, result.data) - budget
+        if over <= 0 or not room:
+            return result
+        room = max(0, room - over)
+    return render(0)
+
+
+def few_notes(notes: Sequence[str], budget: int) -> list[str]:
+    """Return the first notes, as many as may stand beside the content, and say how many more there are."""
+    left = budget // _NOTES_SHARE
+    shown: list[str] = []
+    for note in notes[:_MOST_NOTES]:
+        text = cut(note, min(_NOTE_CHARS, budget // _NOTES_SHARE))
+        if len(text) > left:
+            break
+        left -= len(text)
+        shown.append(text)
+    others = len(notes) - len(shown)
+    return [*shown, f"{others} more note{'' if others == 1 else 's'} left out."] if others else shown
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text with at most `most` characters, the last of them an ellipsis where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 1]}…" if most > 0 else ""
 
 
 def hidden_entry(hidden: Hidden) -> dict[str, str]:
@@ -111,6 +159,7 @@ def hidden_entry(hidden: Hidden) -> dict[str, str]:
     return {"why": hidden.reason, "text": hidden.text}
 
 
-def cite_as(found: FromDocument[Any]) -> str:
-    """Say how places in the document are cited."""
-    return place_uri(found.source.name, 0).removesuffix("0") + "N#chars=A-B"
+def cite_as(found: FromDocument[Any], *, characters: bool) -> str:
+    """Say how pages of the document are cited, and `characters` of them where those shown are those counted."""
+    page = place_uri(found.source.name, 0).removesuffix("0") + "N"
+    return f"{page}#chars=A-B" if characters else page

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _MOST: Final = 200
 _SHOWN_BOXES: Final = 12
+_BOXES_OF_CUT: Final = 3
+_LEAST_CHARS: Final = 50
+_LABEL_CHARS: Final = 100
 
 
 async def read(services: Services, arguments: ReadDocumentInput, report: Report) -> ToolResult:
@@ -35,45 +38,82 @@ async def read(services: Services, arguments: ReadDocumentInput, report: Report)
         version=arguments.version or "",
         on_progress=telling(report, "searching pages"),
     )
-    budget = services.budget.max_chars
-    room = min(arguments.max_chars * 2 if arguments.max_chars else budget, budget)
-    return _render(found, room, lambda shown, pages: f"{shown} match{'' if shown == 1 else 'es'} on page {pages}")
+    return shared.within(
+        services.budget.max_chars, arguments.max_chars, lambda room: _found(found, room, services.budget.max_chars)
+    )
 
 
 async def passage(services: Services, place: Place) -> ToolResult:
-    """Return the text of a cited place."""
+    """Return the text of a cited place, and where it goes on when it is too long for one answer."""
     found = await services.documents.passage(place)
-    return _render(found, services.budget.max_chars, lambda _shown, pages: f"the cited passage on page {pages}")
+    return shared.within(services.budget.max_chars, None, lambda room: _passage(found, room, services.budget.max_chars))
 
 
-def _render(found: FromDocument[Matches], room: int, what: Any) -> ToolResult:
+def _found(found: FromDocument[Matches], left: int, budget: int) -> ToolResult:
     content = found.content
-    left = room - shared.FRAME_CHARS - 2 * len(compact_json([content.title, content.notes, content.searched]))
+    left -= 2 * len(compact_json(content.searched))
     untrusted = Untrusted()
     entries: list[dict[str, Any]] = []
     texts: list[str] = []
+    shortened = False
     remaining, next_offset = content.remaining, content.next_offset
-    for place, match in enumerate(content.matches):
-        entry = _entry(found, match)
-        text = untrusted.wrap(f"…{match.before}⟦{match.text}⟧{match.after}…", _label(match))
-        left -= len(compact_json(entry)) + len(compact_json(text))
-        if left < 0 and entries:
+    for match in content.matches:
+        entry, text = _entry(found, match), _marked(match, untrusted)
+        needed = len(compact_json(entry)) + len(compact_json(text))
+        if needed > left and entries:
             remaining = merged_ranges(content.searched, content.remaining, since=match.number)
             next_offset = match.start
             break
-        if left < 0 and not place:
-            entry, text = _shortened(entry, match, left, untrusted)
+        if needed > left:
+            entry, text, shortened = _shortened(entry, match, needed - left, untrusted)
+        left -= needed
         entries.append(entry)
         texts.append(text)
-    data = shared.frame(found) | {"searched_pages": content.searched, "matches": entries}
+    data: dict[str, Any] = {"searched_pages": content.searched, "matches": entries}
     if remaining:
         data["next"] = shared.going_on(found.ref, remaining, next_offset)
     pages = f"{content.searched or '-'} of {content.total_pages}"
-    text = "\n".join([shared.heading(found, what(len(entries), pages), untrusted), *texts, *content.notes])
-    if entries:
+    what = f"{len(entries)} match{'' if len(entries) == 1 else 'es'} on {shared.noun(found)} {pages}"
+    return _result(found, what, data, texts, untrusted, budget, shortened=shortened)
+
+
+def _passage(found: FromDocument[Matches], left: int, budget: int) -> ToolResult:
+    (match,) = found.content.matches
+    untrusted = Untrusted()
+    entry, text = _entry(found, match), _marked(match, untrusted)
+    needed = len(compact_json(entry)) + len(compact_json(text))
+    shortened = False
+    if needed > left:
+        entry, text, shortened = _shortened(entry, match, needed - left, untrusted)
+    data: dict[str, Any] = {"searched_pages": found.content.searched, "matches": [entry]}
+    if shortened:
+        data["next"] = {"document": place_uri(found.source.name, match.number, entry["cut_at"], match.end)}
+    what = f"the cited passage on {shared.noun(found)} {match.number} of {found.content.total_pages}"
+    return _result(found, what, data, [text], untrusted, budget, shortened=shortened)
+
+
+def _result(
+    found: FromDocument[Matches],
+    what: str,
+    content: dict[str, Any],
+    texts: list[str],
+    untrusted: Untrusted,
+    budget: int,
+    *,
+    shortened: bool,
+) -> ToolResult:
+    data = shared.frame(found) | content
+    notes = shared.few_notes(found.content.notes, budget)
+    text = "\n".join([shared.heading(found, what, untrusted), *texts, *notes])
+    if texts and shared.noun(found) == "page":
         text += "\nTo see a place on its page: view image with its uri as document."
     text += shared.more(data)
-    return ToolResult(f"{text}\n{provenance([found.ref])}", shared.finished(data, found, content.notes))
+    data = shared.finished(data, found, notes, shortened=shortened)
+    return ToolResult(f"{text}\n{provenance([found.ref])}", data)
+
+
+def _marked(match: Match, untrusted: Untrusted) -> str:
+    return untrusted.wrap(f"…{match.before}⟦{match.text}⟧{match.after}…", _label(match))
 
 
 def _entry(found: FromDocument[Matches], match: Match) -> dict[str, Any]:
@@ -87,20 +127,27 @@ def _entry(found: FromDocument[Matches], match: Match) -> dict[str, Any]:
         "after": match.after,
     }
     if match.label != str(match.number):
-        entry["label"] = match.label
+        entry["label"] = shared.cut(match.label, _LABEL_CHARS)
     if match.boxes:
         entry["boxes"] = [box.rounded() for box in match.boxes[:_SHOWN_BOXES]]
     return entry
 
 
 def _label(match: Match) -> str:
-    printed = f" ({match.label})" if match.label != str(match.number) else ""
+    printed = f" ({shared.cut(match.label, _LABEL_CHARS)})" if match.label != str(match.number) else ""
     return f"page {match.number}{printed}, characters {match.start}-{match.end}"
 
 
-def _shortened(entry: dict[str, Any], match: Match, over: int, untrusted: Untrusted) -> tuple[dict[str, Any], str]:
-    """Cut the text of a single match that doesn't fit."""
-    kept = max(100, len(match.text) + over // 2)
-    text = match.text[:kept]
-    entry = entry | {"text": text, "cut_at": match.start + len(text)}
-    return entry, untrusted.wrap(f"…{match.before}⟦{text}… (cut)", _label(match))
+def _shortened(
+    entry: dict[str, Any], match: Match, over: int, untrusted: Untrusted
+) -> tuple[dict[str, Any], str, bool]:
+    """Cut the text of a single match that doesn't fit by `over` characters; tells whether there was any to cut."""
+    cost = 2 * len(compact_json(match.text))
+    kept = len(match.text) * max(cost - over, 0) // cost
+    text = match.text[: max(kept, _LEAST_CHARS)]
+    if len(text) == len(match.text):
+        return entry, _marked(match, untrusted), False
+    entry = entry | {"text": text, "after": "", "cut_at": match.start + len(text)}
+    if "boxes" in entry:
+        entry["boxes"] = entry["boxes"][:_BOXES_OF_CUT]
+    return entry, untrusted.wrap(f"…{match.before}⟦{text}… (cut)", _label(match)), True

@@ -9,20 +9,34 @@ from mcp_context_tools.rendering import Untrusted, compact_json, provenance
 from mcp_context_tools.tool import Report, Services, ToolResult
 
 if TYPE_CHECKING:
-    from mcp_context_resources.documents.spec import OutlineEntry
+    from mcp_context_resources.documents.service import FromDocument
+    from mcp_context_resources.documents.spec import Outline, OutlineEntry
     from mcp_context_tools.document_views.arguments import ReadDocumentInput
 
 _MOST: Final = 2_000
+_MOST_LEVELS: Final = 12
+_TITLE_CHARS: Final = 300
 
 
 async def read(services: Services, arguments: ReadDocumentInput, report: Report) -> ToolResult:
     """Return headings, as many as fit."""
     del report
     budget = services.budget.max_chars
-    found = await services.documents.outline(arguments.document, skip=arguments.offset, most=_MOST)
+    found = await services.documents.outline(
+        arguments.document, skip=arguments.offset, most=_MOST, version=arguments.version or ""
+    )
+    notes = shared.few_notes(found.content.notes, budget)
+    if not found.content.entries:
+        notes.append(
+            "There are no more headings."
+            if arguments.offset
+            else "This document has no outline; view markdown shows headings page by page."
+        )
+    return shared.within(budget, arguments.max_chars, lambda room: _render(found, room, arguments.offset, notes))
+
+
+def _render(found: FromDocument[Outline], left: int, offset: int, notes: list[str]) -> ToolResult:
     outline = found.content
-    left = min(arguments.max_chars * 2 if arguments.max_chars else budget, budget) - shared.FRAME_CHARS
-    left -= 2 * len(compact_json(outline.title))
     entries: list[dict[str, Any]] = []
     lines: list[str] = []
     for item in outline.entries:
@@ -33,11 +47,8 @@ async def read(services: Services, arguments: ReadDocumentInput, report: Report)
         entries.append(entry)
         lines.append(line)
     data = shared.frame(found) | {"outline": entries}
-    notes = list(outline.notes)
-    if not outline.entries and not arguments.offset:
-        notes.append("This document has no outline; view markdown shows headings page by page.")
     if len(entries) < len(outline.entries) or outline.more:
-        data["next"] = {"offset": arguments.offset + len(entries)}
+        data["next"] = {"offset": offset + len(entries), "version": found.ref.fingerprint}
     untrusted = Untrusted()
     text = shared.heading(found, f"outline; {outline.total_pages} {shared.noun(found)}s", untrusted)
     if lines:
@@ -49,11 +60,12 @@ async def read(services: Services, arguments: ReadDocumentInput, report: Report)
 def _line(entry: OutlineEntry) -> str:
     page = "" if entry.page is None else f"  {entry.page}"
     printed = f" ({entry.label})" if entry.page is not None and entry.label != str(entry.page) else ""
-    return f"{'  ' * (entry.level - 1)}{entry.title}{page}{printed}"
+    indent = "  " * (min(entry.level, _MOST_LEVELS) - 1)
+    return f"{indent}{shared.cut(entry.title, _TITLE_CHARS)}{page}{printed}"
 
 
 def _entry(entry: OutlineEntry) -> dict[str, Any]:
-    found: dict[str, Any] = {"level": entry.level, "title": entry.title}
+    found: dict[str, Any] = {"level": entry.level, "title": shared.cut(entry.title, _TITLE_CHARS)}
     if entry.page is not None:
         found["page"] = entry.page
         if entry.label != str(entry.page):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from mcp_context_resources.documents.clean_text import one_line
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 _TITLE_CHARS = 200
 _LABEL_CHARS = 100
+_MOST_CELLS = 2_000_000
+_PAIR = 2
+_TITLE_HEADER_RECORD = 3
+_FIGURE = re.compile(r"[-+−▲△(]?\W?\d[\d.,]*\W?\)?")
+_YEAR = re.compile(r"(?:1[89]|2[01])\d\d")
 
 
 class ConvertedDocument:
@@ -56,18 +62,28 @@ class ConvertedDocument:
     def tables(self, job: Job, index: int) -> list[DocumentTable]:
         """See `OpenDocument`."""
         del job
-        return [
-            DocumentTable(
-                part=f"p{index + 1}_t{number}",
-                pages=(index + 1,),
-                label=self.label(index),
-                columns=_columns(rows[0]),
-                rows=_even(rows),
-                header_rows=1,
+        found = []
+        for number, rows in enumerate(self._sections[index].tables, start=1):
+            if not rows:
+                continue
+            title, even = _without_title(_even(rows))
+            found.append(
+                DocumentTable(
+                    part=f"p{index + 1}_t{number}",
+                    pages=(index + 1,),
+                    label=self.label(index),
+                    columns=_columns(even[0]),
+                    rows=even,
+                    header_rows=1,
+                    caption=one_line(title, _TITLE_CHARS),
+                )
             )
-            for number, rows in enumerate(self._sections[index].tables, start=1)
-            if rows
-        ]
+        return found
+
+    def missing(self, index: int) -> str:
+        """See `OpenDocument`."""
+        del index
+        return ""
 
     def outline(self) -> list[OutlineEntry]:
         """See `OpenDocument`."""
@@ -107,6 +123,27 @@ def _columns(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _even(rows: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Make all rows as long as the first."""
-    width = len(rows[0])
-    return tuple((*row[:width], *[""] * (width - len(row))) for row in rows)
+    """Make all rows as long as the longest."""
+    width = max(map(len, rows))
+    if width * len(rows) > _MOST_CELLS:
+        raise UnreadableSourceError(
+            f"A table has more than {_MOST_CELLS:,} cells, with those its short rows lack.", "Read it as text."
+        )
+    return tuple((*row, *[""] * (width - len(row))) for row in rows)
+
+
+def _without_title(rows: tuple[tuple[str, ...], ...]) -> tuple[str, tuple[tuple[str, ...], ...]]:
+    """Part the title from the table that it stands over; a first row that is none is the header."""
+    texts = set(filter(None, rows[0]))
+    # A lone name over the second of two columns is that column's: the corner of a header is often left empty.
+    if len(texts) != 1 or len(rows) < _TITLE_HEADER_RECORD or (len(rows[0]) == _PAIR and not rows[0][0]):
+        return "", rows
+    names = [cell for cell in rows[1] if cell]
+    if len(names) < _PAIR or any(map(_is_figure, names)):
+        return "", rows
+    return texts.pop(), rows[1:]
+
+
+def _is_figure(cell: str) -> bool:
+    """Tell a number from a name; a year can be a column's name."""
+    return _FIGURE.fullmatch(cell) is not None and _YEAR.fullmatch(cell) is None

@@ -199,7 +199,7 @@ def _tables(lines: list[str], code: list[bool]) -> tuple[tuple[tuple[str, ...], 
         rows = [_cells(head)]
         while at < len(lines) and not code[at] and "|" in lines[at] and lines[at].strip():
             cells = _cells(lines[at].rstrip())
-            rows.append((*cells, *[""] * (width - len(cells)))[:width])
+            rows.append(cells[:width])
             at += 1
         found.append(tuple(rows))
         at += 1

@@ -6,14 +6,12 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from mcp_context_resources.documents.clean_text import INVISIBLE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# As in PDFs: controls, zero-width and bidirectional marks, tag characters, non-characters; they can hide text.
-_INVISIBLE: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
-    "\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
-)
+_UNSEEN: Final = re.compile(f"[{INVISIBLE}\ud800-\udfff]")
 _LINE_ENDS: Final = re.compile("\r\n?|\u2028|\u2029|\x85")
 _SPECIAL: Final = re.compile(r"[\\`*\[\]<]|(?<![^\W_])_|_(?![^\W_])")
 _BLOCK_START: Final = re.compile(
@@ -41,12 +39,12 @@ def visible(text: str) -> str:
     r"""Return `text` with `\\n` line ends and without characters a reader can't see."""
     if text.isascii() and text.isprintable():
         return text
-    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
+    return _UNSEEN.sub("", _LINE_ENDS.sub("\n", text))
 
 
 def unseen(text: str) -> int:
     """Count the characters a reader can't see, line ends and tabs apart."""
-    return len(_INVISIBLE.findall(_LINE_ENDS.sub("\n", text)))
+    return len(_UNSEEN.findall(_LINE_ENDS.sub("\n", text)))
 
 
 def plain(text: str) -> Rich:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.workers.job import Job
 
 _MAX_CHARACTERS: Final = 48_000_000
+_MAX_CELLS: Final = 1_000_000
 _LONGEST_LABEL: Final = 300
 _DEEPEST: Final = 12
 
@@ -34,11 +35,7 @@ class SectionBuilder:
         self._footnotes: list[Rich] = []
         self._left = _MAX_CHARACTERS
         self._crowded = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was added yet."""
-        return not (self._blocks or self._sections or self._label)
+        self._cut = False
 
     @property
     def notes(self) -> list[str]:
@@ -48,6 +45,8 @@ class SectionBuilder:
             notes.append(f"Only its first {_MAX_CHARACTERS:,} characters are read.")
         if self._crowded:
             notes.append(f"Headings after the {MAX_SECTIONS:,}th start no section of their own.")
+        if self._cut:
+            notes.append(f"Of a table, only the first {_MAX_CELLS:,} cells are read, with those its short rows lack.")
         return notes
 
     def start(self, label: str, level: int) -> None:
@@ -90,6 +89,10 @@ class SectionBuilder:
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """Add a table, header first; one without any text is left out."""
         cleaned = tuple(tuple(visible(cell).strip() for cell in row) for row in rows)
+        # Filled up to the longest row, a small file could become larger than memory.
+        most = max(1, _MAX_CELLS // max((1, *map(len, cleaned))))
+        if len(cleaned) > most:
+            cleaned, self._cut = cleaned[:most], True
         if any(cell for row in cleaned for cell in row):
             if self._left >= 0:
                 self._tables.append(cleaned)
@@ -98,12 +101,6 @@ class SectionBuilder:
     def footnote(self, mark: str, content: Rich) -> None:
         """Add a note that is shown at the end of the section."""
         self._footnotes.append(Rich(f"[{mark}] {content.text.strip()}", f"[{mark}]: {content.markdown.strip()}"))
-
-    def ready_made(self, sections: Sequence[Section]) -> None:
-        """Add whole sections that were made elsewhere."""
-        check(self._job)
-        self._close()
-        self._sections += sections
 
     def sections(self) -> list[Section]:
         """Close the last section and return all of them."""

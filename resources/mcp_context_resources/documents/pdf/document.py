@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -88,7 +87,7 @@ class PdfDocument:
         content = self._pages.content(index)
         _, body, _ = self._parted(index, content)
         headings = {entry.title: entry.level for entry in self.outline() if entry.page == index + 1}
-        around = [self._pages.content(near).lines for near in self._near(index, NEAREST)]
+        around = [other.lines for near in self._near(index, NEAREST) if (other := self._neighbour(near)) is not None]
         tables = self._tables.on_page(index) if self._tables is not None else []
         shown = self._file.pdfium[index]
         try:
@@ -100,6 +99,11 @@ class PdfDocument:
     def tables(self, job: Job, index: int) -> list[DocumentTable]:
         """See `OpenDocument`."""
         return self._tables.beginning_on(job, index, self.label(index)) if self._tables is not None else []
+
+    def missing(self, index: int) -> str:
+        """See `OpenDocument`."""
+        content = self._neighbour(index)
+        return scans.SCAN if content is not None and content.pictured else ""
 
     def outline(self) -> list[OutlineEntry]:
         """See `OpenDocument`."""
@@ -173,14 +177,22 @@ class PdfDocument:
         """Return what stands at the edges of pages; of those that can be read."""
         found: list[Edge] = []
         for near in indexes:
-            if self._pages is None:
-                break
-            with contextlib.suppress(Exception):  # a broken neighbour must not cost the page
-                other = self._pages.content(near)
+            if (other := self._neighbour(near)) is not None:
                 if other.edges is None:
                     other.edges = edges(other.lines, other.height)
                 found += other.edges
         return found
+
+    def _neighbour(self, index: int) -> PageContent | None:
+        """Return what is on a page, None for a broken one: it must not cost the page beside it."""
+        if self._pages is None:
+            return None
+        try:
+            return self._pages.content(index)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - libraries raise many kinds on broken pages
+            return None
 
     def _near(self, index: int, steps: tuple[int, ...]) -> list[int]:
         return [index + step for step in steps if 0 <= index + step < self.total]
@@ -188,14 +200,15 @@ class PdfDocument:
     def _by_pypdf(self, index: int, error: Exception) -> tuple[PageText, PlacedText]:
         try:
             with quiet():
-                text = clean_text(self._file.reader().pages[index].extract_text())
+                pages = self._file.reader().pages
+                if len(pages) != self.total:  # the two count otherwise, and would name different pages
+                    raise LookupError
+                text = clean_text(pages[index].extract_text())
         except MemoryError:
             raise
         except Exception as second:
             first = second if isinstance(error, LookupError) else error
-            raise UnreadableSourceError(
-                f"Page {index + 1} of {self._file.name!r} can't be read: {reason_of(first)}.", "Try the other pages."
-            ) from second
+            raise UnreadableSourceError(f"it can't be read: {reason_of(first)}", "Try the other pages.") from second
         return PageText(text, _PYPDF), PlacedText(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.documents.spec import DocumentTable
+from mcp_context_resources.errors import DeadlineExceededError
 
 if TYPE_CHECKING:
     import pypdfium2
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.documents.pdf.tables.spec import PageTable
     from mcp_context_resources.workers.job import Job
 
-_MOST_PAGES: Final = 60
+_MOST_PAGES: Final = 60  # a longer table is cut into several
 
 
 class PageTables:
@@ -22,6 +23,7 @@ class PageTables:
         self._document = document
         self._found: dict[int, list[PageTable]] = {}
         self._heights: dict[int, float] = {}
+        self._pages_behind: dict[int, int] = {}
 
     def on_page(self, index: int) -> list[PageTable]:
         """Return the tables of a page as they are on it."""
@@ -43,7 +45,8 @@ class PageTables:
         tables = list(self.on_page(index))
         found = []
         for number, table in enumerate(tables, start=1):
-            if number == 1 and index > 0 and self._goes_on(index - 1, table):
+            behind = self._behind(job, index) if number == 1 else 0
+            if behind % _MOST_PAGES:
                 continue  # it belongs to the page where it begins
             parts = [table]
             if number == len(tables):
@@ -63,9 +66,29 @@ class PageTables:
             )
         return found
 
-    def _goes_on(self, index: int, table: PageTable) -> bool:
-        before = self.on_page(index)
-        return bool(before) and self._continues(index, before[-1], table)
+    def _behind(self, job: Job, index: int) -> int:
+        """Count the pages before this one over which its first table already stretches.
+
+        Raises `DeadlineExceededError`.
+        """
+        chain: list[int] = []
+        while index not in self._pages_behind:
+            if job.should_stop:
+                raise DeadlineExceededError("Looking for the beginning of a long table took longer than the limit.")
+            before = self.on_page(index - 1) if index else []
+            tables = self.on_page(index)
+            if not before or not tables or not self._continues(index - 1, before[-1], tables[0]):
+                self._pages_behind[index] = 0
+            elif len(before) > 1:
+                self._pages_behind[index] = 1
+            else:
+                chain.append(index)
+                index -= 1
+        count = self._pages_behind[index]
+        for page in reversed(chain):
+            count += 1
+            self._pages_behind[page] = count
+        return count
 
     def _continues(self, index: int, earlier: PageTable, later: PageTable) -> bool:
         """Tell whether a table of page `index` goes on as one of the page behind it."""
@@ -78,7 +101,9 @@ class PageTables:
         parts: list[PageTable] = []
         last = table
         total = len(self._document)
-        while index + 1 < total and len(parts) < _MOST_PAGES and not job.should_stop:
+        while index + 1 < total and len(parts) < _MOST_PAGES - 1:
+            if job.should_stop:
+                raise DeadlineExceededError("Reading a long table took longer than the limit.", "Ask for fewer pages.")
             following = self.on_page(index + 1)
             if not following or not self._continues(index, last, following[0]):
                 break

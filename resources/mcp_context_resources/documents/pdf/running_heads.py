@@ -19,6 +19,7 @@ NEXT_NEAREST: Final = (-2, 2)
 _EDGE: Final = 0.13
 _MOST: Final = 3
 _SAME_PLACE: Final = 4.0
+_LARGEST: Final = 1.35
 _NUMBER: Final = re.compile(r"\d+|\b[ivxlcdm]+\b", re.IGNORECASE)
 _PAGE_NUMBER: Final = re.compile(
     r"[-–—―\[(|\s]*(?:(?:page|p\.|seite|第)\s*)?(?:\d{1,5}|(?=[ivxlc])c{0,3}(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3}))(?:\s*(?:/|of|von|sur)\s*\d{1,5})?"
@@ -43,13 +44,14 @@ def part_running(
 
     A group is looked at only while there are lines at an edge of the page that no group before it explains.
     """
+    usual = sorted(line.size for line in lines)[len(lines) // 2] if lines else 0.0
     above, below = _outermost(lines, height), _outermost(lines, height, foot=True)
     heads: list[Line] = []
     feet: list[Line] = []
     others: list[Edge] = []
     for group in neighbours if above or below else ():
         others += group
-        heads, feet = _running(above, others), _running(below, others)
+        heads, feet = _running(above, others, usual), _running(below, others, usual)
         if (heads or not above) and (feet or not below):
             break
     if not heads and not feet:
@@ -67,11 +69,13 @@ def _outermost(lines: Sequence[Line], height: float, *, foot: bool = False) -> l
     return sorted(near, key=lambda line: line.box.top)[:_MOST]
 
 
-def _running(candidates: Sequence[Line], others: Sequence[Edge]) -> list[Line]:
+def _running(candidates: Sequence[Line], others: Sequence[Edge], usual: float) -> list[Line]:
     found: list[Line] = []
     for line in candidates:
         shape = _shape(line)
-        again = any(shape == other and abs(line.box.top - top) <= _SAME_PLACE for other, top in others)
+        # Numbers alone come again in every table, large type in titles such as "Step 1", "Step 2".
+        telling = any(character.isalpha() for character in shape) and line.size <= _LARGEST * usual
+        again = telling and any(shape == other and abs(line.box.top - top) <= _SAME_PLACE for other, top in others)
         if not again and not _PAGE_NUMBER.fullmatch(line.text):
             break
         found.append(line)
