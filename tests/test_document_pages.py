@@ -89,7 +89,8 @@ async def test_titles_that_count_up_and_rows_of_numbers_are_no_running_heads(tmp
         data = await read(client, "slides.pdf")
         assert all(page["text"].startswith(f"Step {page['number']}") for page in data["pages"])
         found = await read(client, "slides.pdf", view="find", find="Step 2")
-        assert [match["start"] for match in found["matches"] if match["page"] == 2][0] == 0
+        [start] = [match["start"] for match in found["matches"] if match["page"] == 2 and match["start"] == 0]
+        assert start == 0
 
 
 async def test_a_table_longer_than_sixty_pages_goes_on_as_another_and_loses_no_row(tmp_path: Path, cache: Path) -> None:
