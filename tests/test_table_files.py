@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import shutil
 import sqlite3
@@ -295,11 +296,15 @@ async def test_a_container_that_can_not_be_read_is_listed_with_the_reason(tmp_pa
 
 async def test_files_that_could_hold_tables_but_do_not_are_told_in_one_line(tmp_path: Path, cache: Path) -> None:
     for number in range(5):
-        (tmp_path / f"{number}.html").write_text("<p>Only words</p>", encoding="utf-8")
+        with contextlib.closing(sqlite3.connect(tmp_path / f"{number}.sqlite")) as empty:
+            empty.execute("PRAGMA user_version = 1")
+            empty.commit()
+    (tmp_path / "page.html").write_text("<p>Only words</p>", encoding="utf-8")
     async with connect(tmp_path, cache=cache, models={"starter": False}) as client:
         data = data_of(await client.call_tool("list_sources", {}))
-    assert data["sources"] == []
-    assert data["notices"] == ["5 files without a table (0.html, 1.html, 2.html, …)"]
+    # A page without tables is a document all the same.
+    assert [(source["kind"], source["name"]) for source in data["sources"]] == [("document", "page.html")]
+    assert data["notices"] == ["5 files without a table (0.sqlite, 1.sqlite, 2.sqlite, …)"]
 
 
 async def test_lines_that_differ_in_length_are_told_by_number(tmp_path: Path, cache: Path) -> None:
