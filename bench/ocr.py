@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import unicodedata
@@ -15,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import platformdirs
-
 from bench.document_packages import fetched
 from bench.measure import BenchError, Row, Table
+from bench.rival_environment import installed
 from bench.serving import EXAMPLE_DATA
 from mcp_context_resources.documents.ocr.recognise import engine_version, recognise, system_folders
 from mcp_context_resources.workers.confinement import Confinement
@@ -42,8 +38,6 @@ _WORKER_MEMORY: Final = 2 << 30
 _PER: Final = 10_000
 _QUALITIES: Final = ("clean", "degraded")
 _REQUIREMENTS: Final = ("rapidocr==3.10.0", "onnxruntime==1.31.1")
-_PYTHON: Final = "Scripts/python.exe" if os.name == "nt" else "bin/python"
-_COMPLETE: Final = "complete"
 _GUIDES: Final = {"運行案内.pdf": JAPANESE, "passenger-handbook.pdf": ENGLISH}
 # Pages from 1 that are prose: of a table the reading order is a matter of taste.
 _DEBIAN: Final = {
@@ -237,7 +231,7 @@ async def _ours(scans: Sequence[Scan]) -> _Read:
 
 def _rival(scans: Sequence[Scan]) -> _Read:
     """Read in the rival's environment. Raises `BenchError` where it can't be installed or fails."""
-    python = _installed()
+    python = installed("ocr-rival", _REQUIREMENTS)
     with tempfile.TemporaryDirectory(prefix="fresh-context-bench-") as folder:
         asked = []
         for number, scan in enumerate(scans):
@@ -258,26 +252,6 @@ def _rival(scans: Sequence[Scan]) -> _Read:
             raise BenchError(f"it failed: {reason}") from error
     answer = json.loads(done.stdout)
     return _Read([(text, seconds) for text, seconds in answer["answers"]], answer["peak"])
-
-
-def _installed() -> Path:
-    folder = Path(platformdirs.user_cache_path("fresh-context-bench")) / "ocr-rival"
-    python = folder / _PYTHON
-    if (folder / _COMPLETE).exists() and python.exists():
-        return python
-    print(f"Installing {', '.join(_REQUIREMENTS)} into {folder} (once) ...", file=sys.stderr, flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        for command in (
-            [sys.executable, "-m", "venv", str(folder)],
-            [str(python), "-m", "pip", "install", "--quiet", *_REQUIREMENTS],
-        ):
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS)
-    except (OSError, subprocess.SubprocessError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise BenchError(f"{' and '.join(_REQUIREMENTS)} could not be installed.") from error
-    (folder / _COMPLETE).touch()
-    return python
 
 
 def _plain(text: str) -> str:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import platformdirs
-
 from bench.measure import BenchError
+from bench.rival_environment import installed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +18,6 @@ PDFPLUMBER: Final = "pdfplumber 0.11.10"
 PDF_MCP: Final = "pdf-mcp 3.5.0"
 _REQUIREMENTS: Final = ("pdfplumber==0.11.10", "pdf-mcp==3.5.0")
 _SECONDS: Final = 1200.0
-_COMPLETE: Final = "complete"
-_PYTHON: Final = "Scripts/python.exe" if os.name == "nt" else "bin/python"
 
 # Runs in the rivals' environment: pages by path on standard input, tables and seconds on standard output.
 _PROGRAM: Final = """
@@ -57,7 +50,7 @@ def rival_tables(name: str, pages: Sequence[tuple[str, list[int]]]) -> list[list
 
     Raises `BenchError` where it can't be installed or fails.
     """
-    python = _installed()
+    python = installed("pdf-table-rivals", _REQUIREMENTS)
     try:
         done = subprocess.run(
             [str(python), "-c", _PROGRAM],
@@ -71,23 +64,3 @@ def rival_tables(name: str, pages: Sequence[tuple[str, list[int]]]) -> list[list
         reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1:]
         raise BenchError(f"{name} failed: {reason}") from error
     return [[(tables, seconds) for tables, seconds in file] for file in json.loads(done.stdout)]
-
-
-def _installed() -> Path:
-    folder = Path(platformdirs.user_cache_path("fresh-context-bench")) / "pdf-table-rivals"
-    python = folder / _PYTHON
-    if (folder / _COMPLETE).exists() and python.exists():
-        return python
-    print(f"Installing {', '.join(_REQUIREMENTS)} into {folder} (once) ...", file=sys.stderr, flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        for command in (
-            [sys.executable, "-m", "venv", str(folder)],
-            [str(python), "-m", "pip", "install", "--quiet", *_REQUIREMENTS],
-        ):
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS)
-    except (OSError, subprocess.SubprocessError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise BenchError(f"{' and '.join(_REQUIREMENTS)} could not be installed.") from error
-    (folder / _COMPLETE).touch()
-    return python

@@ -11,7 +11,7 @@ import anyio
 
 from mcp_context_resources.cut_text import cut_text
 from mcp_context_resources.documents import jobs
-from mcp_context_resources.documents.page_range import format_page_range, merged_ranges
+from mcp_context_resources.documents.page_range import format_page_range, merged_ranges, range_numbers
 from mcp_context_resources.documents.problems import add_problems
 from mcp_context_resources.documents.spec import Matches, Reading, TablesFound
 
@@ -205,14 +205,6 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-def _numbers(pages: str) -> list[int]:
-    numbers: list[int] = []
-    for part in pages.split(","):
-        first, _, last = part.partition("-")
-        numbers += range(int(first), int(last or first) + 1)
-    return numbers
-
-
 def _before(searched: str, number: int) -> str:
-    numbers = _numbers(searched)
+    numbers = range_numbers(searched)
     return format_page_range(numbers[: numbers.index(number) + 1])

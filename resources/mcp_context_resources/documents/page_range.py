@@ -109,12 +109,16 @@ def format_page_range(pages: list[int]) -> str:
     return ",".join(parts)
 
 
+def range_numbers(pages: str) -> list[int]:
+    """Read back what `format_page_range` wrote."""
+    numbers: list[int] = []
+    for part in pages.split(",") if pages else ():
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
 def merged_ranges(*ranges: str, since: int | None = None) -> str:
     """Put ranges that `format_page_range` wrote together, each page once; `since`: without those before this page."""
-    numbers: dict[int, None] = {}
-    for part in ",".join(pages for pages in ranges if pages).split(","):
-        first, _, last = part.partition("-")
-        if first:
-            numbers.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
-    found = list(numbers)
+    found = list(dict.fromkeys(number for pages in ranges for number in range_numbers(pages)))
     return format_page_range(found if since is None else found[found.index(since) :])
