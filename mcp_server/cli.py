@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcp_server import __version__
+from mcp_server import __version__, models_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +25,7 @@ examples:
   fresh-context demo                                   see it work on example data
   fresh-context install claude-desktop ~/Documents     add it to Claude Desktop
   fresh-context serve ~/reports ~/data                 serve two folders over stdio (what a host runs)
+  fresh-context models list                            the local models, and which is for what
   fresh-context config show                            all settings, their meaning and where they come from
 """
 
@@ -92,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     show = actions.add_parser("show", help="print all settings with meaning and origin, as TOML")
     _add_settings(show)
     show.set_defaults(run=_config_show)
+
+    models_command.add_parser(commands)
     return parser
 
 
@@ -101,7 +104,18 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", action="append", metavar="FILE", help="a GGUF model to offer; may be repeated, the first is default"
     )
+    parser.add_argument(
+        "--lora", action="append", metavar="FILE[=SCALE]", help="a LoRA adapter for the model that writes"
+    )
+    parser.add_argument(
+        "--gpu-layers", type=int, metavar="N", help="layers put on a GPU; 0: none, -1: as many as fit (the default)"
+    )
     parser.add_argument("--ignore", action="append", metavar="PATTERN", help="leave out files, as in .gitignore")
+    parser.add_argument(
+        "--redact",
+        action="store_true",
+        help="replace secrets and personal data (not names) by placeholders in all answers; needs the 'redact' extra",
+    )
     parser.add_argument("--tools", metavar="NAMES", help="serve only these tools, separated by commas")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="what is logged to stderr")
     parser.add_argument(
@@ -126,8 +140,14 @@ def _configuration(arguments: argparse.Namespace) -> Configuration:
         flags["workspace.roots"] = arguments.folders
     if arguments.model:
         flags["models.files"] = arguments.model
+    if arguments.lora:
+        flags["models.loras"] = arguments.lora
+    if arguments.gpu_layers is not None:
+        flags["models.gpu_layers"] = arguments.gpu_layers
     if arguments.ignore:
         flags["workspace.ignore"] = arguments.ignore
+    if arguments.redact:
+        flags["redaction.enabled"] = True
     if arguments.tools:
         flags["server.tools"] = [name.strip() for name in arguments.tools.split(",") if name.strip()]
     if arguments.log_level:
@@ -143,7 +163,12 @@ def _configuration(arguments: argparse.Namespace) -> Configuration:
 def _serve(arguments: argparse.Namespace) -> int:
     from mcp_server import stdio
 
-    return stdio.serve(_configuration(arguments).settings)
+    settings = _configuration(arguments).settings
+    if settings.redaction.enabled:
+        from mcp_server.redacting import redact_logs
+
+        redact_logs(settings.redaction)
+    return stdio.serve(settings)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -23,9 +23,13 @@ from mcp_context_resources.errors import ContextError
 from mcp_server.errors import refuse_cursor
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from mcp.server.context import ServerRequestContext
 
+    from mcp_context_resources.tables.results import Results
     from mcp_context_tools.tool import Services
+    from mcp_server.redacting import Redaction
 
 _RESULT: Final = ResourceTemplate(
     name="result",
@@ -51,17 +55,33 @@ async def list_resource_templates(
     return ListResourceTemplatesResult(resource_templates=[_RESULT])
 
 
-async def read_resource(
-    context: ServerRequestContext[Services], params: ReadResourceRequestParams
-) -> ReadResourceResult:
-    """Answer `resources/read`; what is not there or can't be read is -32602 with the URI, as the spec wants."""
-    uri = str(params.uri)
-    results = context.lifespan_context.tables.results
-    try:
-        found = await anyio.to_thread.run_sync(results.find, uri)
-        content = await anyio.to_thread.run_sync(results.read, found)
-    except ContextError as error:
-        raise MCPError(INVALID_PARAMS, str(error), {"uri": uri}) from error
+def resource_reader(
+    redaction: Redaction | None,
+) -> Callable[[ServerRequestContext[Services], ReadResourceRequestParams], Awaitable[ReadResourceResult]]:
+    """Make what answers `resources/read`, redacted where `redaction` is given.
+
+    What is not there or can't be read is -32602 with the URI, as the spec wants.
+    """
+
+    async def read_resource(
+        context: ServerRequestContext[Services], params: ReadResourceRequestParams
+    ) -> ReadResourceResult:
+        uri = str(params.uri)
+        try:
+            return await anyio.to_thread.run_sync(_read, context.lifespan_context.tables.results, uri, redaction)
+        except ContextError as error:
+            told = error if redaction is None else redaction.error(error)
+            raise MCPError(INVALID_PARAMS, str(told), {"uri": uri}) from error
+
+    return read_resource
+
+
+def _read(results: Results, uri: str, redaction: Redaction | None) -> ReadResourceResult:
+    found = results.find(uri)
+    content = results.read(found)
+    if redaction is not None:
+        text = redaction.saved(content, found.format)
+        return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type=found.mime_type, text=text)])
     if found.format == "parquet":
         blob = base64.b64encode(content).decode()
         return ReadResourceResult(contents=[BlobResourceContents(uri=uri, mime_type=found.mime_type, blob=blob)])

@@ -20,13 +20,14 @@ from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.catalogue import TOOLS
 from mcp_context_tools.tool import Services
 from mcp_server import __version__
-from mcp_server.resources import list_resource_templates, list_resources, read_resource
+from mcp_server.resources import list_resource_templates, list_resources, resource_reader
 from mcp_server.wire import ToolRegistry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from mcp_context_tools.tool import Tool
+    from mcp_server.redacting import Redaction
     from mcp_server.settings import Settings
 
 INSTRUCTIONS: Final = """\
@@ -51,7 +52,8 @@ def create_server(settings: Settings) -> Server[Services]:
 
     Pure: reads no environment and changes nothing but what a call later needs.
 
-    Raises `ConfigurationError` for a root that doesn't exist and for an unknown tool name.
+    Raises `ConfigurationError` for a root that doesn't exist, for an unknown tool name and for redaction without its
+    libraries.
     """
     workspace = Workspace(
         settings.workspace,
@@ -62,14 +64,15 @@ def create_server(settings: Settings) -> Server[Services]:
         raise ConfigurationError("No folder to serve was given.", "Name one: fresh-context serve ~/Documents")
     if missing := [path for path in settings.models.files if not path.expanduser().is_file()]:
         raise ConfigurationError(f"There is no model file {missing[0]}.", "Check --model or models.files.")
-    registry = ToolRegistry(_chosen(settings.server.tools))
+    redaction = _redaction(settings)
+    registry = ToolRegistry(_chosen(settings.server.tools), redaction)
 
     @asynccontextmanager
     async def services(_server: Server[Any]) -> AsyncIterator[Services]:
         cache, most = settings.storage.folder(), settings.storage.max_cache_bytes
         documents = Documents(workspace, settings.documents, cache, most)
         tables = Tables(workspace, settings.tables, cache, most, documents.sql_tables)
-        models = Models(workspace, settings.models)
+        models = Models(workspace, settings.models, cache, most)
         charts = Charts(settings.charts)
         try:
             yield Services(workspace, tables, documents, models, charts, settings.budget)
@@ -89,8 +92,21 @@ def create_server(settings: Settings) -> Server[Services]:
         on_call_tool=registry.call_tool,
         on_list_resources=list_resources,
         on_list_resource_templates=list_resource_templates,
-        on_read_resource=read_resource,
+        on_read_resource=resource_reader(redaction),
     )
+
+
+def _redaction(settings: Settings) -> Redaction | None:
+    if not settings.redaction.enabled:
+        return None
+    if settings.models.remote_hosts:
+        raise ConfigurationError(
+            "Redaction is on, but models.remote_hosts lets texts of your files go to other machines as they are.",
+            "Take one of the two out.",
+        )
+    from mcp_server.redacting import Redaction
+
+    return Redaction(settings.redaction)
 
 
 def _chosen(names: tuple[str, ...]) -> list[Tool[Any]]:

@@ -10,6 +10,7 @@ from mcp_context_resources.budget import BudgetSettings
 from mcp_context_resources.charts.settings import ChartSettings
 from mcp_context_resources.documents.settings import DocumentSettings
 from mcp_context_resources.models.settings import ModelSettings
+from mcp_context_resources.redaction.settings import RedactionSettings
 from mcp_context_resources.storage import StorageSettings
 from mcp_context_resources.tables.settings import TableSettings
 from mcp_context_resources.workspace.settings import WorkspaceSettings
@@ -37,5 +38,6 @@ class Settings(BaseModel):
     documents: DocumentSettings = DocumentSettings()
     models: ModelSettings = ModelSettings()
     charts: ChartSettings = ChartSettings()
+    redaction: RedactionSettings = RedactionSettings()
     storage: StorageSettings = StorageSettings()
     server: ServerSettings = ServerSettings()

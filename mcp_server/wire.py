@@ -37,16 +37,18 @@ if TYPE_CHECKING:
 
     from mcp_context_tools.tool import Image, Link, Services
     from mcp_context_tools.tool import Tool as ContextTool
+    from mcp_server.redacting import RedactedCall, Redaction
 
 _log = logging.getLogger("fresh_context")
 _PROGRESS_SECONDS: Final = 0.2
 
 
 class ToolRegistry:
-    """Serves `tools/list` and `tools/call` for a fixed set of tools."""
+    """Serves `tools/list` and `tools/call` for a fixed set of tools, redacted where `redaction` is given."""
 
-    def __init__(self, tools: Sequence[ContextTool[Any]]) -> None:
+    def __init__(self, tools: Sequence[ContextTool[Any]], redaction: Redaction | None = None) -> None:
         self._tools = {tool.name: tool for tool in tools}
+        self._redaction = redaction
         self._listed = [_definition(tool) for tool in tools]
 
     async def list_tools(
@@ -73,14 +75,21 @@ class ToolRegistry:
     async def _run(
         self, tool: ContextTool[Any], context: ServerRequestContext[Services], arguments: dict[str, Any]
     ) -> CallToolResult:
+        call: RedactedCall | None = None
         try:
+            if self._redaction is not None:
+                call = self._redaction.call(arguments)
+                arguments = call.arguments
             try:
                 given = tool.input.model_validate(arguments)
             except ValidationError as error:
                 raise bad_arguments(tool.name, tool.input, error) from error
-            answer = await tool.run(context.lifespan_context, given, _Progress(context))
+            services, progress = context.lifespan_context, _Progress(context)
+            answer = await (
+                tool.run(services, given, progress) if call is None else call.run(tool, services, given, progress)
+            )
         except ContextError as error:
-            return error_result(error)
+            return error_result(error if call is None else call.error(error))
         except Exception:  # noqa: BLE001 - a fault of ours must not end the session
             _log.exception("%s failed", tool.name)
             return error_result(

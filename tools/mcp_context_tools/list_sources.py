@@ -39,7 +39,7 @@ class ListSourcesInput(ToolInput):
 
 async def _list_sources(services: Services, arguments: ListSourcesInput, _report: Report) -> ToolResult:
     catalogue = await services.tables.catalogue()
-    models = sorted(services.models.available(catalogue), key=lambda source: lookup_key(source.name))
+    models = sorted(await services.models.available(catalogue), key=lambda source: lookup_key(source.name))
     everything = [*catalogue.of("table"), *catalogue.of("document"), *models]
     wanted = [source for source in everything if _matches(source, arguments)]
     start = _start(arguments.cursor, wanted)

@@ -5,12 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mcp_context_resources.models.spec import Generated, Generation, ModelSpec
+    from collections.abc import Sequence
+
+    from mcp_context_resources.models.spec import Choosing, Chosen, Embedded, Generated, Generation, ModelSpec
     from mcp_context_resources.workers.job import Job
 
 
-def generate(job: Job, spec: ModelSpec, request: Generation) -> Generated:
-    """See `llama.generate`."""
-    from mcp_context_resources.models import llama
+def generate(job: Job, spec: ModelSpec, requests: Sequence[Generation]) -> list[Generated]:
+    """See `Runtime.generate`."""
+    from mcp_context_resources.models.llama import work
 
-    return llama.generate(job, spec, request)
+    return work.generate(job, spec, requests)
+
+
+def choose(job: Job, spec: ModelSpec, request: Choosing) -> Chosen:
+    """See `Runtime.choose`."""
+    from mcp_context_resources.models.llama import work
+
+    return work.choose(job, spec, request)
+
+
+def embed(job: Job, spec: ModelSpec, texts: Sequence[str]) -> Embedded:
+    """See `Runtime.embed`."""
+    from mcp_context_resources.models.llama import work
+
+    return work.embed(job, spec, texts)
+
+
+def rerank(job: Job, spec: ModelSpec, query: str, texts: Sequence[str]) -> list[float]:
+    """See `Runtime.rerank`."""
+    from mcp_context_resources.models.llama import work
+
+    return work.rerank(job, spec, query, texts)
+
+
+def count_tokens(job: Job, spec: ModelSpec, texts: Sequence[str]) -> list[int]:
+    """See `Runtime.count_tokens`."""
+    from mcp_context_resources.models.llama import work
+
+    return work.count_tokens(job, spec, texts)

@@ -63,3 +63,8 @@ def _check_node(node: dict[str, Any]) -> None:
     reference = node.get("$ref")
     if isinstance(reference, str) and not reference.startswith("#"):
         raise InvalidInputError("json_schema refers to another document.", "Put definitions under $defs.")
+
+
+def grammar_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema as the grammar's writer takes it."""
+    return schema

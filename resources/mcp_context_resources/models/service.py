@@ -1,110 +1,212 @@
-"""Models as the server sees them: a prompt in, text out; llama.cpp in a process of its own."""
+"""Models as the server sees them: a role and a text in, words, labels or vectors out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
+import anyio.to_thread
 
-from mcp_context_resources.models import jobs
+from mcp_context_resources.errors import ConfigurationError, ModelUnavailableError, NotFoundError
+from mcp_context_resources.models.instructions import embedding_text
 from mcp_context_resources.models.json_schema import check_json_schema
-from mcp_context_resources.models.registry import check_gguf, choose, models
-from mcp_context_resources.models.spec import Generation, ModelSpec
-from mcp_context_resources.workers.confinement import Confinement
+from mcp_context_resources.models.local import LocalRuntime
+from mcp_context_resources.models.memory_fit import available_bytes, check_fit
+from mcp_context_resources.models.registry import HOW_TO_GET_ONE, Registry, is_called, runtime_installed
+from mcp_context_resources.models.remote.candidates import REMOTE, candidate
+from mcp_context_resources.models.router import Wanted, choose
+from mcp_context_resources.models.spec import ModelSpec
 from mcp_context_resources.workers.cores import available_cores
-from mcp_context_resources.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_context_resources.models.instructions import Purpose
+    from mcp_context_resources.models.model_card import ModelCard
+    from mcp_context_resources.models.remote.discovery import Discovery
+    from mcp_context_resources.models.remote.runtime import RemoteRuntime
+    from mcp_context_resources.models.router import Candidate, Choice
+    from mcp_context_resources.models.runtime import Runtime
     from mcp_context_resources.models.settings import ModelSettings
-    from mcp_context_resources.models.spec import Generated
+    from mcp_context_resources.models.spec import Choosing, Chosen, Embedded, Generated, Generation, Role
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What a model generated, and which model it was."""
-
-    model: Source
-    generated: Generated
-
-
 class Models:
-    """The local models: the workspace's, the configured ones, and the starter."""
+    """The models of this machine (the workspace's, the configured, pulled and shipped ones) and of remote servers."""
 
-    def __init__(self, workspace: Workspace, settings: ModelSettings) -> None:
+    def __init__(self, workspace: Workspace, settings: ModelSettings, cache_dir: Path, max_cache_bytes: int) -> None:
         self.settings = settings
-        self._workspace = workspace
-        memory = settings.worker_memory_mb << 20 or psutil.virtual_memory().total * 9 // 10
-        folders = [str(root.path) for root in workspace.roots]
-        files = [path.expanduser().resolve() for path in settings.files]
-        self._pool = WorkerPool(
-            "model",
-            size=1,
-            confinement=Confinement(
-                readable=(*folders, *map(str, files)),
-                memory_bytes=memory,
-                cap_address_space=False,
-                gpu_when="mcp_context_resources.models.llama:has_gpu" if settings.gpu_layers else "",
-            ),
-            preload=("mcp_context_resources.models.llama",),
-            identity=workspace.roots.identity,
-            queue_seconds=settings.deadline_seconds,
-        )
+        self.registry = Registry(settings, cache_dir, max_cache_bytes)
+        self._loras = tuple(_lora(text) for text in settings.loras)
+        roots = (str(root.path) for root in workspace.roots)
+        readable = (*roots, *self.registry.readable(), *(path for path, _ in self._loras))
+        self._local = LocalRuntime(settings, readable, workspace.roots.identity)
+        self._remote: RemoteRuntime | None = None
+        self._discovery: Discovery | None = None
+        if settings.remote:
+            from mcp_context_resources.models.remote.discovery import Discovery
+            from mcp_context_resources.models.remote.runtime import RemoteRuntime
+
+            self._remote, self._discovery = RemoteRuntime(settings), Discovery(settings)
+        self._fitted: dict[bool, ModelSpec] = {}
 
     async def aclose(self) -> None:
-        """Stop the model's process and free its memory."""
-        await self._pool.aclose()
+        """Stop the models' processes and free their memory."""
+        await self._local.aclose()
+        if self._remote is not None:
+            await self._remote.aclose()
 
-    def available(self, catalogue: Catalogue) -> list[Source]:
-        """List the models that can be named, the default first."""
-        return models(catalogue, self.settings)
+    async def available(self, catalogue: Catalogue) -> list[Source]:
+        """List the models that can be named, those of remote servers last."""
+        here = await anyio.to_thread.run_sync(self.registry.models, catalogue)
+        return [*here, *(source for source, _ in await self._served())]
 
-    def choose(self, catalogue: Catalogue, name: str | None) -> Source:
-        """Return the model a call means.
+    async def candidates(self, catalogue: Catalogue) -> list[Candidate]:
+        """List the models that can be used, each with what it is."""
+        here = await anyio.to_thread.run_sync(self.registry.models, catalogue)
+        known = await anyio.to_thread.run_sync(self.registry.cards, here) if runtime_installed() else []
+        return [*known, *(await self._served())]
 
-        Raises `ModelUnavailableError` when there is none or the file isn't a GGUF, `NotFoundError` for an unknown name.
+    async def choose(
+        self,
+        catalogue: Catalogue,
+        role: Role = "chat",
+        name: str | None = None,
+        *,
+        language: str | None = None,
+        tokens: int = 0,
+    ) -> Choice:
+        """Return the model of that name, or the one that suits best: see `router.choose`.
+
+        Raises `ModelUnavailableError`, `NotFoundError`, `InvalidInputError`.
         """
-        source = choose(self.available(catalogue), name, self.settings)
-        check_gguf(source)
-        return source
+        candidates = await self.candidates(catalogue)
+        if not candidates and not runtime_installed():
+            raise ModelUnavailableError("The local model runtime (llama-cpp-python) is not installed.", HOW_TO_GET_ONE)
+        wanted = Wanted(role, name, language, tokens)
+        try:
+            return await anyio.to_thread.run_sync(choose, candidates, wanted, self.settings)
+        except NotFoundError:
+            for source in await self.available(catalogue):
+                if name is not None and is_called(source, name):
+                    await anyio.to_thread.run_sync(self.registry.card, source)  # raises what is wrong with the file
+            raise
 
     async def generate(
         self,
-        model: Source,
+        model: Choice,
+        requests: Sequence[Generation],
         *,
-        system: str,
-        user: str,
-        max_tokens: int,
-        json_schema: dict[str, Any] | None = None,
-        repeat_penalty: float = 1.0,
+        deadline: float | None = None,
         on_progress: Progress | None = None,
-    ) -> Completion:
-        """Generate text with `model`; a `repeat_penalty` above 1 keeps a small model from going round in circles.
+    ) -> list[Generated]:
+        """Generate a text for each request, several at once.
 
-        Raises `InvalidInputError` for a bad schema, `PromptTooLongError`, and the workers' errors.
+        Raises `InvalidInputError` for a bad schema, `PromptTooLongError`, `OutOfMemoryError` and the workers' errors.
         """
-        if json_schema is not None:
-            check_json_schema(json_schema)
+        for request in requests:
+            if request.json_schema is not None:
+                check_json_schema(request.json_schema)
+        spec = await self._spec(model)
+        return await self._runtime(model).generate(
+            spec, requests, deadline=deadline or self.settings.deadline_seconds, on_progress=on_progress
+        )
+
+    async def label(
+        self, model: Choice, request: Choosing, *, deadline: float | None = None, on_progress: Progress | None = None
+    ) -> Chosen:
+        """Tell how likely each label is as the answer to each prompt; raises as `generate` does."""
+        spec = await self._spec(model)
+        return await self._runtime(model).choose(
+            spec, request, deadline=deadline or self.settings.deadline_seconds, on_progress=on_progress
+        )
+
+    async def embed(
+        self,
+        model: Choice,
+        texts: Sequence[str],
+        purpose: Purpose,
+        *,
+        deadline: float | None = None,
+        on_progress: Progress | None = None,
+    ) -> Embedded:
+        """Make a vector of each text, prepared as the model was trained; raises as `generate` does."""
+        prepared = [embedding_text(model.card, model.source.name, text, purpose) for text in texts]
+        spec = await self._spec(model, embeds=True)
+        return await self._runtime(model).embed(
+            spec, prepared, deadline=deadline or self.settings.deadline_seconds, on_progress=on_progress
+        )
+
+    async def rerank(
+        self, model: Choice, query: str, texts: Sequence[str], *, deadline: float | None = None
+    ) -> list[float]:
+        """Tell how well each text answers the query, higher is better; raises as `generate` does."""
+        spec = await self._spec(model, embeds=True)
+        return await self._runtime(model).rerank(
+            spec, query, texts, deadline=deadline or self.settings.deadline_seconds
+        )
+
+    async def count_tokens(self, model: Choice, texts: Sequence[str]) -> list[int]:
+        """Count the tokens of each text; raises as `generate` does."""
+        return await self._runtime(model).count_tokens(await self._spec(model), texts)
+
+    def context_tokens(self, model: Choice) -> int:
+        """Return how many tokens the model's context holds with these settings."""
+        return min(self.settings.context_tokens, model.card.context_length or self.settings.context_tokens)
+
+    def _runtime(self, model: Choice) -> Runtime:
+        if model.source.format == REMOTE:
+            assert self._remote is not None  # noqa: S101 - only it has such models
+            return self._remote
+        return self._local
+
+    async def _served(self) -> list[Candidate]:
+        listing = await self._discovery.list_models() if self._discovery is not None else None
+        return [candidate(model) for model in listing.models] if listing is not None else []
+
+    async def _spec(self, model: Choice, *, embeds: bool = False) -> ModelSpec:
+        source, settings, card = model.source, self.settings, model.card
+        if source.format == REMOTE:
+            return ModelSpec(source.name, source.file, "", self.context_tokens(model), 0, 0, settings.parallel)
+        path = await anyio.to_thread.run_sync(self.registry.make_ready, source)
         spec = ModelSpec(
-            name=model.name,
-            path=str(model.path),
-            version=model.fingerprint,
-            context_tokens=self.settings.context_tokens,
-            threads=self.settings.threads or available_cores(),
-            gpu_layers=self.settings.gpu_layers,
+            name=source.name,
+            path=str(path),
+            version=source.fingerprint,
+            context_tokens=self.context_tokens(model),
+            threads=settings.threads or available_cores(),
+            gpu_layers=settings.gpu_layers,
+            sequences=settings.parallel,
+            cache_type=settings.cache_type,
+            loras=() if embeds else self._loras,
+            projector=card.projector,
         )
-        request = Generation(
-            system=system,
-            user=user,
-            max_tokens=max_tokens,
-            json_schema=json_schema,
-            repeat_penalty=repeat_penalty,
-        )
-        generated = await self._pool.run(
-            jobs.generate, spec, request, deadline=self.settings.deadline_seconds, on_progress=on_progress
-        )
-        return Completion(model, generated)
+        if self._fitted.get(embeds) != spec:  # one that is loaded has its memory already
+            await anyio.to_thread.run_sync(self._check_fit, source, card, spec)
+            self._fitted[embeds] = spec
+        return spec
+
+    def _check_fit(self, source: Source, card: ModelCard, spec: ModelSpec) -> None:
+        weights = source.size + (Path(card.projector).stat().st_size if card.projector else 0)
+        available = available_bytes(self.settings.worker_memory_mb)
+        check_fit(card, weights, spec.context_tokens, spec.cache_type, available, source.name)
+
+
+def _lora(text: str) -> tuple[str, float]:
+    """Read an adapter and its scale, written FILE or FILE=SCALE.
+
+    Raises `ConfigurationError`.
+    """
+    file, equals, scale = text.rpartition("=")
+    try:
+        path, factor = (Path(file), float(scale)) if equals else (Path(scale), 1.0)
+    except ValueError:
+        path, factor = Path(text), 1.0
+    path = path.expanduser().resolve()
+    if not path.is_file():
+        raise ConfigurationError(f"There is no LoRA adapter {path}.", "Check --lora or models.loras.")
+    return str(path), factor

@@ -101,6 +101,19 @@ class WorkerPool:
             self._free.append(worker)
             self._slots.release()
 
+    async def release_idle(self) -> None:
+        """Stop the processes that have no work now; the next call starts one anew."""
+        for worker in list(self._free):
+            if worker not in self._free:
+                continue  # taken by a call in the meantime
+            self._slots.acquire_nowait()
+            self._free.remove(worker)
+            try:
+                await anyio.to_thread.run_sync(worker.stop)
+            finally:
+                self._free.append(worker)
+                self._slots.release()
+
     def _start_spare(self) -> None:
         """Have another process ready while a call takes long, so that the next caller needn't wait for its start."""
         if self._free:

@@ -1,0 +1,156 @@
+"""Redaction at the front door: what comes in is turned back, what goes out is redacted."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_context_resources.budget import BudgetSettings
+from mcp_context_resources.errors import ContextError, InvalidInputError
+from mcp_context_resources.redaction.redactor import Redactor
+from mcp_context_tools.rendering import compact_json, cost, csv_line
+
+if TYPE_CHECKING:
+    from mcp_context_resources.redaction.settings import RedactionSettings
+    from mcp_context_tools.tool import Report, Services, Tool, ToolResult
+
+# Placeholders may be longer than values; a tool then tells less in a smaller budget.
+_TRIES: Final = 3
+_LEAST_CHARS: Final = 2_000
+_NOTE_CHARS: Final = 400
+# Refused before it draws; whatever else answers with a picture is refused after.
+_DRAWS: Final = "plot_query"
+
+
+class Redaction:
+    """Redacts all that a server with these settings sends.
+
+    Raises `ConfigurationError` when the libraries of the `redact` extra are missing.
+    """
+
+    def __init__(self, settings: RedactionSettings) -> None:
+        self._redactor = Redactor(settings)
+
+    def call(self, arguments: dict[str, Any]) -> RedactedCall:
+        """Begin a call; raises `InvalidInputError` for a placeholder that stands for nothing."""
+        return RedactedCall(self._redactor, *self._redactor.restored(arguments))
+
+    def text(self, text: str) -> str:
+        """Redact a text."""
+        return self._redactor.text(text)
+
+    def error(self, error: ContextError) -> ContextError:
+        """Redact an error of a call that has no arguments to turn back."""
+        return _error(self._redactor, error, {})
+
+    def saved(self, content: bytes, form: str) -> str:
+        """Redact a saved result of a form that is text: CSV or NDJSON.
+
+        Raises `InvalidInputError` for others.
+        """
+        if form == "csv":
+            names, *rows = list(csv.reader(io.StringIO(content.decode()))) or [[]]
+            data = self._redactor.result("", {"columns": names, "rows": rows}).data
+            return "".join(map(csv_line, [data["columns"], *data["rows"]]))
+        if form == "json":
+            lines = [json.loads(line) for line in content.decode().split("\n") if line.strip()]
+            data = self._redactor.result("", {"lines": lines}).data
+            return "".join(f"{compact_json(line)}\n" for line in data["lines"])
+        raise InvalidInputError(
+            f"A result in {form} can't be redacted, so it isn't sent while redaction is on.", "Save it as csv or json."
+        )
+
+
+class RedactedCall:
+    """One call of a tool: `arguments` with the values in place of placeholders."""
+
+    def __init__(self, redactor: Redactor, arguments: dict[str, Any], used: dict[str, str]) -> None:
+        self.arguments = arguments
+        self._redactor = redactor
+        self._used = used
+
+    async def run(self, tool: Tool[Any], services: Services, given: Any, report: Report) -> ToolResult:
+        """Run a tool and redact its result, which then still fits the budget.
+
+        Raises what the tool raises, and `InvalidInputError` for a picture, which can't be redacted, and for a result
+        that doesn't fit with placeholders.
+        """
+        if tool.name == _DRAWS or getattr(given, "view", None) == "image":
+            raise _picture_refused()
+        most = services.budget.max_chars
+        room = most
+        for _ in range(_TRIES):
+            budget = BudgetSettings(max_chars=room, max_cell_chars=services.budget.max_cell_chars)
+            result = self._redacted(
+                await tool.run(dataclasses.replace(services, budget=budget), given, self._reporting(report))
+            )
+            size = cost(result.text, result.data)
+            if size <= most:
+                return result
+            room = max(_LEAST_CHARS, room * (most - _NOTE_CHARS) // size)
+        raise InvalidInputError(
+            f"With placeholders the answer is too long for {most:,} characters.", "Ask for fewer rows or pages."
+        )
+
+    def error(self, error: ContextError) -> ContextError:
+        """Redact an error, and in it what the arguments held."""
+        return _error(self._redactor, error, self._used)
+
+    def _redacted(self, answer: ToolResult) -> ToolResult:
+        if answer.images:
+            raise _picture_refused()
+        redacted = self._redactor.result(answer.text, answer.data, self._used)
+        links = tuple(
+            dataclasses.replace(link, name=self._redactor.text(link.name, self._used)) for link in answer.links
+        )
+        text, data = redacted.text, redacted.data
+        if redacted.counts:
+            told = ", ".join(f"{count:,} {kind}" for kind, count in redacted.counts.items())
+            text += f"\nRedacted: {told}. Placeholders such as <EMAIL_1> can be used in sql, params and prompts."
+            data = data | {"redacted": redacted.counts}
+        return dataclasses.replace(answer, text=text, data=data, links=links)
+
+    def _reporting(self, report: Report) -> Report:
+        async def redacted(done: float, total: float | None = None, message: str | None = None) -> None:
+            await report(done, total, None if message is None else self._redactor.text(message, self._used))
+
+        return redacted
+
+
+def _picture_refused() -> InvalidInputError:
+    return InvalidInputError(
+        "Pictures can't be redacted, so none is sent while redaction is on.",
+        "Read the page as text, or query the data instead.",
+    )
+
+
+def _error(redactor: Redactor, error: ContextError, used: dict[str, str]) -> ContextError:
+    return type(error)(redactor.text(error.message, used), redactor.text(error.hint, used))
+
+
+def redact_logs(settings: RedactionSettings) -> None:
+    """Have every log line of this process redacted, tracebacks too. Their placeholders can't be turned back.
+
+    Raises `ConfigurationError` when the libraries of the `redact` extra are missing.
+    """
+    redactor = Redactor(settings.model_copy(update={"max_values": 0}))
+    make = logging.getLogRecordFactory()
+
+    def redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        try:
+            told = record.getMessage()
+        except (TypeError, ValueError):
+            told = f"{record.msg} {record.args}"
+        record.msg, record.args = redactor.text(told), ()
+        if record.exc_info and record.exc_info[0] is not None:
+            record.exc_text = redactor.text("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
+            record.exc_info = None
+        return record
+
+    logging.setLogRecordFactory(redacted)

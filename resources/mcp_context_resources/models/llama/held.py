@@ -1,0 +1,338 @@
+"""The one model a worker holds in memory, and what its context remembers."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import llama_cpp
+import numpy as np
+
+from mcp_context_resources.errors import ModelUnavailableError, OutOfMemoryError
+from mcp_context_resources.models.llama import gpu, logs
+from mcp_context_resources.models.llama.batch import MAX_BATCH, Batch
+from mcp_context_resources.models.llama.chat_format import CHATML_END, ChatFormat
+from mcp_context_resources.models.llama.grammar import Closers
+from mcp_context_resources.models.llama.stopping import AbortFlag
+from mcp_context_resources.models.llama.threads import Threads
+from mcp_context_resources.models.model_card import QUANTIZATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+    from mcp_context_resources.models.llama.projector import Projector
+    from mcp_context_resources.models.spec import ModelSpec
+    from mcp_context_resources.workers.job import Job
+
+_log = logging.getLogger("fresh_context")
+SEQUENCES: Final = 64
+"""How many texts a context can keep apart."""
+
+_ALL_LAYERS: Final = 0x7FFF_FFFF
+_GGML_TYPES: Final = {"f16": 1, "q8_0": 8, "q4_0": 2}
+_FLASH_ATTENTION_AUTO: Final = -1
+_ABORTED: Final = 2
+_NO_ROOM: Final = 1
+_CONTROL_ATTRIBUTES: Final = 1 << 3 | 1 << 4  # LLAMA_TOKEN_ATTR_CONTROL, LLAMA_TOKEN_ATTR_USER_DEFINED
+_META_BYTES: Final = 4_096
+
+
+class Aborted(Exception):  # noqa: N818 - no failure: the job was told to stop
+    """An evaluation was ended because the job must stop; the context holds nothing any more."""
+
+
+class Held:
+    """A model in memory with a context; `embedding` ones make vectors instead of words.
+
+    `tokens` are what sequence 0 of the context remembers, so that a prompt with the same beginning is read from where
+    it differs. A `projector` is loaded with the first picture.
+
+    Raises `ModelUnavailableError`, `OutOfMemoryError`.
+    """
+
+    def __init__(self, spec: ModelSpec, *, embedding: bool = False) -> None:
+        logs.listen()
+        self.spec = spec
+        self.tokens: list[int] = []
+        self.priors: dict[object, npt.NDArray[np.float64]] = {}
+        self.projector: Projector | None = None
+        self._closers: Closers | None = None
+        self._closing = contextlib.ExitStack()
+        try:
+            self._load(embedding=embedding)
+        except BaseException:
+            self._closing.close()
+            raise
+
+    def _load(self, *, embedding: bool) -> None:
+        self.model = self._model()
+        self.vocabulary = llama_cpp.llama_model_get_vocab(self.model)
+        self.vocabulary_size: int = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
+        self.trained_tokens: int = llama_cpp.llama_model_n_ctx_train(self.model)
+        # Beyond its training a model only babbles.
+        self.context_tokens = min(self.spec.context_tokens, self.trained_tokens or self.spec.context_tokens)
+        file_type = self.metadata("general.file_type")
+        self.quantization = QUANTIZATIONS.get(int(file_type), "unknown") if file_type.isdigit() else "unknown"
+        self.context = self._context(embedding=embedding)
+        self.context_tokens = min(self.context_tokens, llama_cpp.llama_n_ctx(self.context))
+        self.memory = llama_cpp.llama_get_memory(self.context)
+        self._adapt_to_loras()
+        self.abort = AbortFlag()
+        self.abort.attach(self.context)
+        self.threads = Threads(self.context, self.spec.threads)
+        self.batch = Batch(SEQUENCES)
+        begin, end = (
+            self._text_of(token(self.vocabulary)) for token in (llama_cpp.llama_vocab_bos, llama_cpp.llama_vocab_eos)
+        )
+        self._begin = begin
+        turn_end = llama_cpp.llama_vocab_eot(self.vocabulary)
+        self.end_token: int = turn_end if turn_end >= 0 else llama_cpp.llama_vocab_eos(self.vocabulary)
+        self.stops = tuple({text for text in (end, CHATML_END) if text})
+        self.chat = ChatFormat(
+            self.metadata("tokenizer.chat_template"), begin=begin, end=end, special=self._control_texts()
+        )
+
+    def _model(self) -> Any:
+        spec = self.spec
+        wanted = spec.gpu_layers if gpu.has_gpu() else 0
+        layers = _ALL_LAYERS if wanted < 0 else wanted
+        self.device = "gpu" if layers else "cpu"
+        model = self._loaded(self._fitting(layers) if wanted < 0 else layers)
+        if model is None and layers:
+            _log.warning("%s does not run on the GPU (%s); using the CPU.", spec.name, logs.last_complaint())
+            self.device = "cpu"
+            model = self._loaded(0)
+        if model is None:
+            raise ModelUnavailableError(
+                f"The model {spec.name!r} can't be loaded: {logs.last_complaint().replace(spec.path, spec.name)}",
+                f"Check that {Path(spec.path).name} is a complete GGUF file that this llama.cpp build knows.",
+            )
+        self._closing.callback(llama_cpp.llama_model_free, model)
+        return model
+
+    def _fitting(self, most: int) -> int:
+        """Return how many layers fit into the graphics memory that is free now."""
+        free = gpu.free_bytes()
+        size = Path(self.spec.path).stat().st_size
+        model = self._loaded(0, vocab_only=True) if free else None
+        if model is None:
+            return most
+        layers, width = llama_cpp.llama_model_n_layer(model), llama_cpp.llama_model_n_embd(model)
+        share = llama_cpp.llama_model_n_head_kv(model) / max(1, llama_cpp.llama_model_n_head(model))
+        llama_cpp.llama_model_free(model)
+        context = int(4 * layers * width * share * self.spec.context_tokens)
+        fitting = gpu.layers_that_fit(layers, size, context, free)
+        if fitting == 0:
+            self.device = "cpu"
+        return min(most, fitting)
+
+    def _loaded(self, layers: int, *, vocab_only: bool = False) -> Any:
+        parameters = llama_cpp.llama_model_default_params()
+        parameters.n_gpu_layers = layers
+        parameters.vocab_only = vocab_only
+        return llama_cpp.llama_model_load_from_file(self.spec.path.encode(), parameters)
+
+    def _context(self, *, embedding: bool) -> Any:
+        parameters = llama_cpp.llama_context_default_params()
+        parameters.n_ctx = self.context_tokens
+        parameters.n_threads = parameters.n_threads_batch = self.spec.threads
+        parameters.flash_attn_type = _FLASH_ATTENTION_AUTO
+        parameters.no_perf = True
+        if embedding:
+            # A model that reads both ways needs each text whole in one batch.
+            parameters.n_ctx = self.context_tokens = min(self.context_tokens, MAX_BATCH)
+            parameters.embeddings = True
+            parameters.n_seq_max = 1
+        else:
+            parameters.kv_unified = True
+            parameters.n_seq_max = SEQUENCES
+            parameters.type_k = parameters.type_v = _GGML_TYPES[self.spec.cache_type]
+        parameters.n_batch = parameters.n_ubatch = MAX_BATCH
+        context = llama_cpp.llama_init_from_model(self.model, parameters)
+        if context is None:
+            raise OutOfMemoryError(
+                f"There is no memory for a context of {self.context_tokens:,} tokens of {self.spec.name!r}:"
+                f" {logs.last_complaint()}.",
+                "Lower models.context_tokens, or set models.cache_type to q8_0.",
+            )
+        self._closing.callback(llama_cpp.llama_free, context)
+        return context
+
+    def _adapt_to_loras(self) -> None:
+        if not self.spec.loras:
+            return
+        adapters = []
+        for path, _ in self.spec.loras:
+            adapter = llama_cpp.llama_adapter_lora_init(self.model, path.encode())
+            if not adapter:
+                raise ModelUnavailableError(
+                    f"The LoRA adapter {Path(path).name} doesn't fit {self.spec.name!r}: {logs.last_complaint()}",
+                    "Check models.loras: an adapter fits only the model it was trained on.",
+                )
+            adapters.append(adapter)
+        scales = (ctypes.c_float * len(adapters))(*(scale for _, scale in self.spec.loras))
+        llama_cpp.llama_set_adapters_lora(
+            self.context, (ctypes.c_void_p * len(adapters))(*adapters), len(adapters), scales
+        )
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self._closing.close()
+
+    def when_closed(self, free: Callable[[], None]) -> None:
+        """Call `free` before the model's memory is freed."""
+        self._closing.callback(free)
+
+    def metadata(self, key: str) -> str:
+        """Return a value of the file's metadata as text; empty where there is none."""
+        size = _META_BYTES
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            length = llama_cpp.llama_model_meta_val_str(self.model, key.encode(), buffer, size)
+            if length < size:
+                return buffer.value.decode(errors="replace") if length > 0 else ""
+            size = length + 1
+
+    def tokenize(self, text: str, *, begin: bool = False, special: bool = False) -> list[int]:
+        """Return the tokens of a text; `begin` puts what begins a text before it, `special` reads control tokens."""
+        data = text.encode("utf-8", "replace")
+        size = len(data) + 8
+        tokens = np.empty(size, np.int32)
+        found = llama_cpp.llama_tokenize(
+            self.vocabulary, data, len(data), tokens.ctypes.data_as(_TOKENS), size, begin, special
+        )
+        return [int(token) for token in tokens[: max(found, 0)]]
+
+    def prompt_tokens(self, prompt: str) -> list[int]:
+        """Return the tokens of a conversation that `chat` wrote."""
+        return self.tokenize(prompt, begin=self.needs_begin(prompt), special=True)
+
+    def needs_begin(self, prompt: str) -> bool:
+        """Tell whether a conversation that `chat` wrote lacks what begins a text."""
+        return not (self._begin and prompt.startswith(self._begin))
+
+    def bytes_of(self, token: int) -> bytes:
+        """Return what a token stands for; nothing for a control token."""
+        return self._piece(token, special=False)
+
+    def ends(self, token: int) -> bool:
+        """Tell whether a token ends an answer."""
+        return bool(llama_cpp.llama_vocab_is_eog(self.vocabulary, token))
+
+    def evaluate(self) -> None:
+        """Evaluate the batch.
+
+        Raises `Aborted` when the job must stop.
+        """
+        with self.threads.measured():
+            code = llama_cpp.llama_decode(self.context, self.batch.native())
+        if code == 0:
+            return
+        self.forget()
+        if code == _ABORTED:
+            raise Aborted
+        if code == _NO_ROOM:
+            raise RuntimeError("the context is full")
+        raise RuntimeError(f"llama_decode failed ({code}): {logs.last_complaint()}")
+
+    def closers(self) -> Closers:
+        """Return the tokens that only close what is open in a JSON text."""
+        if self._closers is None:
+            self._closers = Closers(self.bytes_of(token) for token in range(self.vocabulary_size))
+        return self._closers
+
+    def logits(self, place: int) -> npt.NDArray[np.float32]:
+        """Return the logits after the token at a place of the batch: a view that the next evaluation overwrites."""
+        found = llama_cpp.llama_get_logits_ith(self.context, place)
+        return np.ctypeslib.as_array(found, shape=(self.vocabulary_size,))
+
+    def read(self, job: Job, tokens: Sequence[int], read: Callable[[int], None] | None = None) -> int:
+        """Let sequence 0 hold `tokens` and nothing else; returns how many of them it held already.
+
+        `read` hears after each evaluation how many it holds. Raises `Aborted` when the job must stop.
+        """
+        pairs = zip(self.tokens, tokens, strict=False)
+        same = next((place for place, (old, new) in enumerate(pairs) if old != new), None)
+        kept = self._keep(min(len(self.tokens), len(tokens)) if same is None else same)
+        for start in range(kept, len(tokens), MAX_BATCH):
+            if job.should_stop:
+                raise Aborted
+            piece = tokens[start : start + MAX_BATCH]
+            self.batch.clear()
+            self.batch.add(piece, start, 0, outputs=False)
+            self.evaluate()
+            self.tokens += piece
+            if read is not None:
+                read(start + len(piece))
+        return kept
+
+    def _keep(self, tokens: int) -> int:
+        for sequence in range(1, SEQUENCES):
+            llama_cpp.llama_memory_seq_rm(self.memory, sequence, -1, -1)
+        if tokens < len(self.tokens) and not llama_cpp.llama_memory_seq_rm(self.memory, 0, tokens, -1):
+            self.forget()  # a recurrent model can't take back what it has read
+            return 0
+        del self.tokens[tokens:]
+        return tokens
+
+    def drop(self, sequence: int) -> None:
+        """Forget a sequence."""
+        llama_cpp.llama_memory_seq_rm(self.memory, sequence, -1, -1)
+
+    def copy(self, source: int, target: int) -> None:
+        """Let the sequence `target` begin with all that `source` holds; no memory is copied."""
+        llama_cpp.llama_memory_seq_cp(self.memory, source, target, -1, -1)
+
+    def forget(self) -> None:
+        """Empty the context."""
+        if self.memory is not None:
+            llama_cpp.llama_memory_clear(self.memory, True)
+        self.tokens = []
+
+    def _control_texts(self) -> frozenset[str]:
+        return frozenset(
+            self._text_of(token)
+            for token in range(self.vocabulary_size)
+            if llama_cpp.llama_vocab_get_attr(self.vocabulary, token) & _CONTROL_ATTRIBUTES
+        )
+
+    def _text_of(self, token: int) -> str:
+        return self._piece(token, special=True).decode(errors="replace") if token >= 0 else ""
+
+    def _piece(self, token: int, *, special: bool) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            length: int = llama_cpp.llama_token_to_piece(self.vocabulary, token, buffer, size, 0, special)
+            if length >= 0:
+                return buffer.raw[:length]
+            size = -length
+
+
+_TOKENS: Final = ctypes.POINTER(llama_cpp.llama_token)
+_current: list[tuple[ModelSpec, bool, Held]] = []
+
+
+def held(spec: ModelSpec, *, embedding: bool = False) -> Held:
+    """Return the model in memory, loaded first when it isn't the one that is held.
+
+    Raises `ModelUnavailableError`, `OutOfMemoryError`.
+    """
+    for known, embeds, model in _current:
+        if known == spec and embeds == embedding:
+            return model
+    release()
+    model = Held(spec, embedding=embedding)
+    _current.append((spec, embedding, model))
+    return model
+
+
+def release() -> None:
+    """Free the model in memory, if there is one."""
+    while _current:
+        _current.pop()[2].close()

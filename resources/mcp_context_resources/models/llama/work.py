@@ -1,0 +1,48 @@
+"""What a worker with llama.cpp is asked to do."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from mcp_context_resources.models.llama import choosing, embedding, generating
+from mcp_context_resources.models.llama.held import held
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_context_resources.models.spec import Choosing, Chosen, Embedded, Generated, Generation, ModelSpec
+    from mcp_context_resources.workers.job import Job
+
+
+def generate(job: Job, spec: ModelSpec, requests: Sequence[Generation]) -> list[Generated]:
+    """See `Runtime.generate`."""
+    started = time.perf_counter()
+    model = held(spec)
+    load_seconds = time.perf_counter() - started
+    if any(request.pictures for request in requests):
+        from mcp_context_resources.models.llama import vision
+
+        return vision.generate(job, model, requests, load_seconds)
+    return generating.generate(job, model, requests, load_seconds)
+
+
+def choose(job: Job, spec: ModelSpec, request: Choosing) -> Chosen:
+    """See `Runtime.choose`."""
+    return choosing.choose(job, held(spec), request)
+
+
+def embed(job: Job, spec: ModelSpec, texts: Sequence[str]) -> Embedded:
+    """See `Runtime.embed`."""
+    return embedding.embed(job, held(spec, embedding=True), texts)
+
+
+def rerank(job: Job, spec: ModelSpec, query: str, texts: Sequence[str]) -> list[float]:
+    """See `Runtime.rerank`."""
+    return embedding.rerank(job, held(spec, embedding=True), query, texts)
+
+
+def count_tokens(_job: Job, spec: ModelSpec, texts: Sequence[str]) -> list[int]:
+    """See `Runtime.count_tokens`."""
+    model = held(spec)
+    return [len(model.tokenize(text)) for text in texts]

@@ -1,0 +1,1 @@
+"""What `run_model` can do, one module a task."""

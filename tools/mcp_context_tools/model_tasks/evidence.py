@@ -1,0 +1,142 @@
+"""Sentences of the sources, how well one supports a statement, and which of them a question is about."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from mcp_context_tools.sentences import flat, sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mcp_context_tools.passages import Passage
+
+SUPPORTED: Final = 0.6
+"""Share of a statement's words that a sentence must hold to support it."""
+
+_FEWEST_TERMS: Final = 3
+_LONGER: Final = 1.3
+_MORE_CHARS: Final = 40
+_KEPT_TEXTS: Final = 20_000
+_STEM: Final = 6
+_NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_WORD: Final = re.compile(r"[^\W\d_](?:[^\W_]|(?<=\w)[-'’](?=\w))*")
+_WIDE: Final = re.compile(r"[\u3005\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff]+")
+_KANA: Final = re.compile(r"[\u3041-\u309f]+")
+_NUMERALS: Final = dict(
+    zip("one two three four five six seven eight nine ten eleven twelve".split(), map(str, range(1, 13)), strict=True)
+)
+_COMMON: Final = frozenset(
+    "a about after all also an and any are as at be been before but by can could did do does each for from had has have"
+    " he her his how i if in into is it its may me might must my no not of off on only or our out over per she should"
+    " so some such than that the their them then there these they this those to under up was we were what when where"
+    " which while who why will with would yes you your".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a passage: from character `start` to `end` of its text, on one line as `text`."""
+
+    text: str
+    passage: Passage
+    start: int
+    end: int
+
+    @property
+    def uri(self) -> str:
+        """The citation of exactly this sentence."""
+        return self.passage.cite(self.start, self.end)
+
+
+def sentences_of(passages: Iterable[Passage]) -> list[Sentence]:
+    """Cut passages into sentences; those without a letter or figure are left out."""
+    found = []
+    for passage in passages:
+        for start, end in sentences(passage.text, lines=passage.lines):
+            text = flat(passage.text[start:end])
+            if any(character.isalnum() for character in text):
+                found.append(Sentence(text, passage, start, end))
+    return found
+
+
+@lru_cache(_KEPT_TEXTS)
+def numbers(text: str) -> frozenset[str]:
+    """Return the numbers in a text, however they are written: `1,890`, `１８９０`, `two`."""
+    text = unicodedata.normalize("NFKC", text)
+    found = {number.replace(",", "").rstrip(".") for number in _NUMBER.findall(text)}
+    found.update(_NUMERALS[word] for word in (word.casefold() for word in _WORD.findall(text)) if word in _NUMERALS)
+    return frozenset(number.lstrip("0") or "0" for number in found)
+
+
+@lru_cache(_KEPT_TEXTS)
+def terms(text: str) -> frozenset[str]:
+    """Return what a text is about: its words but the commonest, cut to their stems, and pairs of Japanese signs."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    found = {word[:_STEM] for word in _WORD.findall(_WIDE.sub(" ", _KANA.sub(" ", text))) if word not in _COMMON}
+    for run in _WIDE.findall(text):
+        found.update(run[place : place + 2] for place in range(max(1, len(run) - 1)))
+    return frozenset(found)
+
+
+def support(statement: str, evidence: str) -> float:
+    """Tell how well a text supports a statement: the share of its words found there; 0 when a number is missing."""
+    figures = numbers(statement)
+    if not figures <= numbers(evidence):
+        return 0.0
+    about = terms(statement)
+    if not about:
+        return 1.0 if figures else 0.0
+    return (len(about & terms(evidence)) + len(figures)) / (len(about) + len(figures))
+
+
+def best_support(statement: str, evidence: Sequence[Sentence]) -> tuple[Sentence | None, float]:
+    """Return the sentence that supports a statement best, and how well; None when none does well enough.
+
+    A statement of few words, or one much longer than the sentence, is supported by none: the one says nothing, the
+    other goes round in circles.
+    """
+    best = max(evidence, key=lambda sentence: support(statement, sentence.text), default=None)
+    if best is None:
+        return None, 0.0
+    score = support(statement, best.text)
+    says = len(terms(statement) | numbers(statement)) >= _FEWEST_TERMS
+    fits = len(statement) <= len(best.text) * _LONGER + _MORE_CHARS
+    return (best if says and fits and score >= SUPPORTED else None), score
+
+
+class Relevance:
+    """How much sentences have to do with a question: shared words, rare ones for more (BM25's idf)."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._count = len(texts)
+        self._frequency = Counter(term for text in texts for term in terms(text) | numbers(text))
+
+    def score(self, question: str, text: str) -> float:
+        """Return the weight of what question and text share, more for a short text."""
+        shared = (terms(question) | numbers(question)) & (terms(text) | numbers(text))
+        return sum(map(self._weight, shared)) / (1 + math.log1p(len(terms(text))) / 4)
+
+    def coverage(self, question: str, text: str) -> float:
+        """Return which share of the question's words, by weight, the text has."""
+        asked = terms(question) | numbers(question)
+        whole = sum(map(self._weight, asked))
+        return sum(map(self._weight, asked & (terms(text) | numbers(text)))) / whole if whole else 0.0
+
+    def centrality(self, text: str) -> float:
+        """Return how typical a text is of all: the mean frequency of its words, figures counting as facts."""
+        about = terms(text)
+        if len(about) < 3:
+            return 0.0
+        common = sum(self._frequency[term] for term in about) / len(about)
+        return math.log1p(common) * (1.2 if numbers(text) else 1.0) * min(1.0, len(about) / 8)
+
+    def _weight(self, term: str) -> float:
+        seen = self._frequency[term]
+        return math.log(1 + (self._count - seen + 0.5) / (seen + 0.5))

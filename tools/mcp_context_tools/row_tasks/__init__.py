@@ -1,0 +1,1 @@
+"""What `map_rows` can do with each row."""

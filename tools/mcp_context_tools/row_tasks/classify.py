@@ -1,0 +1,85 @@
+"""`classify`: which of some labels fits a row, by how likely the model finds each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp_context_resources.models.spec import Choosing
+from mcp_context_resources.tables.mapped.journal import Finding
+from mcp_context_resources.tables.mapped.spec import MapColumn
+from mcp_context_tools.row_tasks.task import Batch, Quotation
+from mcp_context_tools.row_tasks.wording import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mcp_context_resources.models.router import Choice
+    from mcp_context_resources.models.service import Models
+    from mcp_context_resources.models.spec import Role
+    from mcp_context_resources.workers.pool import Progress
+    from mcp_context_tools.row_tasks.wording import Wording
+
+LABEL: Final = "label"
+SCORE: Final = "score"
+SCORES: Final = "scores"
+
+
+class Classify:
+    """Gives each text one of `labels` (names with what they mean), or none where the best scores below `threshold`."""
+
+    name = "classify"
+    role: Role = "chat"
+    batch = 32
+    step = 8
+
+    def __init__(
+        self, labels: Mapping[str, str], prompt: str, threshold: float, wording: Wording, *, scores: bool
+    ) -> None:
+        self._labels = tuple(labels)
+        self.settled: Mapping[str, Any] = {
+            "task": self.name,
+            "version": VERSION,
+            "language": wording.language,
+            "labels": list(labels.items()),
+            "prompt": prompt,
+        }
+        # The threshold is put on when the table is written, so that trying another one costs no work.
+        least = (SCORE, threshold) if threshold else None
+        self.columns: tuple[MapColumn, ...] = (MapColumn(LABEL, "VARCHAR", least=least), MapColumn(SCORE, "FLOAT"))
+        if scores:
+            self.columns += (MapColumn(SCORES, "MAP(VARCHAR, FLOAT)"),)
+        self._quotation = Quotation(str(self.settled))
+        self._neutral = wording.nothing
+        listed = "\n".join(f"- {label}: {meaning}" if meaning else f"- {label}" for label, meaning in labels.items())
+        self._system = f"{prompt or wording.classify} {wording.data_only}"
+        self._before = f"{wording.labels}\n{listed}\n\n{wording.one_label}\n\n{wording.text}\n"
+
+    def frame(self) -> tuple[str, int]:
+        """See `RowTask`."""
+        return self._system + self._user(""), 70
+
+    async def work(
+        self, models: Models, model: Choice, texts: Sequence[str], deadline: float, on_progress: Progress
+    ) -> Batch:
+        """See `RowTask`."""
+        request = Choosing(
+            self._system, tuple(map(self._user, texts)), self._labels, tuple(map(self._user, self._neutral))
+        )
+        chosen = await models.label(model, request, deadline=deadline, on_progress=on_progress)
+        findings = {place: self._finding(row) for place, row in enumerate(chosen.probabilities)}
+        return Batch(
+            findings,
+            len(findings) < len(texts),
+            tokens_in=chosen.prompt_tokens,
+            quantization=chosen.quantization,
+            device=chosen.device,
+        )
+
+    def _user(self, text: str) -> str:
+        return self._before + self._quotation.wrap(text)
+
+    def _finding(self, probabilities: Sequence[float]) -> Finding:
+        score = max(probabilities)
+        scores = {name: round(chance, 4) for name, chance in zip(self._labels, probabilities, strict=True)}
+        label = self._labels[probabilities.index(score)]
+        return Finding({LABEL: label, SCORE: round(score, 4), SCORES: scores})

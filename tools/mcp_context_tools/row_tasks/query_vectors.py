@@ -1,0 +1,44 @@
+"""The vectors of what is looked for in SQL, made by the local model."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from mcp_context_resources.errors import DeadlineExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_context_resources.models.service import Models
+    from mcp_context_resources.workspace.catalogue import Catalogue
+
+_KEPT: Final = 256
+_SECONDS: Final = 60.0
+
+
+class QueryVectors:
+    """Embeds texts as queries (see `tables.embedding_calls.Embedder`); the last ones are kept."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._kept: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
+
+    async def __call__(self, catalogue: Catalogue, texts: Sequence[str], model: str | None) -> list[list[float]]:
+        """Return a vector for each text, by the model of that name or the usual one.
+
+        Raises `DeadlineExceededError` and what models raise.
+        """
+        choice = await self._models.choose(catalogue, "embed", model)
+        version = choice.source.fingerprint
+        if new := [text for text in texts if (version, text) not in self._kept]:
+            made = await self._models.embed(choice, new, "query", deadline=_SECONDS)
+            numbers = memoryview(made.vectors).cast("f").tolist()
+            if len(numbers) < len(new) * made.dimensions:
+                raise DeadlineExceededError("Embedding the texts of the statement took too long.", "Call again.")
+            for place, text in enumerate(new):
+                self._kept[version, text] = numbers[place * made.dimensions : (place + 1) * made.dimensions]
+        found = [self._kept[version, text] for text in texts]
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return found
