@@ -11,7 +11,7 @@ from typing import Any, Final
 from mcp_context_resources.errors import InvalidInputError
 
 MAX_GRAMMAR_CHARS: Final = 16_384
-_MAX_SCHEMA_CHARS: Final = 32_768
+_MAX_SCHEMA_BYTES: Final = 32_768
 _MAX_DEPTH: Final = 64
 _MAX_REPEATS: Final = 1_000
 _MAX_ENUM: Final = 500
@@ -22,10 +22,16 @@ def check_json_schema(schema: dict[str, Any]) -> None:
     """Raise `InvalidInputError` unless `schema` is a valid JSON Schema (2020-12) within the limits."""
     import jsonschema
 
-    if len(json.dumps(schema)) > _MAX_SCHEMA_CHARS:
-        raise InvalidInputError(f"The JSON schema is longer than {_MAX_SCHEMA_CHARS:,} characters.", "Simplify it.")
+    try:
+        text = json.dumps(schema, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError("json_schema holds what JSON can't say, or nests too deep.", "Correct it.") from error
+    if len(text) > _MAX_SCHEMA_BYTES:
+        raise InvalidInputError(f"The JSON schema is longer than {_MAX_SCHEMA_BYTES:,} bytes.", "Simplify it.")
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
+    except RecursionError as error:
+        raise InvalidInputError("A pattern in json_schema nests too deep.", "Simplify it.") from error
     except jsonschema.SchemaError as error:
         raise InvalidInputError(f"json_schema is not a valid JSON Schema: {error.message}", "Correct it.") from error
     _check_limits(schema)
@@ -34,8 +40,12 @@ def check_json_schema(schema: dict[str, Any]) -> None:
 def validation_problem(value: object, schema: dict[str, Any]) -> str | None:
     """Return what is wrong with `value` under `schema`, or None when nothing is."""
     import jsonschema
+    import referencing.exceptions
 
-    error = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(value)), None)
+    try:
+        error = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(value)), None)
+    except (RecursionError, referencing.exceptions.Unresolvable) as problem:
+        return f"the schema can't be applied ({type(problem).__name__})"
     return None if error is None else f"{error.json_path}: {error.message}"
 
 
@@ -60,11 +70,8 @@ def _check_node(node: dict[str, Any]) -> None:
     choices = node.get("enum")
     if isinstance(choices, list) and len(choices) > _MAX_ENUM:
         raise InvalidInputError(f"enum has {len(choices):,} values; at most {_MAX_ENUM} are allowed.", "Use fewer.")
+    if isinstance(node.get("$dynamicRef"), str):
+        raise InvalidInputError("json_schema uses $dynamicRef.", "Use $ref.")
     reference = node.get("$ref")
     if isinstance(reference, str) and not reference.startswith("#"):
         raise InvalidInputError("json_schema refers to another document.", "Put definitions under $defs.")
-
-
-def grammar_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema as the grammar's writer takes it."""
-    return schema

@@ -16,6 +16,7 @@ from mcp_context_resources.models.registry import HOW_TO_GET_ONE, Registry, is_c
 from mcp_context_resources.models.remote.candidates import REMOTE, candidate
 from mcp_context_resources.models.router import Wanted, choose
 from mcp_context_resources.models.spec import ModelSpec
+from mcp_context_resources.models.store import store_folder
 from mcp_context_resources.workers.cores import available_cores
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class Models:
         self._loras = tuple(_lora(text) for text in settings.loras)
         roots = (str(root.path) for root in workspace.roots)
         readable = (*roots, *self.registry.readable(), *(path for path, _ in self._loras))
-        self._local = LocalRuntime(settings, readable, workspace.roots.identity)
+        store = store_folder(settings)
+        # A worker can't read a folder that was made after it had started.
+        self._local = LocalRuntime(settings, readable, lambda: (workspace.roots.identity(), store.is_dir()))
         self._remote: RemoteRuntime | None = None
         self._discovery: Discovery | None = None
         if settings.remote:
@@ -173,10 +176,11 @@ class Models:
         if source.format == REMOTE:
             return ModelSpec(source.name, source.file, "", self.context_tokens(model), 0, 0, settings.parallel)
         path = await anyio.to_thread.run_sync(self.registry.make_ready, source)
+        version = await anyio.to_thread.run_sync(_version, source, card)
         spec = ModelSpec(
             name=source.name,
             path=str(path),
-            version=source.fingerprint,
+            version=version,
             context_tokens=self.context_tokens(model),
             threads=settings.threads or available_cores(),
             gpu_layers=settings.gpu_layers,
@@ -194,6 +198,11 @@ class Models:
         weights = source.size + (Path(card.projector).stat().st_size if card.projector else 0)
         available = available_bytes(self.settings.worker_memory_mb)
         check_fit(card, weights, spec.context_tokens, spec.cache_type, available, source.name)
+
+
+def _version(source: Source, card: ModelCard) -> str:
+    """Identify the version of a model's file, its projector's among it."""
+    return f"{source.fingerprint} {Path(card.projector).stat().st_mtime_ns}" if card.projector else source.fingerprint
 
 
 def _lora(text: str) -> tuple[str, float]:

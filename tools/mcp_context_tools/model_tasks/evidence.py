@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
     from mcp_context_tools.passages import Passage
 
-SUPPORTED: Final = 0.6
-"""Share of a statement's words that a sentence must hold to support it."""
+SUPPORTED: Final = 0.7
+"""Share of a statement's words that a sentence must hold to support it; of a few words it must hold all."""
+
+_FEW_TERMS: Final = 4
+_MANY_FIGURES: Final = 4
 
 _FEWEST_TERMS: Final = 3
 _LONGER: Final = 1.3
@@ -26,7 +29,7 @@ _MORE_CHARS: Final = 40
 _KEPT_TEXTS: Final = 20_000
 _STEM: Final = 6
 _NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?")
-_WORD: Final = re.compile(r"[^\W\d_](?:[^\W_]|(?<=\w)[-'’](?=\w))*")
+_WORD: Final = re.compile(r"[^\W\d_](?:[^\W_]|(?<=\w)['’](?=\w))*")
 _WIDE: Final = re.compile(r"[\u3005\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff]+")
 _KANA: Final = re.compile(r"[\u3041-\u309f]+")
 _NUMERALS: Final = dict(
@@ -106,7 +109,8 @@ def best_support(statement: str, evidence: Sequence[Sentence]) -> tuple[Sentence
     if best is None:
         return None, 0.0
     score = support(statement, best.text)
-    says = len(terms(statement) | numbers(statement)) >= _FEWEST_TERMS
+    about = len(terms(statement) | numbers(statement))
+    says = about >= _FEWEST_TERMS and (about > _FEW_TERMS or score == 1.0)
     fits = len(statement) <= len(best.text) * _LONGER + _MORE_CHARS
     return (best if says and fits and score >= SUPPORTED else None), score
 
@@ -135,7 +139,9 @@ class Relevance:
         if len(about) < 3:
             return 0.0
         common = sum(self._frequency[term] for term in about) / len(about)
-        return math.log1p(common) * (1.2 if numbers(text) else 1.0) * min(1.0, len(about) / 8)
+        figures = len(numbers(text))
+        facts = 1.0 if figures == 0 else 1.2 if figures <= _MANY_FIGURES else 0.5  # a list of figures says little
+        return math.log1p(common) * facts * min(1.0, len(about) / 8)
 
     def _weight(self, term: str) -> float:
         seen = self._frequency[term]

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import llama_cpp
 import numpy as np
-from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.models.json_schema import MAX_GRAMMAR_CHARS, grammar_schema
+from mcp_context_resources.models.llama.schema_rules import schema_grammar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,22 +29,6 @@ _BRACKETS: Final = re.compile(rb"\s*[}\]][\s}\]]*")
 _QUOTE: Final = re.compile(rb'"[\s}\]]*')
 _BACKSLASH: Final = ord("\\")
 _QUOTATION: Final = ord('"')
-
-
-def grammar_text(schema: dict[str, Any]) -> str:
-    """Write a JSON schema as a grammar in GBNF.
-
-    Raises `InvalidInputError` when that can't be done or the grammar grows too large.
-    """
-    try:
-        text = str(json_schema_to_gbnf(json.dumps(grammar_schema(schema))))
-    except Exception as error:  # the converter raises many kinds
-        raise InvalidInputError(
-            f"No grammar can be made from this JSON schema: {str(error)[:200]}", "Simplify it."
-        ) from error
-    if len(text) > MAX_GRAMMAR_CHARS:
-        raise InvalidInputError("The JSON schema makes too large a grammar.", "Use fewer properties or choices.")
-    return text
 
 
 class Closers:
@@ -154,7 +137,7 @@ class Grammars:
             return None
         key = json.dumps(schema, sort_keys=True)
         if key not in self._texts:
-            self._texts[key] = grammar_text(schema)
+            self._texts[key] = schema_grammar(schema)
         grammar = Grammar(self._vocabulary, self._texts[key], self._closers())
         self._open.append(grammar)
         return grammar
