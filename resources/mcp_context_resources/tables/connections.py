@@ -27,6 +27,7 @@ from mcp_context_resources.errors import (
     UnreadableSourceError,
 )
 from mcp_context_resources.tables.copied import copied_relation
+from mcp_context_resources.tables.embedding_calls import define_similarity
 from mcp_context_resources.tables.encoding import PACKING_ERRORS
 from mcp_context_resources.tables.folder_tables import folder_relation
 from mcp_context_resources.tables.formats import is_foreign
@@ -125,6 +126,7 @@ def locked_connection(
                     missing.append(table.name)
                     continue
                 paths += {*relation.paths, *map(exact_path, relation.paths)}
+            define_similarity(connection)
             connection.execute(f"SET allowed_paths=[{', '.join(map(quoted, paths))}]")
             # `x -> x + 1` is how lambdas are mostly written; the engine's newer spelling works as well.
             connection.execute("SET lambda_syntax='ENABLE_SINGLE_ARROW'")

@@ -13,6 +13,7 @@ from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.errors import ContextError, DeadlineExceededError, StaleCursorError
 from mcp_context_resources.tables import gate, pivot
 from mcp_context_resources.tables.connections import connection_for, despite_samples, left_out
+from mcp_context_resources.tables.embedding_calls import define_embed
 from mcp_context_resources.tables.quoting import identifier
 from mcp_context_resources.tables.spec import Column, Fetch, Fetched, Statement
 from mcp_context_resources.tables.sql_errors import explain, without_folders
@@ -57,6 +58,7 @@ def one_version(tables: Sequence[TableSpec]) -> Iterator[None]:
 def _query(job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, limits: EngineLimits) -> Fetched:
     cursor = connection_for(job, tables, limits, skip_unreadable=statement.every_table)
     with translated(job, statement.sql), job.interruptible(cursor.interrupt, cursor.query_progress):
+        define_embed(cursor, statement.vectors)
         sql = written_out(cursor, statement)
         if statement.explain:
             return _explanation(cursor, statement.explain, sql, fetch)

@@ -13,6 +13,7 @@ import duckdb
 from mcp_context_resources.cache import Cache
 from mcp_context_resources.errors import InvalidInputError, SqlRefusedError
 from mcp_context_resources.tables.connections import despite_samples, locked_connection
+from mcp_context_resources.tables.embedding_calls import define_embed
 from mcp_context_resources.tables.engine import columns_of, fetch_rows, one_version, translated, written_out
 from mcp_context_resources.tables.quoting import identifier, quoted
 from mcp_context_resources.tables.spec import Exported
@@ -58,6 +59,7 @@ def _export(
             translated(job, statement.sql),
             job.interruptible(connection.interrupt, connection.query_progress),
         ):
+            define_embed(connection, statement.vectors)
             sql = written_out(connection, statement)
             blanks = " " * (len(sql.encode()) + 1)
             connection.execute(f"{blanks}CREATE TEMP TABLE result AS SELECT * FROM query($1)", [sql])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import InvalidInputError, SqlRefusedError
 from mcp_context_resources.tables import pivot
+from mcp_context_resources.tables.embedding_calls import embedded
 from mcp_context_resources.tables.quoting import quoted
 from mcp_context_resources.tables.spec import Parameter, ParsedStatement
 from mcp_context_resources.tables.sql_errors import explain
@@ -127,6 +128,7 @@ def _inspect(sql: str, tree: object, admit: Callable[[str], ParsedStatement]) ->
     tables: dict[str, None] = {}
     every_table = False
     parameters: list[Parameter] = []
+    embeds: dict[tuple[str, str], None] = {}
     for node, hidden in _nodes(tree):
         kind = node.get("type")
         if not isinstance(kind, str):
@@ -136,7 +138,11 @@ def _inspect(sql: str, tree: object, admit: Callable[[str], ParsedStatement]) ->
             raise SqlRefusedError(f"The statement contains {action}, which writes.", _READ_ONLY)
         names = _names_in(node)
         if "query" in names and kind == "FUNCTION":
-            tables |= dict.fromkeys(admit(_constant_argument(node)).tables)
+            inner = admit(_constant_argument(node))
+            tables |= dict.fromkeys(inner.tables)
+            embeds |= dict.fromkeys(inner.embeds)
+        if kind == "FUNCTION" and (embeds_what := embedded(node)) is not None:
+            embeds[embeds_what] = None
         if kind == "TABLE_FUNCTION" and (named := _table_argument(node)):
             tables[named] = None
         if names & PRIVATE or {"information_schema", "views"} <= names:
@@ -147,7 +153,8 @@ def _inspect(sql: str, tree: object, admit: Callable[[str], ParsedStatement]) ->
         if kind == "VALUE_PARAMETER":
             place = node["query_location"], node["query_location_length"]
             parameters.append(Parameter(*place, str(node["identifier"])))
-    return ParsedStatement(sql, tuple(tables), every_table, tuple(sorted(parameters, key=lambda p: p.offset)))
+    places = tuple(sorted(parameters, key=lambda p: p.offset))
+    return ParsedStatement(sql, tuple(tables), every_table, places, embeds=tuple(embeds))
 
 
 def _constant_argument(node: dict[str, Any]) -> str:
@@ -218,7 +225,7 @@ def bind(sql: str, parameters: Sequence[Parameter], values: Sequence[Any] | Mapp
 
     Raises `InvalidInputError` when values are missing, left over or of a kind that has no SQL literal.
     """
-    given = _by_identifier(values)
+    given = by_identifier(values)
     wanted = {parameter.identifier for parameter in parameters}
     if missing := sorted(wanted - given.keys()):
         raise InvalidInputError(
@@ -236,7 +243,8 @@ def bind(sql: str, parameters: Sequence[Parameter], values: Sequence[Any] | Mapp
     return text.decode()
 
 
-def _by_identifier(values: Sequence[Any] | Mapping[str, Any] | None) -> dict[str, Any]:
+def by_identifier(values: Sequence[Any] | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the values of placeholders by what the parser calls these."""
     if values is None:
         return {}
     if isinstance(values, dict):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp_context_resources.tables.mapped.spec import MapMade, MapWork, RowsWanted, TakenRows
     from mcp_context_resources.tables.spec import (
         EngineLimits,
         Export,
@@ -73,3 +74,26 @@ def count_rows(job: Job, tables: Sequence[TableSpec], limits: EngineLimits) -> l
     from mcp_context_resources.tables import profiles
 
     return profiles.count_rows(job, tables, limits)
+
+
+def take_rows(
+    job: Job, statement: Statement, tables: Sequence[TableSpec], wanted: RowsWanted, limits: EngineLimits
+) -> TakenRows:
+    """See `mapped.rows.take_rows`."""
+    from mcp_context_resources.tables.mapped import rows
+
+    return rows.take_rows(job, statement, tables, wanted, limits)
+
+
+def keep_rows(job: Job, columns: dict[str, list[Any]], wanted: RowsWanted, limits: EngineLimits) -> TakenRows:
+    """See `mapped.rows.keep_rows`."""
+    from mcp_context_resources.tables.mapped import rows
+
+    return rows.keep_rows(job, columns, wanted, limits)
+
+
+def write_map(job: Job, work: MapWork, limits: EngineLimits) -> MapMade:
+    """See `mapped.writing.write_map`."""
+    from mcp_context_resources.tables.mapped import writing
+
+    return writing.write_map(job, work, limits)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -15,35 +14,38 @@ from mcp_context_resources.errors import (
     SourceChangedError,
     SqlError,
 )
-from mcp_context_resources.tables import gate, jobs
+from mcp_context_resources.tables import jobs
 from mcp_context_resources.tables.access import Access
 from mcp_context_resources.tables.copies import COPIES_AT_ONCE, Copies
 from mcp_context_resources.tables.discovery import Discovery
-from mcp_context_resources.tables.page_cursor import PageCursor
+from mcp_context_resources.tables.mapped.service import MappedTables
+from mcp_context_resources.tables.mapped.spec import KIND
+from mcp_context_resources.tables.preparing import Preparation
 from mcp_context_resources.tables.results import Results
 from mcp_context_resources.tables.row_counts import RowCounts
-from mcp_context_resources.tables.spec import EngineLimits, Export, Fetch, Statement
+from mcp_context_resources.tables.spec import EngineLimits, Export, Fetch
 from mcp_context_resources.tables.sql_errors import suggest_tables
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workers.pool import WorkerPool
-from mcp_context_resources.workspace.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mcp_context_resources.provenance import SourceRef
+    from mcp_context_resources.tables.embedding_calls import Embedder
+    from mcp_context_resources.tables.mapped.spec import RowsWanted, TakenRows
+    from mcp_context_resources.tables.page_cursor import PageCursor
+    from mcp_context_resources.tables.preparing import Values
     from mcp_context_resources.tables.results import ResultFormat, SavedResult
     from mcp_context_resources.tables.settings import TableSettings
     from mcp_context_resources.tables.spec import Fetched, ParsedStatement, Profile
     from mcp_context_resources.workers.pool import Progress
+    from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.derived import DerivedTables
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
 
-_EVERY_TABLE_AT_MOST: Final = 500
-_KEPT_STATEMENTS: Final = 64
 _PARTNERS_LOOKED_AT: Final = 40
 _ENGINE: Final = (
     "mcp_context_resources.tables.engine",
@@ -97,7 +99,11 @@ class TableDescription:
 
 
 class Tables:
-    """The SQL engine over a workspace's tables."""
+    """The SQL engine over a workspace's tables.
+
+    `derived` are tables made out of other sources, `embedder` makes the vectors of `embed('…')` in SQL, and `secret`
+    tells servers apart that may read different things in the same folders: a mapped table of one is not the other's.
+    """
 
     def __init__(
         self,
@@ -106,9 +112,10 @@ class Tables:
         cache_dir: Path,
         max_cache_bytes: int,
         derived: DerivedTables | None = None,
+        embedder: Embedder | None = None,
+        secret: str = "",
     ) -> None:
         self.settings = settings
-        self._derived = derived
         self.results = Results(cache_dir / "results", settings.max_result_read_bytes)
         self._workspace = workspace
         self._limits = EngineLimits(
@@ -119,7 +126,6 @@ class Tables:
             max_cache_bytes=max_cache_bytes,
             deadline_seconds=max(settings.deadline_seconds, settings.max_deadline_seconds),
         )
-        self._parsed: dict[str, ParsedStatement] = {}
         confinement = Confinement(
             readable=tuple(str(root.path) for root in workspace.roots),
             writable=(str(cache_dir),),
@@ -154,6 +160,18 @@ class Tables:
         )
         self._access = Access(self._discovery, copies, settings.encoding)
         self.row_counts = RowCounts(self._pool, self._limits, self._discovery, self._access)
+        scope = "\0".join((*sorted(str(root.path) for root in workspace.roots), secret))
+        self.mapped = MappedTables(Cache(cache_dir, KIND, max_cache_bytes), cache_dir, scope, self._pool, self._limits)
+        self._preparation = Preparation(
+            workspace,
+            self.catalogue,
+            self._access,
+            self._pool,
+            derived=derived,
+            mapped=self.mapped,
+            embedder=embedder,
+            parse_seconds=settings.deadline_seconds,
+        )
 
     async def aclose(self) -> None:
         """Stop the engine's processes."""
@@ -163,13 +181,13 @@ class Tables:
             group.start_soon(self._copy_pool.aclose)
 
     async def catalogue(self) -> Catalogue:
-        """Return every source there is now, tables inside files and folders that are tables among them."""
-        return await self._discovery.catalogue()
+        """Return every source there is now; tables inside files, folders that are tables and mapped tables too."""
+        return await self.mapped.added_to(await self._discovery.catalogue())
 
     async def query(
         self,
         sql: str,
-        parameters: Sequence[Any] | Mapping[str, Any] | None,
+        parameters: Values,
         *,
         max_rows: int,
         max_chars: int,
@@ -186,40 +204,64 @@ class Tables:
         Raises `SqlError`, `SqlRefusedError`, `InvalidCursorError`, `StaleCursorError` and the workers' errors.
         """
         ends = time.monotonic() + self._deadline(seconds)
-        statement = await self._parse(sql)
-        bound = gate.bind(statement.sql, statement.parameters, parameters)
+        statement = await self._preparation.parse(sql)
         wanted = _Wanted(max_rows, max_chars, max_cell_chars, cursor, save)
         try:
-            return await self._query(statement, bound, wanted, ends, on_progress)
+            return await self._query(statement, parameters, wanted, ends, on_progress)
         except SourceChangedError:  # the next version may be there to stay
-            return await self._query(statement, bound, wanted, ends, on_progress)
+            return await self._query(statement, parameters, wanted, ends, on_progress)
+
+    async def take_rows(
+        self,
+        sql: str,
+        parameters: Values,
+        wanted: RowsWanted,
+        *,
+        on_progress: Progress | None = None,
+    ) -> tuple[TakenRows, list[Source]]:
+        """Run one read-only statement and keep its rows to be mapped; returns them and the tables they came from.
+
+        Raises as `query`, and `InvalidInputError` for a text column that isn't there or can't be told.
+        """
+        ends = time.monotonic() + self.settings.deadline_seconds
+        statement = await self._preparation.parse(sql)
+        try:
+            return await self._take(statement, parameters, wanted, ends, on_progress)
+        except SourceChangedError:
+            return await self._take(statement, parameters, wanted, ends, on_progress)
+
+    async def _take(
+        self,
+        statement: ParsedStatement,
+        parameters: Values,
+        wanted: RowsWanted,
+        ends: float,
+        on_progress: Progress | None,
+    ) -> tuple[TakenRows, list[Source]]:
+        ready = await self._preparation.prepare(statement, parameters, None, ends, on_progress)
+        left = max(1.0, ready.ends - time.monotonic())
+        try:
+            taken = await self._pool.run(
+                jobs.take_rows, ready.work, ready.specs, wanted, self._limits, deadline=left, on_progress=on_progress
+            )
+        except SqlError as error:
+            raise suggest_tables(error, lambda name: ready.catalogue.near("table", name)) from error
+        return taken, ready.sources
 
     async def _query(
-        self, statement: ParsedStatement, bound: str, wanted: _Wanted, ends: float, on_progress: Progress | None
+        self,
+        statement: ParsedStatement,
+        parameters: Values,
+        wanted: _Wanted,
+        ends: float,
+        on_progress: Progress | None,
     ) -> QueryPage:
-        catalogue = await self.catalogue() if statement.tables or statement.every_table else Catalogue(())
-        named = await self._tables_of(statement, catalogue, on_progress)
-        tables = list(dict.fromkeys(named.values()))
-        request = hashlib.sha256(f"{statement.explain}{bound.strip().rstrip('; ')}".encode()).hexdigest()[:16]
-        versions = hashlib.sha256("".join(sorted(t.fingerprint for t in tables)).encode()).hexdigest()[:16]
-        place = PageCursor.open(wanted.cursor, request, versions)
-        direct = place.direct == 1
-        refs = [table.ref() for table in tables]
-        missing: list[str] = []
-        if statement.every_table:
-            specs, missing = await self._access.all_of(named, ends, on_progress, direct=direct)
-        else:
-            specs = [
-                await self._access.one(source, name, ends, on_progress, direct=direct) for name, source in named.items()
-            ]
-        if wanted.cursor is None:
-            copies = any(file.copy for spec in specs for file in (spec, *spec.members))
-            place = replace(place, direct=int(not copies))
-        work = Statement(bound, statement.every_table, statement.explain, statement.pivots)
+        ready = await self._preparation.prepare(statement, parameters, wanted.cursor, ends, on_progress)
+        work, specs, place = ready.work, ready.specs, ready.place
         fetch = Fetch(place.skip, place.digest, wanted.max_rows, wanted.max_chars, wanted.max_cell_chars)
         saved = None
         try:
-            left = max(1.0, ends - time.monotonic())
+            left = max(1.0, ready.ends - time.monotonic())
             if wanted.save is None:
                 fetched = await self._pool.run(
                     jobs.query, work, specs, fetch, self._limits, deadline=left, on_progress=on_progress
@@ -231,12 +273,10 @@ class Tables:
                 )
                 saved = self.results.saved(file.name), exported.rows
         except SqlError as error:
-            raise suggest_tables(error, lambda name: catalogue.near("table", name)) from error
-        fetched.notes += missing
-        if statement.every_table and (beyond := len(catalogue.of("table")) - _EVERY_TABLE_AT_MOST) > 0:
-            fetched.notes.append(f"Left out: {beyond:,} tables beyond the first {_EVERY_TABLE_AT_MOST}.")
+            raise suggest_tables(error, lambda name: ready.catalogue.near("table", name)) from error
+        fetched.notes += ready.notes
         self._access.copy_later(specs)
-        return QueryPage(fetched, refs, place, saved)
+        return QueryPage(fetched, ready.refs, place, saved)
 
     async def describe(
         self, name: str, *, example_rows: int, max_cell_chars: int, on_progress: Progress | None = None
@@ -247,14 +287,14 @@ class Tables:
         """
         ends = time.monotonic() + self.settings.deadline_seconds
         catalogue = await self.catalogue()
-        source = await self._derived_table(catalogue, name, on_progress)
-        source = source or self._workspace.resolve(catalogue, "table", name)
+        source = await self._preparation.table(catalogue, name, on_progress)
         ref = source.ref()
         spec = await self._access.one(source, source.name, ends, on_progress)
         others = (
             self._access.at_once(other, other.name)
             for other in sorted(catalogue.of("table"), key=lambda other: other.size)
-            if not _overlap(source, other)
+            # A mapped table repeats its source's columns: of these only it itself says so.
+            if not _overlap(source, other) and self.mapped.of(other) is None
         )
         near = [other for other in others if other is not None][:_PARTNERS_LOOKED_AT]
         profile = await self._pool.run(
@@ -268,21 +308,9 @@ class Tables:
             on_progress=on_progress,
         )
         self._access.copy_later([spec])
+        if (manifest := self.mapped.of(source)) is not None:
+            profile.notes += [manifest.about(), *await self.mapped.notes([source])]
         return TableDescription(source, ref, profile)
-
-    async def _parse(self, sql: str) -> ParsedStatement:
-        if not sql.strip():
-            raise InvalidInputError("The statement is empty.", "Write a SELECT; list_sources names the tables.")
-        if len(sql) > gate.MAX_SQL_CHARS:
-            raise InvalidInputError(f"The statement is longer than {gate.MAX_SQL_CHARS:,} characters.", "Shorten it.")
-        parsed = self._parsed.get(sql)
-        if parsed is None:
-            parsed = await self._pool.run(gate.parse, sql, deadline=self.settings.deadline_seconds)
-            # Paging repeats a statement; what it means depends on its text alone.
-            self._parsed[sql] = parsed
-            if len(self._parsed) > _KEPT_STATEMENTS:
-                self._parsed.pop(next(iter(self._parsed)))
-        return parsed
 
     def _deadline(self, seconds: float | None) -> float:
         if seconds is None:
@@ -293,31 +321,6 @@ class Tables:
                 f"timeout_seconds is {seconds:g}; at most {most:g} is allowed.", "Raise tables.max_deadline_seconds."
             )
         return seconds
-
-    async def _derived_table(self, catalogue: Catalogue, name: str, on_progress: Progress | None) -> Source | None:
-        """Return a table that is made of another source; a file of that name comes first."""
-        bare = name.removeprefix("table://")
-        if self._derived is None or catalogue.find("table", bare) is not None:
-            return None
-        return await self._derived.table(catalogue, bare, on_progress)
-
-    async def _tables_of(
-        self, statement: ParsedStatement, catalogue: Catalogue, on_progress: Progress | None
-    ) -> dict[str, Source]:
-        """Return the tables a statement reads, by the names it calls them (any Unicode form, any case)."""
-        named: dict[str, Source] = {}
-        if statement.every_table:
-            named = {source.name: source for source in catalogue.of("table")[:_EVERY_TABLE_AT_MOST]}
-        for name in statement.tables:
-            source = catalogue.find("table", name) or await self._derived_table(catalogue, name, on_progress)
-            if source is None:
-                continue
-            # The engine compares names by ASCII case alone, so another spelling needs a view of its own.
-            known = next((other for other in named if _ascii_lower(other) == _ascii_lower(name)), None)
-            named[known or name] = source
-        for source in named.values():
-            self._workspace.check(source)
-        return named
 
 
 def _overlap(one: Source, other: Source) -> bool:
@@ -331,7 +334,3 @@ def _present(folder: Path) -> tuple[int, int]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.stat()
     return status.st_dev, status.st_ino
-
-
-def _ascii_lower(name: str) -> str:
-    return "".join(character.lower() if character.isascii() else character for character in name)

@@ -58,7 +58,8 @@ class ParsedStatement:
     """What the engine's own parser says about a statement that passed the gate.
 
     `sql` is the query in it: what an EXPLAIN explains, and with places for the values of a PIVOT that names none
-    (`pivots`). `explain` is "", "EXPLAIN" or "EXPLAIN ANALYZE".
+    (`pivots`). `explain` is "", "EXPLAIN" or "EXPLAIN ANALYZE". `embeds` are the texts that it embeds, each given as
+    `("text", words)` or `("parameter", name)`.
     """
 
     sql: str
@@ -67,16 +68,21 @@ class ParsedStatement:
     parameters: tuple[Parameter, ...]
     explain: str = ""
     pivots: bool = False
+    embeds: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """An admitted statement with its values in place; `every_table`: it is about all tables, not some by name."""
+    """An admitted statement with its values in place; `every_table`: it is about all tables, not some by name.
+
+    `vectors` are the texts that it embeds, each with its vector written as SQL reads it.
+    """
 
     sql: str
     every_table: bool = False
     explain: str = ""
     pivots: bool = False
+    vectors: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from mcp_context_resources.errors import ContextError
 from mcp_context_resources.models.json_schema import validation_problem
 from mcp_context_resources.models.spec import Generation
 from mcp_context_tools.model_tasks.generate import marked
-from mcp_context_tools.model_tasks.outcome import Outcome, json_text
+from mcp_context_tools.model_tasks.outcome import REMEDIES, Outcome, json_text
 from mcp_context_tools.model_tasks.wording import wording
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ async def extract(
     if problem is not None:
         raise ContextError(
             f"The model's answer does not follow the schema: {problem}",
-            "Raise max_tokens, or ask for less."
-            if made.finish != "stop"
-            else "Try a simpler schema, or a larger model.",
+            "Try a simpler schema, or a larger model."
+            if made.finish == "stop"
+            else f"It was cut ({made.finish}): {REMEDIES[made.finish]}.",
         )
     data: dict[str, Any] = {"json": value}
     notes = ["The first answer broke the schema; the second follows it."] if retried else []

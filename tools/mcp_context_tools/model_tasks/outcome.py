@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from mcp_context_tools.passages import Material
 
 
-_REMEDIES: Final[dict[Finish, str]] = {
+REMEDIES: Final[dict[Finish, str]] = {
     "length": "raise max_tokens or ask for less",
     "deadline": "raise models.deadline_seconds or ask for less",
     "repeating": "the model went round in circles; ask otherwise or use a larger model",
     "cancelled": "the caller gave up",
 }
+"""What can be done about each reason for which a text was cut."""
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ async def render(outcome: Outcome, call: ModelCall, material: Material, max_char
         data["notes"] = notes
     tail = "".join(f"\n{note}" for note in notes)
     if outcome.finish != "stop":
-        tail += f"\nCut ({outcome.finish}): {_REMEDIES[outcome.finish]}."
+        tail += f"\nCut ({outcome.finish}): {REMEDIES[outcome.finish]}."
     tail += (
         f"\nModel: {spent['model']} ({spent['quantization']}, {spent['device']}; {spent['chosen']}),"
         f" {spent['prompt_tokens']:,} tokens in, {spent['completion_tokens']:,} out, {spent['seconds']:.1f} s."

@@ -45,9 +45,9 @@ class Classify:
         }
         # The threshold is put on when the table is written, so that trying another one costs no work.
         least = (SCORE, threshold) if threshold else None
-        self.columns: tuple[MapColumn, ...] = (MapColumn(LABEL, "VARCHAR", least=least), MapColumn(SCORE, "FLOAT"))
+        self.columns: tuple[MapColumn, ...] = (MapColumn(LABEL, "VARCHAR", least=least), MapColumn(SCORE, "DOUBLE"))
         if scores:
-            self.columns += (MapColumn(SCORES, "MAP(VARCHAR, FLOAT)"),)
+            self.columns += (MapColumn(SCORES, "MAP(VARCHAR, DOUBLE)"),)
         self._quotation = Quotation(str(self.settled))
         self._neutral = wording.nothing
         listed = "\n".join(f"- {label}: {meaning}" if meaning else f"- {label}" for label, meaning in labels.items())

@@ -30,8 +30,8 @@ class Embed:
     role: Role = "embed"
     batch = 64
     step = 64
-    settled: Mapping[str, Any] = {"task": "embed", "version": VERSION}  # noqa: RUF012 - never changed
-    columns = (MapColumn(EMBEDDING, "FLOAT[]", vectors=True),)
+    settled: Mapping[str, Any] = {"task": "embed", "version": VERSION}
+    columns: tuple[MapColumn, ...] = (MapColumn(EMBEDDING, "FLOAT[]", vectors=True),)
 
     def frame(self) -> tuple[str, int]:
         """See `RowTask`."""

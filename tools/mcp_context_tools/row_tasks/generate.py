@@ -38,7 +38,7 @@ class Generate:
             "prompt": prompt,
             "max_tokens": max_tokens,
         }
-        self.columns = (MapColumn(COLUMN, "VARCHAR"),)
+        self.columns: tuple[MapColumn, ...] = (MapColumn(COLUMN, "VARCHAR"),)
         self._quotation = Quotation(str(self.settled))
         self._system = f"{wording.generate} {wording.data_only}"
         self._before = f"{prompt}\n\n{wording.text}\n"

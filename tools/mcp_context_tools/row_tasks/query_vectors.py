@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
@@ -33,11 +34,11 @@ class QueryVectors:
         version = choice.source.fingerprint
         if new := [text for text in texts if (version, text) not in self._kept]:
             made = await self._models.embed(choice, new, "query", deadline=_SECONDS)
-            numbers = memoryview(made.vectors).cast("f").tolist()
+            numbers = struct.unpack(f"<{len(made.vectors) // 4}f", made.vectors)
             if len(numbers) < len(new) * made.dimensions:
                 raise DeadlineExceededError("Embedding the texts of the statement took too long.", "Call again.")
             for place, text in enumerate(new):
-                self._kept[version, text] = numbers[place * made.dimensions : (place + 1) * made.dimensions]
+                self._kept[version, text] = list(numbers[place * made.dimensions : (place + 1) * made.dimensions])
         found = [self._kept[version, text] for text in texts]
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)

@@ -37,6 +37,8 @@ _LONG_SECONDS: Final = 15.0
 _MOST_IN_BATCH: Final = 512
 _LEAST_SECONDS: Final = 0.5
 _CRASHES_IN_A_ROW: Final = 3
+CUT: Final = "cut:"
+"""What the problem of a text begins with of which only the beginning was read."""
 
 
 @dataclass(slots=True)
@@ -44,13 +46,12 @@ class Run:
     """How a run ended.
 
     `findings` are by the key of their text, without vectors; `problems` those of texts that are not in the journal.
-    `cut` are keys of texts of which only the beginning was read. `resumed` texts had been worked on before.
+    `resumed` texts had been worked on before.
     """
 
     keys: tuple[str, ...]
     findings: dict[str, Finding] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    cut: dict[str, None] = field(default_factory=dict)
     resumed: int = 0
     fresh: int = 0
     unfinished: int = 0
@@ -83,6 +84,7 @@ class Runner:
         self._rows = len(taken.places)
         self._rows_done = self._rows - sum(self._weights.values())
         self._texts: dict[int, str] = {}
+        self._cut: set[int] = set()
         self._crashes = 0
         self._started = self._ends = 0.0
         self.run = Run(text_keys(taken.texts))
@@ -129,7 +131,7 @@ class Runner:
         shortened = await fitted(self._models, self._model, self._task, texts) if texts else {}
         beyond = set(self._taken.beyond)
         self._texts = texts | shortened
-        self.run.cut.update((self.run.keys[place], None) for place in todo if place in shortened or place in beyond)
+        self._cut = {place for place in todo if place in shortened or place in beyond}
 
     async def _attempt(self, places: Sequence[int], *, again: bool) -> Batch:
         """Work on some texts; when the process dies of them, once more, then on each half, down to single texts."""
@@ -140,14 +142,15 @@ class Runner:
         except PromptTooLongError:
             if len(places) == 1:
                 return await self._shortened(places[0])
+            return await self._halves(places)
         except (WorkerCrashedError, OutOfMemoryError) as error:
             if again:
                 return await self._attempt(places, again=False)
-            if len(places) == 1:
-                return self._given_up(places[0], error)
-        else:
-            self._crashes = 0
-            return batch
+            return self._given_up(places[0], error) if len(places) == 1 else await self._halves(places)
+        self._crashes = 0
+        return batch
+
+    async def _halves(self, places: Sequence[int]) -> Batch:
         middle = len(places) // 2
         first = await self._attempt(places[:middle], again=False)
         if first.unfinished:
@@ -167,7 +170,7 @@ class Runner:
         if len(text) < 2:
             return Batch({0: Finding({}, "The text does not fit the model's context.")})
         self._texts[place] = text[: len(text) // 2]
-        self.run.cut[self.run.keys[place]] = None
+        self._cut.add(place)
         return await self._attempt([place], again=False)
 
     def _given_up(self, place: int, error: ContextError) -> Batch:
@@ -182,14 +185,8 @@ class Runner:
         run = self.run
         found: dict[str, Finding] = {}
         for number, finding in batch.findings.items():
-            place, key = places[number], run.keys[places[number]]
-            if key in run.cut and not finding.problem:
-                read, whole = len(self._texts[place]), len(self._taken.texts[place])
-                more = "more than " if place in self._taken.beyond else ""
-                finding = replace(finding, problem=f"cut: {read:,} of {more}{whole:,} characters were read")
-            elif finding.problem.startswith("cut:"):
-                run.cut[key] = None
-            found[key] = finding
+            place = places[number]
+            found[run.keys[place]] = self._noting_cut(place, finding)
         if found:
             await anyio.to_thread.run_sync(self._journal.append, found)
         run.findings.update((key, self._brief(finding)) for key, finding in found.items())
@@ -198,6 +195,13 @@ class Runner:
         run.tokens_out += batch.tokens_out
         run.quantization, run.device = batch.quantization or run.quantization, batch.device or run.device
         self._rows_done += self._left([place for place in places if self._is_settled(place)])
+
+    def _noting_cut(self, place: int, finding: Finding) -> Finding:
+        if place not in self._cut or finding.problem:
+            return finding
+        read, whole = len(self._texts[place]), len(self._taken.texts[place])
+        more = "more than " if place in self._taken.beyond else ""
+        return replace(finding, problem=f"{CUT} {read:,} of {more}{whole:,} characters were read")
 
     def _is_settled(self, place: int) -> bool:
         key = self.run.keys[place]

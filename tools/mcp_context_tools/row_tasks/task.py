@@ -39,23 +39,12 @@ class RowTask(Protocol):
     later as many as take a few seconds, in steps of `step`.
     """
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def role(self) -> Role: ...
-
-    @property
-    def settled(self) -> Mapping[str, Any]: ...
-
-    @property
-    def columns(self) -> tuple[MapColumn, ...]: ...
-
-    @property
-    def batch(self) -> int: ...
-
-    @property
-    def step(self) -> int: ...
+    name: str
+    role: Role
+    settled: Mapping[str, Any]
+    columns: tuple[MapColumn, ...]
+    batch: int
+    step: int
 
     def frame(self) -> tuple[str, int]:
         """Return all of the prompt but the text, and how many tokens the answer may have; ("", 0): of no matter."""

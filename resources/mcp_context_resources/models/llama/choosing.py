@@ -44,7 +44,7 @@ def choose(job: Job, held: Held, request: Choosing) -> Chosen:
     neutral = [] if prior is not None else [held.chat.prompt(request.system, user) for user in request.neutral]
     texts = [*(held.prompt_tokens(prompt) for prompt in neutral), *prompts]
     for tokens in texts:
-        check_room(held, len(tokens), labels.longest + 1)
+        check_room(held, len(tokens), min(labels.further_tokens, MAX_BATCH) + 1)
     scores: list[Scores] = []
     finish: Finish = "stop"
     with held.abort.heeding(job):

@@ -10,6 +10,7 @@ import numpy as np
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.models.llama.held import Aborted, Held
 from mcp_context_resources.models.spec import Embedded, Finish
+from mcp_context_resources.workers.pool import deadline_exceeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ def embed(job: Job, held: Held, texts: Sequence[str]) -> Embedded:
 def rerank(job: Job, held: Held, query: str, texts: Sequence[str]) -> list[float]:
     """Score how well each text answers the query, by a model trained to rank.
 
-    Raises `InvalidInputError` for a model that doesn't rank.
+    Raises `InvalidInputError` for a model that doesn't rank, `DeadlineExceededError` when not all could be scored.
     """
     if llama_cpp.llama_pooling_type(held.context) != _POOLING_RANK:
         raise InvalidInputError(f"{held.spec.name} is no model that ranks.", "Name one made for reranking.")
@@ -78,7 +79,12 @@ def rerank(job: Job, held: Held, query: str, texts: Sequence[str]) -> list[float
             room = held.context_tokens - len(asked) - len(separator) - 1
             passage = held.tokenize(text)[:room]
             tokens = [*asked, *separator, *passage, held.end_token]
-            scores.append(float(_pooled(held, tokens, 1)[0]))
+            try:
+                if job.should_stop:
+                    raise Aborted
+                scores.append(float(_pooled(held, tokens, 1)[0]))
+            except Aborted:
+                raise deadline_exceeded(job.deadline_seconds) from None
             job.progress(number + 1, len(texts))
     return scores
 

@@ -177,7 +177,7 @@ class Held:
             adapters.append(adapter)
         scales = (ctypes.c_float * len(adapters))(*(scale for _, scale in self.spec.loras))
         llama_cpp.llama_set_adapters_lora(
-            self.context, (ctypes.c_void_p * len(adapters))(*adapters), len(adapters), scales
+            self.context, (llama_cpp.llama_adapter_lora_p_ctypes * len(adapters))(*adapters), len(adapters), scales
         )
 
     def close(self) -> None:

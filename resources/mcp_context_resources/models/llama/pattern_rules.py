@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHARACTER: Final = (
-    r'[^"\\\x00-\x1F\x7F] | "\\" (["\\/bfnrt]'
+    r'[^"\\\x00-\x1F\x7F\uD800-\uDFFF\U00110000-\U001FFFFF] | "\\" (["\\/bfnrt]'
     r' | "u" ([0-9a-cA-Ce-fE-F] [0-9a-fA-F]{3} | [dD] [0-7] [0-9a-fA-F]{2}))'
 )
 """A character within a JSON text; half a surrogate pair is none."""
 
 _MAX_REPEATS: Final = 1_000
 _MAX_NESTED: Final = 100
+_MAX_CHOICES: Final = 1_000
+_MAX_OPTIONAL: Final = 20
 _MAX_PARTS: Final = 2_000
 _LAST: Final = 0x10FFFF
 _ESCAPED: Final = {ord(character): json.dumps(character)[1:-1] for character in '"\\\b\f\n\r\t'}
@@ -66,8 +68,14 @@ def text_matching(pattern: str) -> str:
     """
     try:
         parts = list(parser.parse(pattern))
+        return _quoted(pattern, parts)
     except (re.error, RecursionError, OverflowError) as error:
-        raise InvalidInputError(f"The pattern {pattern[:80]!r} is no regular expression.", "Correct it.") from error
+        raise InvalidInputError(
+            f"The pattern {pattern[:80]!r} is no regular expression, or nests too deep.", "Correct it."
+        ) from error
+
+
+def _quoted(pattern: str, parts: list[Any]) -> str:
     flags = kinds.AT_BEGINNING, kinds.AT_BEGINNING_STRING
     starts = bool(parts) and parts[0][0] is kinds.AT and parts[0][1] in flags
     ends = bool(parts) and parts[-1][0] is kinds.AT and parts[-1][1] in (kinds.AT_END, kinds.AT_END_STRING)
@@ -80,7 +88,7 @@ class _Expression:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._parts = 0
-        self._varying = 0
+        self._varying = self._choices = 0
         self._handlers: dict[Any, Callable[[Any], str]] = {
             kinds.LITERAL: lambda code: _class([(code, code)]),
             kinds.NOT_LITERAL: lambda code: _class(_without([(code, code)])),
@@ -123,7 +131,10 @@ class _Expression:
         # Where what repeats varies itself, a text can be read in many ways, and llama.cpp follows all of them.
         if self._varying and self._varying * counted > _MAX_NESTED:
             raise self._refused("repeats what repeats, too often")
-        own = counted if least != most else 0
+        own = max(counted, _MAX_CHOICES // _MAX_OPTIONAL) if least != most else 0
+        self._choices += own
+        if self._choices > _MAX_CHOICES:
+            raise self._refused("leaves too much open")
         self._varying = max(before, self._varying * counted, own)
         if most == 0:
             return '""'

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from mcp_context_resources.errors import InvalidInputError
@@ -17,6 +17,9 @@ from mcp_context_resources.models.json_schema import MAX_GRAMMAR_CHARS, validati
 from mcp_context_resources.models.llama.merged_schema import ANNOTATIONS, Merger
 from mcp_context_resources.models.llama.number_rules import INTEGER, NUMBER, integers_between, numbers_between
 from mcp_context_resources.models.llama.pattern_rules import CHARACTER, literal, text_matching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Schema = dict[str, Any]
 
@@ -43,6 +46,8 @@ _FORMATS: Final = {
     "date-time": f'{_DATE} "T" {_TIME}',
     "uuid": '[0-9a-f]{8} "-" [0-9a-f]{4} "-" [0-9a-f]{4} "-" [0-9a-f]{4} "-" [0-9a-f]{12}',
 }
+_COMPOSED: Final = {"$ref", "allOf", "anyOf", "oneOf"}
+_DEEPEST: Final = 60
 _TYPES: Final = ("object", "array", "string", "number", "integer", "boolean", "null")
 _TELLING: Final = {
     "object": ("properties", "required", "additionalProperties", "patternProperties", "propertyNames"),
@@ -69,8 +74,9 @@ class _Rules:
         self._schema = schema
         self._merger = Merger(self._target)
         self._rules = dict(_SHARED)
-        self._references: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self._alike: list[str] = []
+        self._depth = 0
         self._chars = 0
 
     def text(self) -> str:
@@ -91,8 +97,29 @@ class _Rules:
             raise _impossible("a part of it is false")
         reference = schema.get("$ref")
         if reference is not None and not schema.keys() - ANNOTATIONS - {"$ref"}:
-            return self._referred(reference)
-        schema = self._merger.flat(schema)
+            return self._shared(reference, lambda: self.expression(self._target(reference)))
+        if schema.keys() & _COMPOSED:
+            flat = self._merger.flat(schema)
+            return self._shared(json.dumps(flat, sort_keys=True), lambda: self._plain(flat))
+        return self._plain(schema)
+
+    def _shared(self, key: str, body: Callable[[], str]) -> str:
+        """Return the rule of what may come again within itself."""
+        if key in self._alike:
+            raise InvalidInputError(f"{key[:200]} in the JSON schema is defined by itself.", "Correct it.")
+        if key not in self._names:
+            if self._depth > _DEEPEST:
+                raise InvalidInputError("The definitions of the JSON schema nest too deep.", "Simplify it.")
+            name = self._names[key] = self._new("")
+            self._alike.append(key)
+            self._depth += 1
+            self.add(name, body())
+            self._depth -= 1
+            self._alike.pop()
+        return self._names[key]
+
+    def _plain(self, schema: Schema) -> str:
+        """Return what matches a value that follows a schema without references."""
         for key in ("anyOf", "oneOf"):
             if key in schema:
                 base = {name: value for name, value in schema.items() if name != key}
@@ -111,16 +138,6 @@ class _Rules:
 
     def _new(self, body: str) -> str:
         return self.add(f"r{len(self._rules)}", body)
-
-    def _referred(self, reference: str) -> str:
-        if reference in self._alike:
-            raise InvalidInputError(f"{reference[:200]!r} in the JSON schema is defined by itself.", "Correct it.")
-        if reference not in self._references:
-            name = self._references[reference] = self._new("")
-            self._alike.append(reference)
-            self.add(name, self.expression(self._target(reference)))
-            self._alike.pop()
-        return self._references[reference]
 
     def _target(self, reference: str) -> Schema | bool:
         target: Any = self._schema
@@ -203,6 +220,8 @@ class _Rules:
         ]
         least, most = int(schema.get("minProperties", 0)), schema.get("maxProperties")
         _count(least, most, "Properties")
+        if most is not None and most <= len(pairs):
+            further = ""
         if not pairs:
             if not further or most == 0:
                 return '"{" ws "}"'

@@ -1,0 +1,1 @@
+"""Tables made of the rows of a statement and what a model found in each of them."""
