@@ -1,169 +1,135 @@
-"""Tokens a second of `run_model` over stdio and of the same model called directly through llama_cpp.
+"""What the local model does through the server, beside `llama_cpp` called directly with the same file and threads.
 
-Each round asks twice about a prompt of its own: first for a single token, which times the evaluation of the prompt,
-then for many, which times generation alone because llama.cpp still holds the prompt. Both sides do exactly this.
+Speed and a second question on one document (`model_speed`), rows by label (`model_rows`, texts from
+`model_label_data`), JSON by schema (`model_validity`), and a killed process (`model_killed`).
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from bench.measure import OURS, BenchError, Table, interleaved, paired
-from bench.serving import call, connected, our_arguments
-from mcp_context_resources.models.registry import HOW_TO_GET_ONE, models, runtime_installed
+from bench.measure import BenchError, Row, Table
+from bench.model_direct import Direct
+from bench.model_killed import killed
+from bench.model_label_data import Labelled, help_pages, opinions
+from bench.model_rows import Sorting, put_texts
+from bench.model_speed import put_document, second_question, speed
+from bench.model_validity import validity
+from bench.serving import connected, our_arguments
+from mcp_context_resources.errors import ContextError
+from mcp_context_resources.models.registry import HOW_TO_GET_ONE, Registry, runtime_installed
+from mcp_context_resources.models.router import Wanted, choose
+from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workspace.catalogue import Catalogue
+from mcp_context_resources.workspace.settings import WorkspaceSettings
+from mcp_context_resources.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.measure import Contender, Options, Sample
+    from mcp.client.client import Client
 
-    Ask = Callable[[str, int], Any]
+    from bench.measure import Options
+    from mcp_context_resources.models.router import Choice
 
-_DIRECT: Final = "llama_cpp, in process"
-_TITLE: Final = "run_model over stdio, tokens a second"
-_TOKENS: Final = 128
-_QUICK_TOKENS: Final = 32
-_SENTENCES: Final = 20
-_CONTEXT: Final = 2048
-_SEED: Final = 42
-_REPEAT_PENALTY: Final = 1.1
-# What run_model says to the model before the prompt; if it changes, the token counts differ and the bench says so.
-_SYSTEM: Final = "You are a careful assistant. Answer briefly and only what was asked."
+_TITLE: Final = "the local model over stdio, against llama_cpp in process"
+_CONTEXT: Final = 8192
+_CACHE_BYTES: Final = 1 << 30
+_DATA: Final[dict[str, Callable[[], Labelled]]] = {
+    "opinions": opinions,
+    "help_english": lambda: help_pages("en"),
+    "help_japanese": lambda: help_pages("ja"),
+}
+_ROWS: Final = {"opinions": 200, "help_english": 100, "help_japanese": 40}
+_QUICK_ROWS: Final = {"opinions": 100, "help_english": 40}
+_KILLED_ROWS: Final = 400
+_QUICK_KILLED_ROWS: Final = 200
 
 
 async def run(options: Options) -> Table:
-    """Measure prompt evaluation and generation, or say that there is no model."""
-    available = models(Catalogue(()), ModelSettings())
-    if not available or not runtime_installed():
+    """Measure all there is to measure, or say that there is no model."""
+    model = chat_model()
+    if model is None:
         return Table("model", _TITLE, notes=("Skipped: no local model is installed.", HOW_TO_GET_ONE))
-    model = available[0]
-    max_tokens = _QUICK_TOKENS if options.quick else _TOKENS
     with tempfile.TemporaryDirectory(prefix="fresh-context-bench-") as folder:
         scratch = Path(folder)
-        (scratch / "data").mkdir()
-        settings = (f"models.context_tokens={_CONTEXT}",)
-        async with connected(our_arguments(scratch / "data", scratch=scratch, settings=settings), scratch) as client:
-
-            async def ours(prompt: str, tokens: int) -> dict[str, Any]:
-                arguments = {"task": "generate", "prompt": prompt, "max_tokens": tokens}
-                return await call(client, "run_model", arguments)
-
-            direct = _Direct(model.path)
-            try:
-                answers: dict[str, list[str]] = {OURS: [], _DIRECT: []}
-                samples = await interleaved(
-                    {
-                        OURS: _contender(ours, max_tokens, answers[OURS]),
-                        _DIRECT: _contender(direct.ask, max_tokens, answers[_DIRECT]),
-                    },
-                    runs=options.runs,
-                )
-            finally:
-                direct.close()
-    _check_same_work(samples)
-    alike = sum(mine == other for mine, other in zip(*answers.values(), strict=True))
-    last = samples[OURS][-1]
-    return Table(
-        "model",
-        _TITLE,
-        (
-            paired("prompt evaluation", samples, _DIRECT, key="prompt", unit="tokens/s"),
-            paired("generation", samples, _DIRECT, key="generation", unit="tokens/s"),
-        ),
-        (
-            f"{model.name}, {available_cores()} threads; wall time of whole calls.",
-            f"{last['prompt_tokens']:.0f} tokens in, {last['completion_tokens']:.0f} out.",
-            f"Answers were word for word the same in {alike} of {len(answers[OURS])} rounds, the warm-up among them.",
-            "They may part where tokens nearly tie: llama.cpp rounds otherwise when it evaluates in other pieces.",
-        ),
-    )
+        data, notes = _labelled()
+        served = scratch / "data"
+        served.mkdir()
+        put_document(served)
+        for name, labelled in data.items():
+            put_texts(served / f"{name}.csv", labelled.texts)
+        settings = (f"models.context_tokens={_CONTEXT}", f"models.chat={model.source.name}", "budget.max_chars=100000")
+        rows: list[Row] = []
+        direct = Direct(model.source.path, _CONTEXT)
+        try:
+            async with connected(our_arguments(served, scratch=scratch, settings=settings), scratch) as client:
+                for found in (
+                    await speed(client, direct, options),
+                    await second_question(client, direct, options),
+                    await _sorting(client, direct, model, data, options, scratch),
+                    await validity(client, direct, options),
+                ):
+                    rows += found[0]
+                    notes += found[1]
+        finally:
+            direct.close()
+        if "opinions" in data:
+            count = _QUICK_KILLED_ROWS if options.quick else _KILLED_ROWS
+            found = await killed(scratch, model.source.path, data["opinions"].part(0, count))
+            rows += found[0]
+            notes += found[1]
+    first = f"{model.source.name} ({model.card.quantization}), {available_cores()} threads."
+    return Table("model", _TITLE, tuple(rows), (first, *notes))
 
 
-def _prompt(number: int) -> str:
-    """Write a prompt that begins otherwise each round, so that nothing of an earlier one is held."""
-    sentences = (
-        f"On day {number + 3 * line} tram {line + 11} carried {97 * (number + line) % 800 + 20} people to the harbour."
-        for line in range(_SENTENCES)
-    )
-    return f"{number + 1}. {' '.join(sentences)} Tell a long story about the driver of one of these trams."
+def chat_model() -> Choice | None:
+    """Return the model that a server without settings would write with; None where there is none."""
+    if not runtime_installed():
+        return None
+    settings = ModelSettings()
+    registry = Registry(settings)
+    candidates = registry.cards(registry.models(Catalogue(())))
+    try:
+        return choose(candidates, Wanted("chat"), settings)
+    except ContextError:
+        return None
 
 
-def _contender(ask: Ask, max_tokens: int, answers: list[str]) -> Contender:
-    async def contender() -> Sample:
-        prompt = _prompt(len(answers))
-        started = time.perf_counter()
-        first = await ask(prompt, 1)
-        evaluated = time.perf_counter()
-        answer = await ask(prompt, max_tokens)
-        ended = time.perf_counter()
-        answers.append(answer["text"])
-        return {
-            "prompt": first["prompt_tokens"] / (evaluated - started),
-            "generation": answer["completion_tokens"] / (ended - evaluated),
-            "prompt_tokens": answer["prompt_tokens"],
-            "completion_tokens": answer["completion_tokens"],
-        }
-
-    return contender
+def _labelled() -> tuple[dict[str, Labelled], list[str]]:
+    """Return the data sets that can be had, and notes on the others."""
+    data: dict[str, Labelled] = {}
+    notes: list[str] = []
+    for name, load in _DATA.items():
+        try:
+            data[name] = load()
+        except BenchError as error:
+            notes.append(f"Without {name}: {error}")
+    return data, notes
 
 
-def _check_same_work(samples: dict[str, list[Sample]]) -> None:
-    for mine, other in zip(samples[OURS], samples[_DIRECT], strict=True):
-        if mine["prompt_tokens"] != other["prompt_tokens"]:
-            counts = f"{mine['prompt_tokens']:.0f} through run_model, {other['prompt_tokens']:.0f} directly"
-            raise BenchError(f"The prompts differ: {counts}.")
-
-
-class _Direct:
-    """The model in this process, set up as the server's worker sets it up."""
-
-    def __init__(self, path: Path) -> None:
-        import llama_cpp
-        from llama_cpp.llama_chat_format import Jinja2ChatFormatter
-
-        threads = available_cores()
-        self._llama = llama_cpp.Llama(
-            model_path=str(path),
-            n_ctx=_CONTEXT,
-            n_threads=threads,
-            n_threads_batch=threads,
-            n_gpu_layers=-1,
-            seed=_SEED,
-            verbose=False,
-        )
-        self._end = self._token_text(self._llama.token_eos())
-        self._begin = self._token_text(self._llama.token_bos())
-        self._formatter = Jinja2ChatFormatter(
-            template=self._llama.metadata["tokenizer.chat_template"], eos_token=self._end, bos_token=self._begin
-        )
-
-    def close(self) -> None:
-        self._llama.close()
-
-    async def ask(self, prompt: str, max_tokens: int) -> dict[str, Any]:
-        messages: list[Any] = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": prompt}]
-        text = self._formatter(messages=messages).prompt
-        add_bos = not (self._begin and text.startswith(self._begin))
-        answer: Any = self._llama.create_completion(
-            prompt=self._llama.tokenize(text.encode(), add_bos=add_bos, special=True),
-            max_tokens=max_tokens,
-            temperature=0.0,
-            repeat_penalty=_REPEAT_PENALTY,
-            stop=[mark for mark in (self._end, "<|im_end|>") if mark],
-            seed=_SEED,
-        )
-        answered = str(answer["choices"][0]["text"])
-        return {
-            "text": answered.strip(),
-            "prompt_tokens": answer["usage"]["prompt_tokens"],
-            "completion_tokens": len(self._llama.tokenize(answered.encode(), add_bos=False)) if answered else 0,
-        }
-
-    def _token_text(self, token: int) -> str:
-        return str(self._llama.detokenize([token], special=True).decode(errors="replace")) if token >= 0 else ""
+async def _sorting(
+    client: Client, direct: Direct, model: Choice, data: dict[str, Labelled], options: Options, scratch: Path
+) -> tuple[list[Row], list[str]]:
+    speeds: list[Row] = []
+    shares: list[Row] = []
+    notes: list[str] = []
+    settings = ModelSettings(context_tokens=_CONTEXT)
+    models = Models(Workspace(WorkspaceSettings(), {}), settings, scratch / "uncalibrated", _CACHE_BYTES)
+    try:
+        for name, count in (_QUICK_ROWS if options.quick else _ROWS).items():
+            if name not in data:
+                continue
+            sorting = Sorting(client, direct, models, model, name, data[name])
+            await sorting.warm_up()
+            await sorting.measure(count)
+            speeds += sorting.speed_rows()
+            shares += sorting.accuracy_rows()
+            notes += sorting.notes()
+    finally:
+        await models.aclose()
+    return [*speeds, *shares], notes

@@ -257,7 +257,7 @@ def test_a_fault_of_the_bench_itself_is_not_hidden(monkeypatch: pytest.MonkeyPat
 def test_without_a_model_the_bench_is_skipped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("bench.model.models", lambda *_: [])
+    monkeypatch.setattr("bench.model.chat_model", lambda: None)
     assert main(["model"]) == 0
     assert "Skipped: no local model is installed." in capsys.readouterr().out
 

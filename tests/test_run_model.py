@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 
-from mcp_context_resources.models import registry
 from tests.serving import EXAMPLE_DATA, connect, data_of, error_of, text_of
 
 if TYPE_CHECKING:
@@ -66,6 +64,45 @@ async def test_a_label_is_always_one_of_those_in_the_list(client: Client) -> Non
     assert data_of(await client.call_tool("run_model", arguments))["json"]["label"] in labels
 
 
+async def test_an_answer_is_quoted_from_the_page_whatever_the_model_wrote(client: Client) -> None:
+    arguments = {
+        "task": "answer",
+        "prompt": "How many days is lost property kept?",
+        "sources": ["passenger-handbook.pdf"],
+        "max_tokens": 40,
+    }
+    result = await client.call_tool("run_model", arguments)
+    data = data_of(result)
+    cited = data["statements"] or data["closest"]
+    assert any("30 days" in one["quote"] for one in cited)
+    for one in cited:
+        found = data_of(await client.call_tool("read_document", {"document": one["uri"]}))["matches"]
+        assert " ".join(" ".join(match["text"] for match in found).split()) == one["quote"]
+        assert one["uri"] in text_of(result)
+    assert data["status"] in {"answered", "not_in_sources", "not_verified"}
+    assert data["saved_tokens"] > 1_000
+
+
+async def test_a_summary_points_to_the_pages_it_read(client: Client) -> None:
+    arguments = {"task": "summarize", "sources": ["passenger-handbook.pdf#pages=4-5"], "max_tokens": 120}
+    data = data_of(await client.call_tool("run_model", arguments))
+    assert data["parts_read"] == data["parts"] >= 1
+    assert 1 <= len(data["points"]) <= 2
+    assert {point["page"] for point in data["points"]} <= {4, 5}
+
+
+async def test_a_japanese_question_is_answered_in_japanese_words_of_the_source(client: Client) -> None:
+    arguments = {
+        "task": "answer",
+        "prompt": "運行案内には何が書かれていますか？",
+        "sources": ["運行案内.pdf"],
+        "max_tokens": 20,
+    }
+    data = data_of(await client.call_tool("run_model", arguments))
+    assert data["sources"][0]["name"] == "運行案内.pdf"
+    assert data["statements"] or data["closest"]
+
+
 async def test_progress_is_reported_while_a_long_prompt_is_read(cache: Path) -> None:
     seen: list[float] = []
 
@@ -81,7 +118,7 @@ async def test_progress_is_reported_while_a_long_prompt_is_read(cache: Path) -> 
 async def test_a_table_can_be_a_source_and_what_was_left_out_is_told(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "stops.csv").write_text("stop\n" + "".join(f"{n}\n" for n in range(150)), encoding="utf-8")
     arguments = {"task": "generate", "prompt": "Name a stop.", "sources": ["stops"], "max_tokens": 1}
-    async with connect(tmp_path, cache=cache) as client:
+    async with connect(tmp_path, cache=cache, tables={"max_rows": 100}) as client:
         data = data_of(await client.call_tool("run_model", arguments))
     assert [source["name"] for source in data["sources"]] == ["stops"]
     assert any("first 100 rows" in note for note in data["notes"])
@@ -151,39 +188,8 @@ async def test_progress_is_reported_while_tokens_come(client: Client) -> None:
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
 
 
-async def test_a_deadline_returns_what_was_generated_so_far(tmp_path: Path, cache: Path) -> None:
-    # Copying has no natural end, and a source makes it exact: on no machine is this done before the deadline.
-    (tmp_path / "words.csv").write_text("word\n" + "tram\n" * 100, encoding="utf-8")
-    arguments: dict[str, Any] = {"task": "generate", "prompt": "Write tram tram tram without end.", "max_tokens": 1}
-    limits = {"deadline_seconds": 10.0, "max_tokens": 7_000}
-    async with connect(tmp_path, cache=cache, models=limits) as client:
-        await client.call_tool("run_model", arguments)  # loads the model, so that the deadline falls on generating
-        arguments |= {"max_tokens": 7_000, "sources": ["words"]}
-        result = await client.call_tool("run_model", arguments)
-    data = data_of(result)
-    assert data["finish"] == "deadline"
-    assert data["truncated"]
-    assert data["text"]
-    assert "Cut (deadline)" in text_of(result)
-
-
-async def test_after_a_cancelled_generation_the_model_answers_again(client: Client) -> None:
-    long = {"task": "generate", "prompt": "Tell a very long story about a tram.", "max_tokens": 2_000}
-    running = anyio.Event()
-
-    async def note(progress: float, total: float | None, message: str | None) -> None:
-        running.set()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(lambda: client.call_tool("run_model", long, progress_callback=note))
-        await running.wait()
-        group.cancel_scope.cancel()
-    short = {"task": "generate", "prompt": "Say hello.", "max_tokens": 5}
-    assert data_of(await client.call_tool("run_model", short))["completion_tokens"] > 0
-
-
 async def test_without_a_model_one_sentence_says_how_to_get_one(cache: Path) -> None:
-    async with connect(EXAMPLE_DATA, cache=cache, models={"starter": False}) as client:
+    async with connect(EXAMPLE_DATA, cache=cache, models={"starter": False, "folder": cache / "none"}) as client:
         error = error_of(await client.call_tool("run_model", {"task": "generate", "prompt": "x"}))
     assert error["code"] == "model_unavailable"
     assert "pip install 'fresh-context[starter]'" in error["hint"]
@@ -192,7 +198,7 @@ async def test_without_a_model_one_sentence_says_how_to_get_one(cache: Path) -> 
 async def test_without_the_runtime_tables_and_documents_are_served_all_the_same(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "runtime_installed", lambda: False)
+    monkeypatch.setattr("mcp_context_resources.models.service.runtime_installed", lambda: False)
     async with connect(EXAMPLE_DATA, cache=cache) as client:
         error = error_of(await client.call_tool("run_model", {"task": "generate", "prompt": "x"}))
         assert "fresh-context[starter]" in error["hint"]

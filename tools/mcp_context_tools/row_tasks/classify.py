@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.models.spec import Choosing
 from mcp_context_resources.tables.mapped.journal import Finding
 from mcp_context_resources.tables.mapped.spec import MapColumn
-from mcp_context_tools.row_tasks.task import Batch, Quotation
+from mcp_context_tools.row_tasks.task import Batch
 from mcp_context_tools.row_tasks.wording import VERSION
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ class Classify:
         self.columns: tuple[MapColumn, ...] = (MapColumn(LABEL, "VARCHAR", least=least), MapColumn(SCORE, "DOUBLE"))
         if scores:
             self.columns += (MapColumn(SCORES, "MAP(VARCHAR, DOUBLE)"),)
-        self._quotation = Quotation(str(self.settled))
         self._neutral = wording.nothing
         listed = "\n".join(f"- {label}: {meaning}" if meaning else f"- {label}" for label, meaning in labels.items())
-        self._system = f"{prompt or wording.classify} {wording.data_only}"
+        # No marks around the text: the answer is one of the labels whatever it says, and they would cost a third more.
+        self._system = f"{prompt or wording.classify} {wording.text_is_data}"
         self._before = f"{wording.labels}\n{listed}\n\n{wording.one_label}\n\n{wording.text}\n"
 
     def frame(self) -> tuple[str, int]:
@@ -76,7 +76,7 @@ class Classify:
         )
 
     def _user(self, text: str) -> str:
-        return self._before + self._quotation.wrap(text)
+        return self._before + text.strip()
 
     def _finding(self, probabilities: Sequence[float]) -> Finding:
         score = max(probabilities)
