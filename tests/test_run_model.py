@@ -109,7 +109,7 @@ async def test_progress_is_reported_while_a_long_prompt_is_read(cache: Path) -> 
     async def note(progress: float, total: float | None, message: str | None) -> None:
         seen.append(progress)
 
-    arguments = {"task": "generate", "prompt": "one two three " * 300, "max_tokens": 1}
+    arguments = {"task": "generate", "prompt": "one two three " * 220, "max_tokens": 1}
     async with connect(EXAMPLE_DATA, cache=cache) as client:
         data = data_of(await client.call_tool("run_model", arguments, progress_callback=note))
     assert [done for done in seen if done < data["prompt_tokens"] - 1]
@@ -144,7 +144,7 @@ async def test_a_prompt_longer_than_the_context_says_how_much_fits(client: Clien
         ({"type": "array", "items": {"type": "string"}, "maxItems": 5_000}, "maxItems"),
         ({"enum": list(range(501))}, "501 values"),
         ({"$ref": "https://example.com/schema.json"}, "another document"),
-        ({"type": "array", "items": {"$ref": "#/$defs/missing"}}, "grammar"),
+        ({"type": "array", "items": {"$ref": "#/$defs/missing"}}, "isn't in it"),
     ],
 )
 async def test_a_schema_that_makes_no_safe_grammar_is_refused(

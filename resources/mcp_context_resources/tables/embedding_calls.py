@@ -102,7 +102,7 @@ async def vectors_of(
 def define_similarity(connection: duckdb.DuckDBPyConnection) -> None:
     """Give SQL the functions that compare two vectors; null where one of them is."""
     for name, expression in _SIMILARITY.items():
-        connection.execute(f"CREATE MACRO {name}(a, b) AS {expression}")
+        connection.execute(f"CREATE MACRO {name}(a, b) AS ({expression})::DOUBLE")  # as FLOAT, 0.81 shows its last bits
 
 
 def define_embed(connection: duckdb.DuckDBPyConnection, vectors: Sequence[tuple[str, str]]) -> None:
