@@ -94,9 +94,8 @@ class Models:
         try:
             return await anyio.to_thread.run_sync(choose, candidates, wanted, self.settings)
         except NotFoundError:
-            for source in await self.available(catalogue):
-                if name is not None and is_called(source, name):
-                    await anyio.to_thread.run_sync(self.registry.card, source)  # raises what is wrong with the file
+            if name is not None:
+                await anyio.to_thread.run_sync(self._tell_problem, catalogue, name)
             raise
 
     async def generate(
@@ -160,6 +159,15 @@ class Models:
     def context_tokens(self, model: Choice) -> int:
         """Return how many tokens the model's context holds with these settings."""
         return min(self.settings.context_tokens, model.card.context_length or self.settings.context_tokens)
+
+    def _tell_problem(self, catalogue: Catalogue, name: str) -> None:
+        """Raise what is wrong with the file of that name, where there is one."""
+        for source in self.registry.files(catalogue):
+            if is_called(source, name):
+                card = self.registry.card(source)
+                raise ModelUnavailableError(
+                    f"{source.name!r} is no model by itself: {card.note or card.kind}.", "Name another model."
+                )
 
     def _runtime(self, model: Choice) -> Runtime:
         if model.source.format == REMOTE:
