@@ -243,7 +243,7 @@ def test_a_projector_that_is_none_for_this_model_is_told(
 
 
 def test_a_template_without_a_place_for_pictures_is_told(folder: Path, tmp_path: Path) -> None:
-    path = write_model(tmp_path / "mute.gguf", template="{{ messages[0]['content'] }} says:")
+    path = write_model(tmp_path / "mute.gguf", template="Say something:")
     with pytest.raises(ModelUnavailableError, match="no place for pictures"):
         generate(replace(spec_of(folder), path=str(path)), about(PICTURE))
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import llama_cpp
 import numpy as np
 
-from mcp_context_resources.errors import ModelUnavailableError, OutOfMemoryError
-from mcp_context_resources.models.llama import gpu, logs
+from mcp_context_resources.models.llama import logs
 from mcp_context_resources.models.llama.batch import MAX_BATCH, Batch
 from mcp_context_resources.models.llama.chat_format import CHATML_END, ChatFormat
 from mcp_context_resources.models.llama.grammar import Closers
+from mcp_context_resources.models.llama.loading import load_model, make_context, put_on_loras
 from mcp_context_resources.models.llama.stopping import AbortFlag
 from mcp_context_resources.models.llama.threads import Threads
 from mcp_context_resources.models.model_card import QUANTIZATIONS
@@ -29,13 +27,9 @@ if TYPE_CHECKING:
     from mcp_context_resources.models.spec import ModelSpec
     from mcp_context_resources.workers.job import Job
 
-_log = logging.getLogger("fresh_context")
 SEQUENCES: Final = 64
 """How many texts a context can keep apart."""
 
-_ALL_LAYERS: Final = 0x7FFF_FFFF
-_GGML_TYPES: Final = {"f16": 1, "q8_0": 8, "q4_0": 2}
-_FLASH_ATTENTION_AUTO: Final = -1
 _ABORTED: Final = 2
 _NO_ROOM: Final = 1
 _CONTROL_ATTRIBUTES: Final = 1 << 3 | 1 << 4  # LLAMA_TOKEN_ATTR_CONTROL, LLAMA_TOKEN_ATTR_USER_DEFINED
@@ -70,7 +64,8 @@ class Held:
             raise
 
     def _load(self, *, embedding: bool) -> None:
-        self.model = self._model()
+        self.model, self.device = load_model(self.spec)
+        self._closing.callback(llama_cpp.llama_model_free, self.model)
         self.vocabulary = llama_cpp.llama_model_get_vocab(self.model)
         self.vocabulary_size: int = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
         self.trained_tokens: int = llama_cpp.llama_model_n_ctx_train(self.model)
@@ -78,10 +73,11 @@ class Held:
         self.context_tokens = min(self.spec.context_tokens, self.trained_tokens or self.spec.context_tokens)
         file_type = self.metadata("general.file_type")
         self.quantization = QUANTIZATIONS.get(int(file_type), "unknown") if file_type.isdigit() else "unknown"
-        self.context = self._context(embedding=embedding)
+        self.context = make_context(self.spec, self.model, self.context_tokens, SEQUENCES, embedding=embedding)
+        self._closing.callback(llama_cpp.llama_free, self.context)
         self.context_tokens = min(self.context_tokens, llama_cpp.llama_n_ctx(self.context))
         self.memory = llama_cpp.llama_get_memory(self.context)
-        self._adapt_to_loras()
+        put_on_loras(self.spec, self.model, self.context)
         self.abort = AbortFlag()
         self.abort.attach(self.context)
         self.threads = Threads(self.context, self.spec.threads)
@@ -95,89 +91,6 @@ class Held:
         self.stops = tuple({text for text in (end, CHATML_END) if text})
         self.chat = ChatFormat(
             self.metadata("tokenizer.chat_template"), begin=begin, end=end, special=self._control_texts()
-        )
-
-    def _model(self) -> Any:
-        spec = self.spec
-        wanted = spec.gpu_layers if gpu.has_gpu() else 0
-        layers = _ALL_LAYERS if wanted < 0 else wanted
-        self.device = "gpu" if layers else "cpu"
-        model = self._loaded(self._fitting(layers) if wanted < 0 else layers)
-        if model is None and layers:
-            _log.warning("%s does not run on the GPU (%s); using the CPU.", spec.name, logs.last_complaint())
-            self.device = "cpu"
-            model = self._loaded(0)
-        if model is None:
-            raise ModelUnavailableError(
-                f"The model {spec.name!r} can't be loaded: {logs.last_complaint().replace(spec.path, spec.name)}",
-                f"Check that {Path(spec.path).name} is a complete GGUF file that this llama.cpp build knows.",
-            )
-        self._closing.callback(llama_cpp.llama_model_free, model)
-        return model
-
-    def _fitting(self, most: int) -> int:
-        """Return how many layers fit into the graphics memory that is free now."""
-        free = gpu.free_bytes()
-        size = Path(self.spec.path).stat().st_size
-        model = self._loaded(0, vocab_only=True) if free else None
-        if model is None:
-            return most
-        layers, width = llama_cpp.llama_model_n_layer(model), llama_cpp.llama_model_n_embd(model)
-        share = llama_cpp.llama_model_n_head_kv(model) / max(1, llama_cpp.llama_model_n_head(model))
-        llama_cpp.llama_model_free(model)
-        context = int(4 * layers * width * share * self.spec.context_tokens)
-        fitting = gpu.layers_that_fit(layers, size, context, free)
-        if fitting == 0:
-            self.device = "cpu"
-        return min(most, fitting)
-
-    def _loaded(self, layers: int, *, vocab_only: bool = False) -> Any:
-        parameters = llama_cpp.llama_model_default_params()
-        parameters.n_gpu_layers = layers
-        parameters.vocab_only = vocab_only
-        return llama_cpp.llama_model_load_from_file(self.spec.path.encode(), parameters)
-
-    def _context(self, *, embedding: bool) -> Any:
-        parameters = llama_cpp.llama_context_default_params()
-        parameters.n_ctx = self.context_tokens
-        parameters.n_threads = parameters.n_threads_batch = self.spec.threads
-        parameters.flash_attn_type = _FLASH_ATTENTION_AUTO
-        parameters.no_perf = True
-        if embedding:
-            # A model that reads both ways needs each text whole in one batch.
-            parameters.n_ctx = self.context_tokens = min(self.context_tokens, MAX_BATCH)
-            parameters.embeddings = True
-            parameters.n_seq_max = 1
-        else:
-            parameters.kv_unified = True
-            parameters.n_seq_max = SEQUENCES
-            parameters.type_k = parameters.type_v = _GGML_TYPES[self.spec.cache_type]
-        parameters.n_batch = parameters.n_ubatch = MAX_BATCH
-        context = llama_cpp.llama_init_from_model(self.model, parameters)
-        if context is None:
-            raise OutOfMemoryError(
-                f"There is no memory for a context of {self.context_tokens:,} tokens of {self.spec.name!r}:"
-                f" {logs.last_complaint()}.",
-                "Lower models.context_tokens, or set models.cache_type to q8_0.",
-            )
-        self._closing.callback(llama_cpp.llama_free, context)
-        return context
-
-    def _adapt_to_loras(self) -> None:
-        if not self.spec.loras:
-            return
-        adapters = []
-        for path, _ in self.spec.loras:
-            adapter = llama_cpp.llama_adapter_lora_init(self.model, path.encode())
-            if not adapter:
-                raise ModelUnavailableError(
-                    f"The LoRA adapter {Path(path).name} doesn't fit {self.spec.name!r}: {logs.last_complaint()}",
-                    "Check models.loras: an adapter fits only the model it was trained on.",
-                )
-            adapters.append(adapter)
-        scales = (ctypes.c_float * len(adapters))(*(scale for _, scale in self.spec.loras))
-        llama_cpp.llama_set_adapters_lora(
-            self.context, (llama_cpp.llama_adapter_lora_p_ctypes * len(adapters))(*adapters), len(adapters), scales
         )
 
     def close(self) -> None:

@@ -1,0 +1,119 @@
+"""Bringing a model into memory: its weights, on graphics processors as far as they fit, a context, and adapters."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import llama_cpp
+
+from mcp_context_resources.errors import ModelUnavailableError, OutOfMemoryError
+from mcp_context_resources.models.llama import gpu, logs
+from mcp_context_resources.models.llama.batch import MAX_BATCH
+
+if TYPE_CHECKING:
+    from mcp_context_resources.models.spec import ModelSpec
+
+_log = logging.getLogger("fresh_context")
+_ALL_LAYERS: Final = 0x7FFF_FFFF
+_GGML_TYPES: Final = {"f16": 1, "q8_0": 8, "q4_0": 2}
+_FLASH_ATTENTION_AUTO: Final = -1
+_KEY_AND_VALUE_BYTES: Final = 4
+
+
+def load_model(spec: ModelSpec) -> tuple[Any, str]:
+    """Load the weights; returns the model and what it runs on, "gpu" or "cpu".
+
+    Where a graphics processor fails, the processor does the work and one warning says so.
+
+    Raises `ModelUnavailableError`.
+    """
+    layers = _gpu_layers(spec)
+    device = "gpu" if layers else "cpu"
+    model = _loaded(spec, layers)
+    if model is None and layers:
+        _log.warning("%s does not run on the GPU (%s); using the CPU.", spec.name, logs.last_complaint())
+        device, model = "cpu", _loaded(spec, 0)
+    if model is None:
+        raise ModelUnavailableError(
+            f"The model {spec.name!r} can't be loaded: {logs.last_complaint().replace(spec.path, spec.name)}",
+            f"Check that {Path(spec.path).name} is a complete GGUF file that this llama.cpp build knows.",
+        )
+    return model, device
+
+
+def make_context(spec: ModelSpec, model: Any, tokens: int, sequences: int, *, embedding: bool) -> Any:
+    """Make a context for `tokens` tokens of up to `sequences` texts, or for one text to be embedded.
+
+    Raises `OutOfMemoryError`.
+    """
+    parameters = llama_cpp.llama_context_default_params()
+    parameters.n_ctx = tokens
+    parameters.n_threads = parameters.n_threads_batch = spec.threads
+    parameters.flash_attn_type = _FLASH_ATTENTION_AUTO
+    parameters.no_perf = True
+    if embedding:
+        # A model that reads both ways needs each text whole in one batch.
+        parameters.n_ctx = min(tokens, MAX_BATCH)
+        parameters.embeddings = True
+        parameters.n_seq_max = 1
+    else:
+        parameters.kv_unified = True
+        parameters.n_seq_max = sequences
+        parameters.type_k = parameters.type_v = _GGML_TYPES[spec.cache_type]
+    parameters.n_batch = parameters.n_ubatch = MAX_BATCH
+    context = llama_cpp.llama_init_from_model(model, parameters)
+    if context is None:
+        raise OutOfMemoryError(
+            f"There is no memory for a context of {tokens:,} tokens of {spec.name!r}: {logs.last_complaint()}.",
+            "Lower models.context_tokens, or set models.cache_type to q8_0.",
+        )
+    return context
+
+
+def put_on_loras(spec: ModelSpec, model: Any, context: Any) -> None:
+    """Let the context work with the adapters; they are freed with the model.
+
+    Raises `ModelUnavailableError` for one that doesn't fit.
+    """
+    adapters = []
+    for path, _ in spec.loras:
+        adapter = llama_cpp.llama_adapter_lora_init(model, path.encode())
+        if not adapter:
+            raise ModelUnavailableError(
+                f"The LoRA adapter {Path(path).name} doesn't fit {spec.name!r}: {logs.last_complaint()}",
+                "Check models.loras: an adapter fits only the model it was trained on.",
+            )
+        adapters.append(adapter)
+    if adapters:
+        kinds = llama_cpp.llama_adapter_lora_p_ctypes * len(adapters)
+        scales = (ctypes.c_float * len(adapters))(*(scale for _, scale in spec.loras))
+        llama_cpp.llama_set_adapters_lora(context, kinds(*adapters), len(adapters), scales)
+
+
+def _gpu_layers(spec: ModelSpec) -> int:
+    if not gpu.has_gpu():
+        return 0
+    return spec.gpu_layers if spec.gpu_layers >= 0 else _fitting(spec)
+
+
+def _fitting(spec: ModelSpec) -> int:
+    """Return how many layers fit into the graphics memory that is free now; all where that can't be told."""
+    free = gpu.free_bytes()
+    model = _loaded(spec, 0, vocab_only=True) if free else None
+    if model is None:
+        return _ALL_LAYERS
+    layers, width = llama_cpp.llama_model_n_layer(model), llama_cpp.llama_model_n_embd(model)
+    share = llama_cpp.llama_model_n_head_kv(model) / max(1, llama_cpp.llama_model_n_head(model))
+    llama_cpp.llama_model_free(model)
+    context = int(_KEY_AND_VALUE_BYTES * layers * width * share * spec.context_tokens)
+    return gpu.layers_that_fit(layers, Path(spec.path).stat().st_size, context, free)
+
+
+def _loaded(spec: ModelSpec, layers: int, *, vocab_only: bool = False) -> Any:
+    parameters = llama_cpp.llama_model_default_params()
+    parameters.n_gpu_layers = layers
+    parameters.vocab_only = vocab_only
+    return llama_cpp.llama_model_load_from_file(spec.path.encode(), parameters)
