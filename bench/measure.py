@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     Sample = Mapping[str, float]
     Contender = Callable[[], Awaitable[Sample]]
 
-Unit = Literal["s", "B", "characters", "pages/s", "tokens/s", "statements", "F1", "tables", "error rate", "%", "calls"]
+Unit = Literal[
+    "s", "B", "characters", "pages/s", "tokens/s", "statements", "F1", "tables", "error rate", "%", "calls", "rows"
+]
 
 OURS: Final = "ours"
 SECONDS: Final = "seconds"

@@ -6,6 +6,7 @@ Speed and a second question on one document (`model_speed`), rows by label (`mod
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,7 +30,7 @@ from mcp_context_resources.workspace.settings import WorkspaceSettings
 from mcp_context_resources.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from mcp.client.client import Client
 
@@ -68,18 +69,22 @@ async def run(options: Options) -> Table:
         direct = Direct(model.source.path, _CONTEXT)
         try:
             async with connected(our_arguments(served, scratch=scratch, settings=settings), scratch) as client:
-                for found in (
-                    await speed(client, direct, options),
-                    await second_question(client, direct, options),
-                    await _sorting(client, direct, model, data, options, scratch),
-                    await validity(client, direct, options),
-                ):
+                parts: dict[str, Callable[[], Awaitable[tuple[list[Row], list[str]]]]] = {
+                    "speed": lambda: speed(client, direct, options),
+                    "a second question": lambda: second_question(client, direct, options),
+                    "labels": lambda: _sorting(client, direct, model, data, options, scratch),
+                    "extract": lambda: validity(client, direct, options),
+                }
+                for name, measure in parts.items():
+                    print(f"model: {name} ...", file=sys.stderr, flush=True)
+                    found = await measure()
                     rows += found[0]
                     notes += found[1]
         finally:
             direct.close()
         if "opinions" in data:
             count = _QUICK_KILLED_ROWS if options.quick else _KILLED_ROWS
+            print("model: a killed process ...", file=sys.stderr, flush=True)
             found = await killed(scratch, model.source.path, data["opinions"].part(0, count))
             rows += found[0]
             notes += found[1]

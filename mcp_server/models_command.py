@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -34,6 +35,8 @@ examples:
 """
 _HEADER: Final = ("name", "for", "size", "quantization", "context", "languages", "from")
 _STARTER: Final = "starter"
+# Controls and halves of characters, which JSON allows as they are.
+_UNPRINTED: Final = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
 
 
 def add_parser(commands: Any) -> None:
@@ -103,16 +106,17 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     if not entries:
         from mcp_context_resources.models.registry import HOW_TO_GET_ONE
 
-        sys.stdout.write(f"There is no local model. {HOW_TO_GET_ONE}\n")
+        _say(f"There is no local model. {HOW_TO_GET_ONE}")
         return 0
-    rows = [_HEADER, *(_row(entry) for entry in entries)]
+    rows = [_HEADER, *(tuple(map(_shown, _row(entry))) for entry in entries)]
     widths = [max(_width(row[column]) for row in rows) for column in range(len(_HEADER))]
     for row in rows:
         cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+        _say("  ".join(cells).rstrip())
     for entry in entries:
         if "problem" in entry:
-            sys.stdout.write(textwrap.fill(f"{entry['name']}: {entry['problem']}", 110, subsequent_indent="  ") + "\n")
+            problem = _shown(f"{entry['name']}: {entry['problem']}")
+            _say(*textwrap.wrap(problem, 110, subsequent_indent="  "))
     return 0
 
 
@@ -188,7 +192,7 @@ def _info(arguments: argparse.Namespace, settings: Settings) -> int:
     ]
     for label, text in lines:
         if text:
-            sys.stdout.write(f"{label:<14}{text}\n")
+            _say(f"{label:<14}{text}")
     return 0
 
 
@@ -204,8 +208,8 @@ def _pull(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.json:
         return _json({"files": [str(file) for file in pulled.files], "revision": pulled.revision})
     verb = "Was there already, unchanged:" if pulled.already_there else "Fetched and checked:"
-    sys.stdout.write("\n".join([verb, *(f"  {file}" for file in pulled.files)]) + "\n")
-    sys.stdout.write(f"Try it with: fresh-context models bench {pulled.files[0].name}\n")
+    _say(verb, *(f"  {file}" for file in pulled.files))
+    _say(f"Try it with: fresh-context models bench {pulled.files[0].name}")
     return 0
 
 
@@ -224,7 +228,7 @@ def _pull_starter(arguments: argparse.Namespace, settings: Settings) -> int:
         return _json({"files": [str(file) for _, _, file in files]})
     for source, card, file in files:
         made = f", made from {source.origin.name}" if source.origin is not None else ""
-        sys.stdout.write(f"{source.name} ({', '.join(card.roles)}) is ready: {file}{made}\n")
+        _say(f"{source.name} ({', '.join(card.roles)}) is ready: {file}{made}")
     return 0
 
 
@@ -234,7 +238,7 @@ def _add(arguments: argparse.Namespace, settings: Settings) -> int:
     path = store.add(arguments.file, store.store_folder(settings.models), arguments.name)
     if arguments.json:
         return _json({"file": str(path)})
-    sys.stdout.write(f"Added {path.name}: {path}\n")
+    _say(f"Added {path.name}: {path}")
     return 0
 
 
@@ -256,7 +260,7 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.json:
         return _json({"files": removed.files, "bytes": removed.bytes})
     kept = "" if removed.bytes else " (the file it was linked to keeps the room)"
-    sys.stdout.write(f"Removed {source.name}, {removed.files} file(s): {size_text(removed.bytes)} freed{kept}.\n")
+    _say(f"Removed {source.name}, {removed.files} file(s): {size_text(removed.bytes)} freed{kept}.")
     return 0
 
 
@@ -270,13 +274,25 @@ def _bench(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.json:
         return _json(measured)
     for label, value in measured.items():
-        sys.stdout.write(f"{label.replace('_', ' '):<26}{value if isinstance(value, str) else f'{value:,}'}\n")
+        _say(f"{label.replace('_', ' '):<26}{value if isinstance(value, str) else f'{value:,}'}")
     return 0
 
 
 def _json(value: object) -> int:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    written = json.dumps(value, ensure_ascii=False, indent=2)
+    sys.stdout.write(_UNPRINTED.sub(lambda char: f"\\u{ord(char[0]):04x}", written) + "\n")
     return 0
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{_shown(line)}\n" for line in lines))
+
+
+def _shown(text: str) -> str:
+    """Return text without what would steer a terminal: names of files are strangers'."""
+    import unicodedata
+
+    return "".join(char if unicodedata.category(char)[0] != "C" else " " for char in text)
 
 
 def _width(text: str) -> int:

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import logging
+import re
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 _TRIES: Final = 3
 _LEAST_CHARS: Final = 2_000
 _NOTE_CHARS: Final = 400
+# Quick enough to be run again; any other tool may have a model write for minutes, so it begins with less room.
+_CHEAP: Final = frozenset(("list_sources", "describe_table", "query_tables", "read_document"))
+_SHARE: Final = 90
+_OPEN: Final = re.compile(r"<[A-Z_]{1,20}[0-9.]{0,20}\Z")
+# No more than a C long has everywhere.
+_MOST_CELL: Final = 2**31 - 1
 # Refused before it draws; whatever else answers with a picture is refused after.
 _DRAWS: Final = "plot_query"
 
@@ -51,10 +58,10 @@ class Redaction:
     def saved(self, content: bytes, form: str) -> str:
         """Redact a saved result of a form that is text: CSV or NDJSON.
 
-        Raises `InvalidInputError` for others.
+        Raises `InvalidInputError` for others, and for CSV that can't be read.
         """
         if form == "csv":
-            names, *rows = list(csv.reader(io.StringIO(content.decode()))) or [[]]
+            names, *rows = _csv_rows(content.decode())
             data = self._redactor.result("", {"columns": names, "rows": rows}).data
             return "".join(map(csv_line, [data["columns"], *data["rows"]]))
         if form == "json":
@@ -77,14 +84,16 @@ class RedactedCall:
     async def run(self, tool: Tool[Any], services: Services, given: Any, report: Report) -> ToolResult:
         """Run a tool and redact its result, which then still fits the budget.
 
-        Raises what the tool raises, and `InvalidInputError` for a picture, which can't be redacted, and for a result
+        Only the quick tools are run again for that; of another's answer the text is cut, which says so. Raises what
+        the tool raises, and `InvalidInputError` for a picture, which can't be redacted, and for a result
         that doesn't fit with placeholders.
         """
         if tool.name == _DRAWS or getattr(given, "view", None) == "image":
             raise _picture_refused()
         most = services.budget.max_chars
-        room = most
-        for _ in range(_TRIES):
+        again = tool.name in _CHEAP
+        room = most if again else max(_LEAST_CHARS, most * _SHARE // 100)
+        for _ in range(_TRIES if again else 1):
             budget = BudgetSettings(max_chars=room, max_cell_chars=services.budget.max_cell_chars)
             result = self._redacted(
                 await tool.run(dataclasses.replace(services, budget=budget), given, self._reporting(report))
@@ -93,6 +102,8 @@ class RedactedCall:
             if size <= most:
                 return result
             room = max(_LEAST_CHARS, room * (most - _NOTE_CHARS) // size)
+        if not again and (shorter := _shortened(result, most)) is not None:
+            return shorter
         raise InvalidInputError(
             f"With placeholders the answer is too long for {most:,} characters.", "Ask for fewer rows or pages."
         )
@@ -122,6 +133,35 @@ class RedactedCall:
         return redacted
 
 
+def _shortened(result: ToolResult, most: int) -> ToolResult | None:
+    """Return a result with its text cut to fit; None when its data alone is too long."""
+    note = "… [cut: with placeholders the text is too long; what the data holds is whole]"
+    room = most - cost(note, result.data)
+    if room < 0:
+        return None
+    # A character takes up to six on the wire.
+    low, high = 0, min(room, len(result.text))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if cost(result.text[:middle], "") - 4 <= room else (low, middle - 1)
+    return dataclasses.replace(result, text=f"{_whole_placeholders(result.text[:low])}{note}")
+
+
+def _whole_placeholders(text: str) -> str:
+    """Return text without a placeholder that a cut left open."""
+    return _OPEN.sub("", text)
+
+
+def _csv_rows(text: str) -> list[list[str]]:
+    csv.field_size_limit(_MOST_CELL)
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""))) or [[]]
+    except csv.Error as error:
+        raise InvalidInputError(
+            f"The saved CSV can't be redacted, since it can't be read: {error}.", "Save the result as json."
+        ) from error
+
+
 def _picture_refused() -> InvalidInputError:
     return InvalidInputError(
         "Pictures can't be redacted, so none is sent while redaction is on.",
@@ -145,12 +185,14 @@ def redact_logs(settings: RedactionSettings) -> None:
         record = make(*args, **kwargs)
         try:
             told = record.getMessage()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, LookupError, AttributeError):
             told = f"{record.msg} {record.args}"
         record.msg, record.args = redactor.text(told), ()
         if record.exc_info and record.exc_info[0] is not None:
             record.exc_text = redactor.text("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
             record.exc_info = None
+        if record.stack_info:
+            record.stack_info = redactor.text(record.stack_info)
         return record
 
     logging.setLogRecordFactory(redacted)

@@ -128,19 +128,24 @@ def _sendable(value: Any) -> Any:
 
 
 class _Progress:
-    """Sends progress that only ever grows, and not too often."""
+    """Sends progress that only ever grows, and not too often: what counts anew from 0 goes on from what was sent."""
 
     def __init__(self, context: ServerRequestContext[Services]) -> None:
         self._context = context
-        self._last = 0.0
+        self._last = -1.0
         self._sent_at = 0.0
+        self._heard = self._before = 0.0
 
     async def __call__(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        if done < self._heard:
+            self._before = max(0.0, self._last)
+        self._heard = done
+        so_far = self._before + done
         now = time.monotonic()
-        if done <= self._last or now - self._sent_at < _PROGRESS_SECONDS:
+        if so_far <= self._last or now - self._sent_at < _PROGRESS_SECONDS:
             return
-        self._last, self._sent_at = done, now
-        await self._context.session.report_progress(done, total, message)
+        self._last, self._sent_at = so_far, now
+        await self._context.session.report_progress(so_far, None if total is None else self._before + total, message)
 
 
 def _definition(tool: ContextTool[Any]) -> Tool:

@@ -207,6 +207,17 @@ REFUSED: dict[str, tuple[Schema, str]] = {
     "repeats of repeats": ({"type": "string", "pattern": "^((a{1,99}){1,99}){1,99}$"}, "repeats what repeats"),
     "many ways to read": ({"type": "string", "pattern": "^" + "a?" * 300 + "a" * 300 + "$"}, "leaves too much open"),
     "a deep pattern": ({"type": "string", "pattern": "(" * 900 + "a" + ")" * 900}, "deep"),
+    "many ways to fail": ({"const": "a", "not": {"pattern": "^(a+)+$"}}, "too many ways"),
+    "many ways to fail a key": ({"not": {"patternProperties": {"^(a|a)*$": False}}}, "too many ways"),
+    "many repeats that overlap": ({"const": "a", "not": {"pattern": "a*a*a*a*a*b"}}, "too many ways"),
+    "a look ahead anywhere": ({"const": "a", "x": [{"pattern": "(?!b)a"}]}, "pattern"),
+    "a pattern with flags": ({"type": "string", "pattern": "(?i)abc"}, "sets flags"),
+    "another address within": (
+        {"const": 1, "not": {"$ref": "#/x"}, "x": {"allOf": [{"$id": "http://127.0.0.1/", "$ref": "#/y"}]}},
+        "$id below",
+    ),
+    "another standard within": ({"items": {"$schema": "http://json-schema.org/draft-04/schema#"}}, "$schema below"),
+    "many properties at least": ({"type": "object", "minProperties": 900_000_000}, "minProperties"),
     "half a character": ({"const": "\ud800"}, "what JSON can't say"),
     "no number at all": ({"const": float("nan")}, "what JSON can't say"),
 }
@@ -226,6 +237,46 @@ def test_what_only_validation_can_tell_is_told() -> None:
     assert validation_problem({"a": [1, "x"]}, record(a={"items": INTEGER})) == "$.a[1]: 'x' is not of type 'integer'"
     assert validation_problem([1, 2], {"uniqueItems": True}) is None
     assert "applied" in str(validation_problem(1, {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}))
+
+
+def test_no_schema_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("urllib.request.urlopen", asked.append)
+    schema = {"$ref": "#/x/y", "x": {"y": {"allOf": [{"$id": "http://127.0.0.1:1/", "$ref": "#/z"}]}}}
+    assert "applied" in str(validation_problem(1, schema))
+    assert asked == []
+
+
+def test_validation_takes_a_limited_number_of_steps() -> None:
+    twice = {f"a{step}": {"allOf": [{"$ref": f"#/$defs/a{step + 1}"}] * 2} for step in range(40)}
+    doubled = {"const": 1, "not": {"not": {"$ref": "#/$defs/a0"}}, "$defs": {**twice, "a40": {"type": "number"}}}
+    own = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    for schema in (doubled, own | doubled):
+        check_json_schema(schema)
+        assert "too many steps" in str(validation_problem(1, schema))
+    overlapping = {"pattern": "^.*a.*b$", "not": {"pattern": "^.*a.*a.*b$"}}
+    assert validation_problem("aab", overlapping) is not None
+    assert "too many steps" in str(validation_problem("a" * 9_000, {"not": overlapping}))
+    keys = {"patternProperties": {"^.*a.*b$": False}, "additionalProperties": False}
+    assert "too many steps" in str(validation_problem({"a" * 9_000: 1}, keys))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"^[a-z]+(-[a-z]+)*$", "the-last-tram-" * 200),
+        (r"^\d{1,3}(,\d{3})*(\.\d+)?$", "1,890,210.50"),
+        (r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "somebody@example.com"),
+        (r"^(foo|bar)(,(foo|bar))*$", "foo,bar," * 200),
+        (r"^(\w+\.)+com$", "a.b.c.d." * 200),
+        (r"^#[0-9a-f]{6}$", "#00ff00"),
+        (r"^(駅|港)(、(駅|港))*$", "駅、港"),
+    ],
+)
+def test_usual_patterns_are_matched(pattern: str, text: str) -> None:
+    check_json_schema({"pattern": pattern})
+    assert "steps" not in str(validation_problem(text, {"pattern": pattern}))
+    assert (validation_problem(text, {"pattern": pattern}) is None) is bool(re.search(pattern, text))
 
 
 @pytest.mark.parametrize("limit", [12, 20, 40, 80])

@@ -21,6 +21,7 @@ from mcp_context_resources.models.llama.chat_format import ChatFormat, without_t
 from mcp_context_resources.models.llama.generating import Text, common_beginning
 from mcp_context_resources.models.llama.gpu import layers_that_fit
 from mcp_context_resources.models.spec import Choosing
+from tests import model_files
 from tests.model_engine import EngineJob, asking, generate, model_spec
 from tests.model_files import loadable_reranker
 from tests.vision_model import WIDTH, write_model
@@ -177,6 +178,12 @@ def test_control_tokens_in_a_document_do_not_become_control_tokens() -> None:
     for token in control:
         assert attacked.count(token) == plain.count(token)
     assert len(attacked) > len(plain) + 10
+
+
+def test_white_space_is_no_control_text_that_is_broken_up() -> None:
+    chat = ChatFormat("", begin="", end="", special=frozenset({"\n\n", "    ", "\t\t", "<unk>"}))
+    assert chat.defused("One.\n\n\t\tTwo.    Three.") == "One.\n\n\t\tTwo.    Three."
+    assert "<unk>" not in chat.defused("a <unk> b")
 
 
 @pytest.mark.parametrize(
@@ -440,6 +447,25 @@ def test_passages_are_ranked_the_same_alone_and_among_others(tmp_path: Path) -> 
     with pytest.raises(DeadlineExceededError):
         work.rerank(EngineJob(0.0), spec, "tram", RANKED)
     held.release()
+
+
+def test_a_ranker_needs_no_end_token_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, without = tmp_path / "whole.gguf", tmp_path / "without.gguf"
+    whole.write_bytes(loadable_reranker())
+    write = model_files.gguf
+    monkeypatch.setattr(
+        model_files, "gguf", lambda metadata, *rest, **more: write(without_end(metadata), *rest, **more)
+    )
+    without.write_bytes(loadable_reranker())
+    expected = work.rerank(EngineJob(), model_spec(whole, context_tokens=128), "tram fare", RANKED)
+    model = held.held(model_spec(without, context_tokens=128), embedding=True)
+    assert model.end_token == 3
+    assert work.rerank(EngineJob(), model.spec, "tram fare", RANKED) == pytest.approx(expected, abs=1e-4)
+    held.release()
+
+
+def without_end(metadata: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in metadata.items() if key != "tokenizer.ggml.eos_token_id"}
 
 
 def test_a_model_that_writes_does_not_rank(tiny: Path) -> None:

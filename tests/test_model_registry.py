@@ -34,6 +34,7 @@ from mcp_context_resources.models.registry import Registry
 from mcp_context_resources.models.router import Wanted, choose
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
+from mcp_context_resources.models.store import remove
 from mcp_context_resources.workspace.catalogue import Catalogue
 from mcp_context_resources.workspace.settings import WorkspaceSettings
 from mcp_context_resources.workspace.source import Source
@@ -629,6 +630,32 @@ def test_the_command_line_adds_lists_tells_and_removes_a_model(tmp_path: Path) -
     assert "Removed 日本語.gguf" in removed.stdout
     assert not (tmp_path / "store" / file.name).exists()
     assert file.exists()
+
+
+def test_removing_a_model_leaves_the_projector_of_another(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    repository = store / "someone" / "one"
+    repository.mkdir(parents=True)
+    for file in (store / "a.gguf", store / "gemma-3-4b-it-Q4_K_M.gguf", repository / "b.gguf"):
+        file.write_bytes(chat_model())
+    for file in (store / "mmproj-b.gguf", store / "mmproj-gemma-3-4b-F16.gguf", repository / "mmproj-F16.gguf"):
+        file.write_bytes(projector(64))
+    registry = registry_of(tmp_path)
+    counts = {source.name: remove(source, store).files for source in registry.models(NO_MODELS)}
+    assert counts == {"a.gguf": 1, "gemma-3-4b-it-Q4_K_M.gguf": 2, "b.gguf": 2}
+    assert [path.name for path in store.rglob("*")] == ["mmproj-b.gguf"]
+
+
+def test_the_command_line_shows_no_controls_of_a_file_name(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a\x1b[2J\x9b1m\nz.gguf").write_bytes(chat_model())
+    (tmp_path / "store" / "b\x1b]0;x\x07.gguf").write_bytes(b"<!doctype html>")
+    listed = fresh_context(tmp_path, "list")
+    assert "a [2J 1m z.gguf" in listed.stdout
+    assert "b ]0;x .gguf: " in listed.stdout
+    as_json = fresh_context(tmp_path, "list", "--json").stdout
+    assert "a\x1b[2J\x9b1m\nz.gguf" in [entry["name"] for entry in json.loads(as_json)]
+    assert not {"\x1b", "\x07", "\x9b"} & set(listed.stdout + as_json)
 
 
 def test_the_command_line_refuses_what_is_no_model_and_what_is_not_its_own(tmp_path: Path) -> None:

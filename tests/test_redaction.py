@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from mcp.shared.exceptions import MCPError
 
 from mcp_context_resources.errors import ConfigurationError, InvalidInputError
+from mcp_context_resources.redaction.contacts import PhoneNumbers
+from mcp_context_resources.redaction.finding import Legible
 from mcp_context_resources.redaction.redactor import Redactor
 from mcp_context_resources.redaction.settings import RedactionSettings
-from mcp_server.redacting import redact_logs
+from mcp_server.redacting import Redaction, redact_logs
 from mcp_server.server import create_server
 from tests.files import pdf
 from tests.serving import connect, data_of, error_of, settings_for, text_of, wire_chars
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAu1SU1LfVLPHCozMxH2Mo\n-----END RSA PRIVATE KEY-----"
+HEADERS = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,AABBCCDDEEFF00112233445566778899"
+KEY_LINES = "\n".join(f"MIIEpAIBAAKCAQEA{place:04}{'abcdEFGH' * 5}ZZZZ" for place in range(20))
+LONG_KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{HEADERS}\n\n{KEY_LINES}\nq1W==\n-----END RSA PRIVATE KEY-----"
+CERTIFICATE = f"-----BEGIN CERTIFICATE-----\n{KEY_LINES}\n-----END CERTIFICATE-----"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 
 # Text → the same with the kind of each value in its place.
@@ -90,6 +96,13 @@ FOUND: dict[str, str] = {
     f"t {JWT} u": "t <secret> u",
     f"before\n{KEY}\nafter": "before\n<secret>\nafter",
     KEY[:60]: "<secret>",
+    f"before\n{LONG_KEY}\nafter": "before\n<secret>\nafter",
+    LONG_KEY[:900]: "<secret>",
+    f"{LONG_KEY[:110]}\x00{KEY_LINES}": "<secret>\n\x00<secret>",
+    f"{LONG_KEY[150:]}\nafter": "<secret>\nafter",
+    f"page 2\n{LONG_KEY[510:900]}\nmore": "page 2\n<secret>\nmore",
+    f"{CERTIFICATE}\n{KEY_LINES}": f"{CERTIFICATE}\n<secret>",
+    f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n{KEY_LINES}": "<secret>",
 }
 
 LEFT = (
@@ -126,6 +139,10 @@ LEFT = (
     "AB-03-1234-5678-90",
     "lot 4111111111111112",
     "10.1016/j.cell.2020.01.001",
+    CERTIFICATE,
+    CERTIFICATE[:900],
+    CERTIFICATE[100:],
+    "\n".join(f"{place:064x}" for place in range(9**40, 9**40 + 4)),
     "第3章 2025-03-15 の記録、合計 98,765,432 円",
 )
 
@@ -279,6 +296,31 @@ def test_the_name_of_a_column_tells_what_its_values_do_not() -> None:
     assert redacted.counts == {"secret": 1, "phone": 1, "postal_code": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "hunter22x") for name in ("password1", "password_2", "pass", "db_pass", "user_pw", "ログインPW")),
+        *((name, "さくらもち") for name in ("パスワード１", "初期パスワード（仮）", "合言葉", "new_password_old")),
+        *(("token", "abcdefgh12345"), ("pin", "48392"), ("pin", 48392), ("暗証番号2", 4839)),
+    ],
+)
+def test_columns_of_secrets_are_known_by_variants_of_their_names(name: str, value: str | int) -> None:
+    data = {"columns": [name], "rows": [[value]]}
+    assert Redactor(RedactionSettings()).result("", data).data["rows"] == [["<SECRET_1>"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("token", "understandably"), ("token_count", 12345678), ("tokens", "abcdefgh12345"), ("pin", 12)),
+        *(("pin_code", "560034"), ("compass", "north-west"), ("pass", "passed"), ("bypass", "valve 7")),
+    ],
+)
+def test_columns_whose_names_only_resemble_those_of_secrets_are_left(name: str, value: str | int) -> None:
+    data = {"columns": [name], "rows": [[value]]}
+    assert Redactor(RedactionSettings()).result("", data).data["rows"] == [[value]]
+
+
 def test_a_cursor_hides_names_and_still_works() -> None:
     redactor = Redactor(RedactionSettings())
     cursor = base64.urlsafe_b64encode(b'["table", "taro@example.com", 3]').decode().rstrip("=")
@@ -410,6 +452,42 @@ async def test_longer_placeholders_keep_the_budget(people: Path, cache: Path) ->
         assert data_of(following)["rows"][0] == [f"〒<POSTAL_CODE_{len(data['rows']) + 1}>"]
 
 
+@pytest.mark.parametrize(("data", "fits"), [({"rows": 3}, True), ({"more": ["a@b.jp " * 90] * 4}, False)])
+async def test_a_tool_that_may_take_minutes_runs_once(
+    data: dict[str, Any], fits: bool, people: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mcp_context_tools.catalogue import TOOLS
+    from mcp_context_tools.tool import Tool as ContextTool
+    from mcp_context_tools.tool import ToolInput, ToolResult
+
+    rooms: list[int] = []
+
+    async def run(services: Any, _given: Any, _report: Any) -> ToolResult:
+        rooms.append(services.budget.max_chars)
+        return ToolResult("\n".join(f"a{place}@b.jp" for place in range(500)), data)
+
+    tool: ContextTool[Any] = ContextTool("write", "Write", "Writes.", ToolInput, run)
+    monkeypatch.setattr("mcp_server.server.TOOLS", (*TOOLS, tool))
+    async with connect(people, cache=cache, redaction=ON, budget={"max_chars": 4_000}) as client:
+        result = await client.call_tool("write", {})
+    assert rooms == [3_600]
+    if fits:
+        assert "[cut: with placeholders" in text_of(result)
+        assert data_of(result)["rows"] == 3
+        assert 3_900 < wire_chars(result) <= 4_000
+    else:
+        assert "too long for 4,000 characters" in error_of(result)["message"]
+
+
+def test_saved_csv_with_a_huge_cell_is_redacted_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    redaction = Redaction(RedactionSettings())
+    huge = "x" * 140_000
+    assert redaction.saved(f"a,b\nt@example.com,{huge}\n".encode(), "csv") == f"a,b\n<EMAIL_1>,{huge}\n"
+    monkeypatch.setattr("mcp_server.redacting._MOST_CELL", 131_072)
+    with pytest.raises(InvalidInputError, match="can't be read"):
+        redaction.saved(f"a\n{huge}\n".encode(), "csv")
+
+
 async def test_progress_is_redacted(people: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mcp_context_tools.catalogue import TOOLS
     from mcp_context_tools.tool import Tool as ContextTool
@@ -467,6 +545,27 @@ def test_log_lines_and_tracebacks_are_redacted(caplog: pytest.LogCaptureFixture)
     assert "call of <PHONE> failed" in caplog.text
 
 
+@pytest.mark.usefixtures("record_factory")
+def test_a_log_line_that_cannot_be_formatted_and_a_stack_are_redacted(caplog: pytest.LogCaptureFixture) -> None:
+    redact_logs(RedactionSettings())
+    log = logging.getLogger("fresh_context")
+    log.warning("%(user)s failed", {"name": "taro@example.com"})
+    log.warning("failed %s", "here", stack_info=True)  # hanako@example.com
+    assert "%(user)s failed {'name': '<EMAIL>'}" in caplog.text
+    assert "# <EMAIL>" in caplog.text
+    assert "@example" not in caplog.text
+
+
+def test_a_number_that_another_thread_made_forgotten_is_still_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetting(dict[str, Any]):
+        def __setitem__(self, written: str, meaning: Any) -> None:
+            """Keep nothing, as when all is cleared at this moment."""
+
+    phones = PhoneNumbers(["JP"])
+    monkeypatch.setattr(phones, "_meanings", Forgetting())
+    assert [finding.normal for finding in phones.find(Legible("03-1234-5678"))] == ["+81312345678"]
+
+
 def test_without_its_libraries_redaction_refuses_to_start(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -491,6 +590,12 @@ def test_nothing_of_it_is_imported_while_it_is_off(tmp_path: Path) -> None:
 def test_hostile_text_is_searched_in_bounded_time() -> None:
     size = 60_000
     texts = (
+        *(f"{KEY[:31]}\n{'A' * 16} " * (size // 50), "-----END PRIVATE KEY-----" * (size // 25)),
+        *(
+            f"{'A1z' * 21}\n" * (size // 64),
+            "a: " * (size // 3) + KEY[-29:],
+            f"{'a' * 15}\n" * (size // 16) + KEY[-29:],
+        ),
         *("eyJ" * (size // 3), "a@" * (size // 2), "password=" * (size // 9), KEY[:31] * (size // 31)),
         *(
             "://a:" * (size // 5),

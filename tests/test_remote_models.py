@@ -35,8 +35,9 @@ from mcp_context_resources.errors import (
     PromptTooLongError,
 )
 from mcp_context_resources.models.remote.allowed import checked_url
+from mcp_context_resources.models.remote.candidates import candidate
 from mcp_context_resources.models.remote.choosing import label_probabilities, without_prior
-from mcp_context_resources.models.remote.discovery import Discovery
+from mcp_context_resources.models.remote.discovery import Discovery, RemoteModel
 from mcp_context_resources.models.remote.reply import TokenChances
 from mcp_context_resources.models.remote.runtime import RemoteRuntime
 from mcp_context_resources.models.remote.servers import configured_servers
@@ -722,11 +723,11 @@ async def test_a_server_without_probabilities_gives_the_label_all_of_it() -> Non
     [
         ("Good.", (0.0, 1.0)),
         ('```json\n{"label": "good"}\n```', (0.0, 1.0)),
-        ("neither", (0.5, 0.5)),
-        ("[[", (0.5, 0.5)),
+        ("neither", ()),
+        ("[[", ()),
     ],
 )
-async def test_an_answer_that_names_no_label_favours_none(answer: str, row: tuple[float, float]) -> None:
+async def test_an_answer_that_names_no_label_gives_an_empty_row(answer: str, row: tuple[float, ...]) -> None:
     async with serving(lambda _: saying(answer)) as server:
         chosen = await choose(server.url, Choosing("", ("x",), ("bad", "good")))
     assert chosen.probabilities == (row,)
@@ -951,6 +952,12 @@ async def test_a_server_that_cannot_list_is_a_notice(answer: Answer, said: str) 
         (notice,) = listing.notices
         assert said in notice
         assert bad.url in notice
+
+
+def test_models_of_servers_are_told_apart_by_their_fingerprints() -> None:
+    servers = ("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1")
+    models = [RemoteModel(name, url, None, ()) for url in servers for name in ("a", "/models/b.gguf")]
+    assert len({candidate(model)[0].fingerprint for model in models}) == 4
 
 
 async def test_the_listing_is_kept_for_a_while() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio.to_thread
@@ -19,6 +21,7 @@ from mcp_context_tools.row_tasks.embed import Embed
 from mcp_context_tools.row_tasks.extract import Extract
 from mcp_context_tools.row_tasks.generate import Generate
 from mcp_context_tools.row_tasks.labels import check_labels
+from mcp_context_tools.row_tasks.quotation_key import quotation_key
 from mcp_context_tools.row_tasks.running import Run, Runner
 from mcp_context_tools.row_tasks.schema_columns import schema_columns
 from mcp_context_tools.row_tasks.source_rows import source_rows
@@ -42,6 +45,7 @@ _MAX_PROMPT_CHARS: Final = 20_000
 _DEFAULT_TOKENS: Final = 256
 _WRITING_SECONDS: Final = 60.0
 _NAME_CHARS: Final = 40
+_IN_BRACES: Final = re.compile(r"\{([^{}\n]{1,200})\}")
 
 _Task = Literal["classify", "extract", "generate", "embed"]
 
@@ -86,11 +90,13 @@ async def _map_rows(services: Services, arguments: MapRowsInput, report: Report)
     try:
         taken, sources, notes = await _rows(services, arguments, kind, rows_file, report)
         catalogue = await services.tables.catalogue()
-        task = _task(kind, arguments, taken, services.models.settings.parallel)
+        key = await anyio.to_thread.run_sync(quotation_key, mapped.journal("").path.parent)
+        task = _task(kind, arguments, taken, services.models.settings.parallel, key)
         frame = task.frame()[0]
         language = wording_for((frame,), taken.texts).language if task.role == "chat" else None
         model = await services.models.choose(catalogue, task.role, arguments.model, language=language)
-        settled = _written(dict(task.settled) | {"model": model.source.fingerprint, "name": model.source.name})
+        identity = partial(services.models.identity, model, embeds=task.role == "embed")
+        settled = _written(dict(task.settled) | {"model": await anyio.to_thread.run_sync(identity)})
         name = mapped.free_name(catalogue, arguments.table or _default_name(arguments, sources, settled))
         journal = mapped.journal(settled)
         runner = Runner(services.models, model, task, taken, journal, report)
@@ -105,6 +111,9 @@ async def _map_rows(services: Services, arguments: MapRowsInput, report: Report)
             run.problems,
             deadline=_WRITING_SECONDS,
         )
+        for lost in made.missing:  # what was done, but is gone from the cache
+            run.findings.pop(lost, None)
+        run.unfinished = max(run.unfinished, len(made.missing))
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(mapped.forget_rows, rows_file)
@@ -172,20 +181,31 @@ async def _rows(
     return taken, sources, notes
 
 
-def _task(kind: _Task, arguments: MapRowsInput, taken: TakenRows, parallel: int) -> RowTask:
+def _task(kind: _Task, arguments: MapRowsInput, taken: TakenRows, parallel: int, key: bytes) -> RowTask:
     if kind == "embed":
         return Embed()
     prompt = " ".join((arguments.prompt or "").split()) if kind == "classify" else (arguments.prompt or "").strip()
-    for name in taken.text_columns:
-        prompt = prompt.replace(f"{{{name}}}", name)
+    prompt = _with_names(prompt, taken)
     labels = check_labels(arguments.labels or {}) if kind == "classify" else {}
     wording = wording_for((prompt, *labels, *labels.values()), taken.texts)
     tokens = arguments.max_tokens or _DEFAULT_TOKENS
     if kind == "classify":
         return Classify(labels, prompt, arguments.threshold, wording, scores=arguments.scores)
     if kind == "extract":
-        return Extract(arguments.json_schema or {}, prompt, tokens, parallel, wording)
-    return Generate(prompt, tokens, parallel, wording)
+        return Extract(arguments.json_schema or {}, prompt, tokens, parallel, wording, key=key)
+    return Generate(prompt, tokens, parallel, wording, key=key)
+
+
+def _with_names(prompt: str, taken: TakenRows) -> str:
+    """Take the braces off the names of columns; raises `InvalidInputError` for one whose text isn't given along."""
+    read = {name.casefold(): name for name in taken.text_columns}
+    for name in _IN_BRACES.findall(prompt):
+        if name.casefold() not in read and any(name.casefold() == column.name.casefold() for column in taken.columns):
+            raise InvalidInputError(
+                f"The prompt has {{{name}}}, but column {name!r} isn't read.",
+                "Add it to column, or leave column out: then the columns in the prompt are read.",
+            )
+    return _IN_BRACES.sub(lambda found: read.get(found[1].casefold(), found[0]), prompt)
 
 
 def _written(settled: dict[str, Any]) -> str:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 from mcp_context_resources.documents.citation import parse_place, place_uri
 from mcp_context_resources.errors import NotFoundError, PromptTooLongError, UnreadableSourceError
 from mcp_context_resources.provenance import source_uri
-from mcp_context_tools.rendering import csv_line
+from mcp_context_resources.workspace.names import lookup_key
+from mcp_context_tools.rendering import compact_json, csv_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_context_resources.documents.spec import Reading
-    from mcp_context_resources.provenance import SourceRef
+    from mcp_context_resources.provenance import Kind, SourceRef
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
     from mcp_context_tools.tool import Report, Services
@@ -25,6 +26,8 @@ MAX_MATERIAL_CHARS: Final = 4_000_000
 
 _AT_ONCE_CHARS: Final = 400_000
 _MAX_CELL_CHARS: Final = 2_000
+_KINDS: Final[tuple[Kind, ...]] = ("table", "document")
+_PAGES: Final = re.compile("#pages?=")
 _QUERY: Final = re.compile(r"\s*(?:select|with|from|summarize|describe|pivot)\b[\s\S]*\s", re.IGNORECASE)
 
 
@@ -74,7 +77,7 @@ async def gather(
     """
     material = Material()
     for name in dict.fromkeys(names):
-        if _QUERY.match(name):
+        if _QUERY.match(name) and not _is_named(catalogue, name):
             await _rows(services, name, "the query", name, material, max_chars)
             continue
         cited = name if name.startswith("document://") else name.replace("#page=", "#pages=")
@@ -87,6 +90,15 @@ async def gather(
             await report(0, None, f"reading {bare}")
             await _document(services, bare, pages, material, max_chars)
     return material
+
+
+def _is_named(catalogue: Catalogue, name: str) -> bool:
+    """Tell whether a table or document has a name that reads like SQL: `With love.txt`."""
+    wanted = lookup_key(_PAGES.split(name, maxsplit=1)[0])
+    return any(
+        catalogue.find(kind, wanted) is not None or any(lookup_key(one.file) == wanted for one in catalogue.of(kind))
+        for kind in _KINDS
+    )
 
 
 def _table_named(services: Services, catalogue: Catalogue, name: str) -> Source | None:
@@ -150,17 +162,36 @@ async def _rows(services: Services, sql: str, name: str, uri: str, material: Mat
     )
     material.sources += [ref for ref in page.sources if ref not in material.sources]
     fetched = page.fetched
-    if fetched.more:
+    columns = [_one_line(column.name) for column in fetched.columns]
+    lines: list[str] = []
+    for row in fetched.rows:
+        line = _row_line(columns, row)
+        left -= len(line)
+        if lines and left < 0:
+            break
+        lines.append(line)
+    if fetched.more or len(lines) < len(fetched.rows):
         material.notes.append(
-            f"Of {name} only the first {len(fetched.rows):,} rows were read: narrow it down with a SELECT as source."
+            f"Of {name} only the first {len(lines):,} rows were read: narrow it down with a SELECT as source."
         )
     if fetched.cells_cut:
         material.notes.append(f"{fetched.cells_cut} long cells of {name} were cut.")
-    header = csv_line([column.name for column in fetched.columns])
-    text = header + "".join(csv_line(row) for row in fetched.rows)
-    label = f"rows 1-{len(fetched.rows)}" if fetched.rows else "no rows"
+    text = "".join(lines) or csv_line(columns)
+    label = f"rows 1-{len(lines)}" if lines else "no rows"
     material.passages.append(Passage(name, label, text, uri, lines=True))
     _check_length(material, max_chars, name)
+
+
+def _row_line(columns: Sequence[str], row: Sequence[object]) -> str:
+    """Write a row so that it can be understood and quoted by itself: `id: 7; name: Alice`."""
+    cells = zip(columns, row, strict=True)
+    return "; ".join(f"{column}: {_one_line(cell)}" for column, cell in cells if cell is not None) + "\n"
+
+
+def _one_line(cell: object) -> str:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return " ".join((compact_json(cell) if isinstance(cell, list | dict) else str(cell)).split())
 
 
 def _check_length(material: Material, max_chars: int, name: str) -> None:

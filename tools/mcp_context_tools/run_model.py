@@ -64,7 +64,7 @@ async def _run_model(services: Services, arguments: RunModelInput, report: Repor
     most = arguments.max_tokens or min(settings.default_tokens, settings.max_tokens, call.context_tokens // 2)
     if arguments.view == "image":
         outcome, material = await look(call, arguments.prompt, arguments.sources, most)
-        return await render(outcome, call, material, services.budget.max_chars)
+        return render(outcome, call, material, services.budget.max_chars)
     any_length = arguments.task in _ANY_LENGTH
     try:
         material = await gather(
@@ -79,7 +79,7 @@ async def _run_model(services: Services, arguments: RunModelInput, report: Repor
             raise
         raise PromptTooLongError(error.message, f"{error.hint} The task summarize reads any length.") from error
     outcome = await _outcome(call, arguments, material, most)
-    return await render(outcome, call, material, services.budget.max_chars)
+    return render(outcome, call, material, services.budget.max_chars)
 
 
 async def _outcome(call: ModelCall, arguments: RunModelInput, material: Material, max_tokens: int) -> Outcome:

@@ -13,9 +13,8 @@ MAX_SENTENCE_CHARS: Final = 500
 
 # Ends of sentences: Japanese ones anywhere, a full stop only before a space and what can begin a sentence.
 _END: Final = re.compile(
-    r"[。！？｡]+(?![。！？｡」』）)\"”])"
-    r"|[。！？｡]+[」』）)\"”]+(?![とをがはもにへ、])"
-    r"|[.!?]+[\"”')\]]*(?=\s+[\"“'(\[]*[^\sa-z])"
+    r"(?<![。！？｡])[。！？｡]++(?:[」』）)\"”]++(?![とをがはもにへ、])|(?![」』）)\"”]))"
+    r"|(?<![.!?])[.!?]++[\"”')\]]*+(?=\s++[\"“'(\[]*+[^\sa-z])"
     r"|\n[ \t]*\n\s*"
     r"|(?<=[:：])\n"
     r"|\n(?=[ \t]*(?:[-*•・●○■□◆]|\d{1,3}\.\s|\(\d{1,3}\)|[①-⑳])\s*\S)"
@@ -28,6 +27,7 @@ _LINE_END: Final = re.compile(r"\n")
 _SOFT: Final = re.compile(r"[、，,;；]\s*|\s+")
 _WIDE: Final = r"[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]"
 _JOIN_WIDE: Final = re.compile(rf"(?<={_WIDE})[ \t]*\n[ \t]*(?={_WIDE})")
+_UNSEEN: Final = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _SPACE: Final = re.compile(r"\s+")
 
 
@@ -47,8 +47,8 @@ def sentences(text: str, *, lines: bool = False) -> Iterator[tuple[int, int]]:
 
 
 def flat(text: str) -> str:
-    """Write a sentence on one line, as it would be read: lines of Japanese are joined without a space."""
-    return _SPACE.sub(" ", _JOIN_WIDE.sub("", text)).strip()
+    """Write a sentence on one line, as it is read: lines of Japanese joined without a space, nothing unseen in it."""
+    return _SPACE.sub(" ", _JOIN_WIDE.sub("", _UNSEEN.sub("", text))).strip()
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

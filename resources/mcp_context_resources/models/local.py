@@ -33,6 +33,7 @@ class LocalRuntime:
 
     def __init__(self, settings: ModelSettings, readable: Sequence[str], identity: Callable[[], object]) -> None:
         self._idle_seconds = settings.idle_seconds
+        self._deadline = settings.deadline_seconds
         memory = settings.worker_memory_mb << 20 or psutil.virtual_memory().total * 9 // 10
         confinement = Confinement(
             readable=tuple(readable),
@@ -82,12 +83,18 @@ class LocalRuntime:
 
     async def count_tokens(self, spec: ModelSpec, texts: Sequence[str]) -> list[int]:
         """See `Runtime.count_tokens`."""
-        return await self._run(self._writing, jobs.count_tokens, spec, tuple(texts), 60.0, None)
+        return await self._run(self._writing, jobs.count_tokens, spec, tuple(texts), self._deadline, None)
+
+    def is_up(self, *, embeds: bool) -> bool:
+        """Tell whether the process that embeds, or the one that writes, is up and may hold a model."""
+        return (self._embedding if embeds else self._writing).running
 
     async def aclose(self) -> None:
         """Stop the processes."""
         for timer in self._timers.values():
             timer.cancel()
+        if self._releasing:
+            await asyncio.wait(self._releasing)
         async with anyio.create_task_group() as group:
             group.start_soon(self._writing.aclose)
             group.start_soon(self._embedding.aclose)
@@ -102,9 +109,11 @@ class LocalRuntime:
         if timer := self._timers.pop(pool, None):
             timer.cancel()
         try:
-            return await pool.run(function, *given, deadline=deadline, on_progress=on_progress)
+            return await pool.run(function, *given, deadline=deadline, on_progress=on_progress, waiting_counts=True)
         finally:
             loop = asyncio.get_running_loop()
+            if timer := self._timers.pop(pool, None):  # of a call that ended while this one ran
+                timer.cancel()
             self._timers[pool] = loop.call_later(self._idle_seconds, self._release, pool)
 
     def _release(self, pool: WorkerPool) -> None:

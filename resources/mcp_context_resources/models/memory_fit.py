@@ -29,12 +29,15 @@ _PROCESS_BYTES: Final = 64 << 20
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
-def available_bytes(worker_memory_mb: int = 0) -> int:
-    """Tell how much memory a model may take now: what is free, at most `worker_memory_mb` where that isn't 0."""
-    free = int(psutil.virtual_memory().available)
+def available_bytes(worker_memory_mb: int = 0, freed: int = 0) -> int:
+    """Tell how much memory a model may take now: what is free, at most `worker_memory_mb` where that isn't 0.
+
+    `freed` bytes are taken now, but will be free when the model is loaded.
+    """
+    free = int(psutil.virtual_memory().available) + freed
     limit, used = (_cgroup_number(name) for name in ("memory.max", "memory.current"))
     if limit is not None and used is not None:
-        free = min(free, max(0, limit - used))
+        free = min(free, max(0, limit - used) + freed)
     return min(free, worker_memory_mb << 20) if worker_memory_mb else free
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,11 @@ from mcp_context_resources.errors import ConfigurationError, ModelUnavailableErr
 from mcp_context_resources.models.instructions import embedding_text
 from mcp_context_resources.models.json_schema import check_json_schema
 from mcp_context_resources.models.local import LocalRuntime
-from mcp_context_resources.models.memory_fit import available_bytes, check_fit
+from mcp_context_resources.models.memory_fit import available_bytes, check_fit, needed_bytes
 from mcp_context_resources.models.registry import HOW_TO_GET_ONE, Registry, is_called, runtime_installed
 from mcp_context_resources.models.remote.candidates import REMOTE, candidate
 from mcp_context_resources.models.router import Wanted, choose
 from mcp_context_resources.models.spec import ModelSpec
-from mcp_context_resources.models.store import store_folder
 from mcp_context_resources.workers.cores import available_cores
 
 if TYPE_CHECKING:
@@ -45,9 +45,8 @@ class Models:
         self._loras = tuple(_lora(text) for text in settings.loras)
         roots = (str(root.path) for root in workspace.roots)
         readable = (*roots, *self.registry.readable(), *(path for path, _ in self._loras))
-        store = store_folder(settings)
-        # A worker can't read a folder that was made after it had started.
-        self._local = LocalRuntime(settings, readable, lambda: (workspace.roots.identity(), store.is_dir()))
+        # A worker can't read what was made, or put in a file's place, after it had started.
+        self._local = LocalRuntime(settings, readable, lambda: (workspace.roots.identity(), _present(readable)))
         self._remote: RemoteRuntime | None = None
         self._discovery: Discovery | None = None
         if settings.remote:
@@ -55,7 +54,7 @@ class Models:
             from mcp_context_resources.models.remote.runtime import RemoteRuntime
 
             self._remote, self._discovery = RemoteRuntime(settings), Discovery(settings)
-        self._fitted: dict[bool, ModelSpec] = {}
+        self._fitted: dict[bool, tuple[ModelSpec, int]] = {}
 
     async def aclose(self) -> None:
         """Stop the models' processes and free their memory."""
@@ -115,7 +114,7 @@ class Models:
                 check_json_schema(request.json_schema)
         spec = await self._spec(model)
         return await self._runtime(model).generate(
-            spec, requests, deadline=deadline or self.settings.deadline_seconds, on_progress=on_progress
+            spec, requests, deadline=self._seconds(deadline), on_progress=on_progress
         )
 
     async def label(
@@ -124,7 +123,7 @@ class Models:
         """Tell how likely each label is as the answer to each prompt; raises as `generate` does."""
         spec = await self._spec(model)
         return await self._runtime(model).choose(
-            spec, request, deadline=deadline or self.settings.deadline_seconds, on_progress=on_progress
+            spec, request, deadline=self._seconds(deadline), on_progress=on_progress
         )
 
     async def embed(
@@ -140,7 +139,7 @@ class Models:
         prepared = [embedding_text(model.card, model.source.name, text, purpose) for text in texts]
         spec = await self._spec(model, embeds=True)
         return await self._runtime(model).embed(
-            spec, prepared, deadline=deadline or self.settings.deadline_seconds, on_progress=on_progress
+            spec, prepared, deadline=self._seconds(deadline), on_progress=on_progress
         )
 
     async def rerank(
@@ -148,9 +147,7 @@ class Models:
     ) -> list[float]:
         """Tell how well each text answers the query, higher is better; raises as `generate` does."""
         spec = await self._spec(model, embeds=True)
-        return await self._runtime(model).rerank(
-            spec, query, texts, deadline=deadline or self.settings.deadline_seconds
-        )
+        return await self._runtime(model).rerank(spec, query, texts, deadline=self._seconds(deadline))
 
     async def count_tokens(self, model: Choice, texts: Sequence[str]) -> list[int]:
         """Count the tokens of each text; raises as `generate` does."""
@@ -160,6 +157,18 @@ class Models:
         """Return how many tokens the model's context holds with these settings."""
         return min(self.settings.context_tokens, model.card.context_length or self.settings.context_tokens)
 
+    def identity(self, model: Choice, *, embeds: bool = False) -> str:
+        """Identify all that decides what a model answers, besides the prompt: its files, its server, the settings.
+
+        It changes when one of them does. It blocks.
+        """
+        source, settings, card = model.source, self.settings, model.card
+        parts: list[object] = [source.format, source.file, source.name, source.fingerprint, self.context_tokens(model)]
+        if source.format != REMOTE:
+            parts += [settings.cache_type, card.projector and (card.projector, _changed_ns(card.projector))]
+            parts += [(path, scale, _changed_ns(path)) for path, scale in (() if embeds else self._loras)]
+        return repr(parts)
+
     def _tell_problem(self, catalogue: Catalogue, name: str) -> None:
         """Raise what is wrong with the file of that name, where there is one."""
         for source in self.registry.files(catalogue):
@@ -168,6 +177,9 @@ class Models:
                 raise ModelUnavailableError(
                     f"{source.name!r} is no model by itself: {card.note or card.kind}.", "Name another model."
                 )
+
+    def _seconds(self, deadline: float | None) -> float:
+        return self.settings.deadline_seconds if deadline is None else deadline
 
     def _runtime(self, model: Choice) -> Runtime:
         if model.source.format == REMOTE:
@@ -197,20 +209,42 @@ class Models:
             loras=() if embeds else self._loras,
             projector=card.projector,
         )
-        if self._fitted.get(embeds) != spec:  # one that is loaded has its memory already
-            await anyio.to_thread.run_sync(self._check_fit, source, card, spec)
-            self._fitted[embeds] = spec
+        held, freed = self._fitted.get(embeds, (None, 0)) if self._local.is_up(embeds=embeds) else (None, 0)
+        if held != spec:  # one that is loaded has its memory already
+            self._fitted[embeds] = spec, await anyio.to_thread.run_sync(self._check_fit, source, card, spec, freed)
         return spec
 
-    def _check_fit(self, source: Source, card: ModelCard, spec: ModelSpec) -> None:
+    def _check_fit(self, source: Source, card: ModelCard, spec: ModelSpec, freed: int) -> int:
+        """Return how much memory a model needs; `freed` bytes are given back by the one it takes the place of."""
         weights = source.size + (Path(card.projector).stat().st_size if card.projector else 0)
-        available = available_bytes(self.settings.worker_memory_mb)
+        available = available_bytes(self.settings.worker_memory_mb, freed)
         check_fit(card, weights, spec.context_tokens, spec.cache_type, available, source.name)
+        return needed_bytes(card, weights, spec.context_tokens, spec.cache_type)
 
 
 def _version(source: Source, card: ModelCard) -> str:
     """Identify the version of a model's file, its projector's among it."""
-    return f"{source.fingerprint} {Path(card.projector).stat().st_mtime_ns}" if card.projector else source.fingerprint
+    return f"{source.fingerprint} {_present([card.projector])}" if card.projector else source.fingerprint
+
+
+def _present(paths: Sequence[str]) -> list[tuple[int, int] | None]:
+    """Tell which files and folders are there now, each by its device and inode."""
+    found: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return found
+
+
+def _changed_ns(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _lora(text: str) -> tuple[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _MAX_FILES: Final = 1_000
 _DEPTH: Final = 3
 _UNFINISHED: Final = ".new-"
 _MAX_NAME: Final = 200
+_WORD: Final = re.compile(r"[^\W_]+")
+_NO_NAME: Final = frozenset(("mmproj", "model", "f16", "f32", "bf16", "fp16", "q8", "0"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,7 @@ def remove(source: Source, folder: Path) -> Removed:
             "Only models of the store are removed; delete the file yourself if you mean it.",
         )
     files = [member.path for member in source.members] or [source.path]
-    others = set(stored_files(source.path.parent)) - set(files)
-    if others and all(is_projector_name(other.name) for other in others):
-        files += sorted(others)
+    files += _projectors(source.path, set(stored_files(source.path.parent)) - set(files), shared=folder)
     freed = 0
     try:
         for file in files:
@@ -127,6 +128,27 @@ def remove(source: Source, folder: Path) -> Removed:
                 leftover.unlink()
             parent.rmdir()
     return Removed(len(files), freed)
+
+
+def _projectors(model: Path, others: set[Path], *, shared: Path) -> list[Path]:
+    """Return the projectors that only the model needs: all in a repository's folder, else those named as it is."""
+    if is_projector_name(model.name):
+        return []
+    projectors = sorted(other for other in others if is_projector_name(other.name))
+    if model.parent != shared:
+        return projectors if len(projectors) == len(others) else []
+    models = [_words(other) for other in others if not is_projector_name(other.name)]
+
+    def is_own(projector: Path) -> bool:
+        words = _words(projector)
+        needed = any(other[: len(words)] == words for other in models)
+        return bool(words) and _words(model)[: len(words)] == words and not needed
+
+    return [projector for projector in projectors if projector.parent == shared and is_own(projector)]
+
+
+def _words(file: Path) -> list[str]:
+    return [word for word in _WORD.findall(file.stem.lower()) if word not in _NO_NAME]
 
 
 def _checked(name: str) -> str:

@@ -5,17 +5,28 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mcp_context_resources.redaction.finding import legible
+
+# `password1`, `phone_2`, `パスワード(仮)`
+_SUFFIX: Final = r"(?:[\W_]{0,2}[0-9]{1,3})?(?: ?\([^()]{1,20}\))?"
+_TELLING: Final = r"(?!(?i:true|false|null|none|yes|no|passe?d?|fail(?:ed)?)\Z|[*•x.…]+\Z)"
+
 _SIGNS: Final[tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]] = tuple(
-    (kind, re.compile(rf"(?:.*[\W_])?(?:{names})", re.IGNORECASE), re.compile(values))
+    (kind, re.compile(rf"(?:.*[\W_])?(?:{names}){_SUFFIX}", re.IGNORECASE), re.compile(values))
     for kind, names, values in (
         (
             "secret",
             (
-                r".*(?:password|passwd|passphrase|secret)|pwd|(?:api|access|private|secret|auth|encryption)[\W_]?key"
-                r"|(?:access|refresh|auth|api|bearer)[\W_]?token|credentials?|.*(?:パスワード|暗証番号|秘密鍵)|.*apiキー"
+                r".*(?:password|passwd|passphrase|passcode|secret)(?:[\W_](?:old|new|confirm(?:ation)?))?|pwd"
+                r"|(?:(?:user|login|db|admin|mail|ftp|smtp|wifi)[\W_]?)?pass|(?:.*[^\x00-\x7f])?pw|credentials?"
+                r"|(?:api|access|private|secret|auth|encryption)[\W_]?key|(?:access|refresh|auth|api|bearer)[\W_]?token"
+                r"|.*(?:パスワード|パスコード|パスフレーズ|暗証番号|合言葉|合い言葉|秘密鍵|秘密の答え)|.*apiキー"
             ),
-            r"(?!(?i:true|false|null|none|yes|no)\Z|[*•x.…]+\Z)[\s\S]{4,4096}",
+            rf"{_TELLING}[\s\S]{{4,4096}}",
         ),
+        # Words of a text are tokens too, and so are the legs of a chip pins.
+        ("secret", r"token|.*トークン", rf"{_TELLING}(?=[^\s0-9]*[0-9])\S{{8,4096}}"),
+        ("secret", r"pin(?:番号)?", r"[0-9]{4,12}"),
         (
             "my_number",
             r".*(?:マイナンバー|個人番号)|my_?number|individual_?number",
@@ -46,13 +57,17 @@ _SIGNS: Final[tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]] = tuple(
 )
 
 
-def kind_by_name(name: str) -> str | None:
-    """Return the kind of value that a column or key of this name holds; None for most."""
+def sign_of_name(name: str) -> int | None:
+    """Return which sign the name of a column or key is, for `kind_by_sign`; None for most."""
     if len(name) > 100:
         return None
-    return next((kind for kind, names, _ in _SIGNS if names.fullmatch(name)), None)
+    name = legible(name)
+    return next((place for place, (_, names, _) in enumerate(_SIGNS, start=1) if names.fullmatch(name)), None)
 
 
-def is_such(kind: str, value: str) -> bool:
-    """Say whether a value can be of the kind that its column's name promises; `value` as `legible` made it."""
-    return any(sign == kind and values.fullmatch(value.strip()) for sign, _, values in _SIGNS)
+def kind_by_sign(sign: int | None, value: str) -> str | None:
+    """Return the kind that a sign promises if a value, as `legible` made it, can be of it."""
+    if sign is None:
+        return None
+    kind, _, values = _SIGNS[sign - 1]
+    return kind if values.fullmatch(value.strip()) else None

@@ -91,7 +91,7 @@ class PhoneNumbers:
         plans = [(plan.country_code or 0, plan.national_prefix) for plan in known if plan is not None]
         self._trunk_codes = [code for code, prefix in plans if prefix == "0"]
         self._american = any(code == 1 for code, _ in plans)
-        self._meanings: dict[str, str | None] = {}
+        self._meanings: dict[str, str] = {}
 
     def find(self, page: Legible) -> Iterator[Finding]:
         """Find phone numbers."""
@@ -105,12 +105,12 @@ class PhoneNumbers:
     def _valid(self, matches: Iterable[re.Match[str]]) -> Iterator[Finding]:
         for match in matches:
             written = match[0]
-            if written not in self._meanings:
+            meaning = self._meanings.get(written)
+            if meaning is None:
                 if len(self._meanings) >= _REMEMBERED:
                     self._meanings.clear()
-                self._meanings[written] = self._meaning(written)
-            meaning = self._meanings[written]
-            if meaning is not None:
+                meaning = self._meanings[written] = self._meaning(written) or ""
+            if meaning:
                 start = match.start() + (written[0] == "(" and ")" not in written)
                 yield Finding(start, match.end(), "phone", meaning)
 

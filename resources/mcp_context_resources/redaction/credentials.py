@@ -1,4 +1,4 @@
-"""Secrets: keys and tokens by their form, private keys, passwords in URLs and in assignments.
+"""Secrets: keys and tokens by their form, passwords in URLs and in assignments.
 
 The forms of tokens are those of detect-secrets, whose patterns are used without its scanner; those of them that a
 hostile text could make slow are written anew here, each in linear time.
@@ -7,7 +7,6 @@ hostile text could make slow are written anew here, each in linear time.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
 from detect_secrets.plugins.artifactory import ArtifactoryDetector
@@ -24,7 +23,8 @@ from detect_secrets.plugins.square_oauth import SquareOAuthDetector
 from detect_secrets.plugins.telegram_token import TelegramBotTokenDetector
 from detect_secrets.plugins.twilio import TwilioKeyDetector
 
-from mcp_context_resources.redaction.finding import BREAK, Finding
+from mcp_context_resources.redaction.finding import Finding
+from mcp_context_resources.redaction.private_keys import private_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,11 +73,6 @@ _TOKEN_STARTS: Final = (
     *("shpat_", "shpca_", "shppa_", "shpss_", "age-secret-key-", "eyj"),
 )
 
-_KEY_BEGIN: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]")
-_KEY_END: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|Private-MAC: [0-9a-f]{40,64}")
-_KEY_BODY: Final = re.compile(r"(?:\s*+[A-Za-z0-9+/=]{16,}+)*+")
-_MOST_KEY_CHARS: Final = 20_000
-
 _URL_PASSWORD: Final = re.compile(r"(?<=://)[^\s:/?#@\[\]<>'\"\x00]{0,200}+:([^\s/?#@<>'\"\x00]{1,200}+)@")
 _SCHEMES: Final = ("bearer", "basic", "token")
 _BEARER: Final = re.compile(r"[ :]{1,3}((?=[^\s,;'\"]{0,200}[0-9])[A-Za-z0-9._~+/=-]{20,4096})")
@@ -114,8 +109,7 @@ class Credentials:
     def find(self, page: Legible) -> Iterator[Finding]:
         """Find secrets."""
         yield from _by_form(page)
-        if "-----begin" in page.small or "putty-user-key" in page.small:
-            yield from _private_keys(page.text)
+        yield from private_keys(page)
         if "://" in page.text:
             yield from _shown(_URL_PASSWORD.finditer(page.text))
         yield from _shown(_BEARER.match(page.text, end) for _, end in page.after(_SCHEMES))
@@ -155,20 +149,6 @@ def _shown(matches: Iterable[re.Match[str] | None]) -> Iterator[Finding]:
     for match in matches:
         if match is not None and not _MASKED.fullmatch(match[1]):
             yield Finding(*match.span(1), "secret", match[1])
-
-
-def _private_keys(text: str) -> Iterator[Finding]:
-    closes = [close.end() for close in _KEY_END.finditer(text)]
-    end = 0
-    for begin in _KEY_BEGIN.finditer(text):
-        if begin.start() < end:
-            continue
-        place = bisect_right(closes, begin.end())
-        end = closes[place] if place < len(closes) else len(text) + 1
-        if end > begin.end() + _MOST_KEY_CHARS or text.find(BREAK, begin.end(), end) >= 0:
-            body = _KEY_BODY.match(text, begin.end())
-            end = begin.end() if body is None else body.end()
-        yield Finding(begin.start(), end, "secret", text[begin.start() : end])
 
 
 def _assigned(name: str, match: re.Match[str]) -> Iterator[Finding]:

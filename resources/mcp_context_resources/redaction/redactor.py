@@ -9,7 +9,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import ConfigurationError
-from mcp_context_resources.redaction.columns import is_such
+from mcp_context_resources.redaction.columns import kind_by_sign
 from mcp_context_resources.redaction.finding import BREAK, KINDS, LITERAL, Finding, Legible, legible, merged, plain
 from mcp_context_resources.redaction.restoring import Restorer
 from mcp_context_resources.redaction.structured import CURSOR_KEY, walked, walked_cursor
@@ -60,13 +60,13 @@ class Redactor:
 
     def result(self, text: str, data: dict[str, Any], known: Mapping[str, str] | None = None) -> Redacted:
         """Redact both channels of a result; a value that one channel shows as such is taken out of both."""
-        parts, kinds = _parts_of(data)
+        parts, signs = _parts_of(data)
         cursors = _cursors_of(data)
         around = re.split(f"({'|'.join(map(re.escape, cursors))})", text) if cursors else [text]
         texts = around[::2]
         cells: dict[int, str] = {}
-        for place, (part, named) in enumerate(zip(parts, kinds, strict=True), start=len(texts)):
-            if kind := named if named and is_such(named, legible(part)) else self._kind_before(part):
+        for place, (part, sign) in enumerate(zip(parts, signs, strict=True), start=len(texts)):
+            if kind := (kind_by_sign(sign, legible(part)) if sign else None) or self._kind_before(part):
                 cells[place] = kind
         values = dict(known or {})
         if text:
@@ -74,7 +74,7 @@ class Redactor:
         replaced, counts = self._redacted([*texts, *parts], values, cells)
         shown, rest = replaced[: len(texts)], iter(replaced[len(texts) :])
 
-        def visit(value: str | float, _kind: str | None) -> str | float:
+        def visit(value: str | float, _sign: int | None) -> str | float:
             new = next(rest)
             return value if new == _written(value) else new
 
@@ -171,18 +171,18 @@ def _detectors(settings: RedactionSettings) -> list[Detector]:
     return [detector for kinds, detector in wanted if kinds & set(settings.kinds)]
 
 
-def _parts_of(data: dict[str, Any]) -> tuple[list[str], list[str | None]]:
+def _parts_of(data: dict[str, Any]) -> tuple[list[str], list[int | None]]:
     """Return the texts and numbers of data as texts, and what the name of each one's column says."""
     parts: list[str] = []
-    kinds: list[str | None] = []
+    signs: list[int | None] = []
 
-    def visit(value: str | float, kind: str | None) -> str | float:
+    def visit(value: str | float, sign: int | None) -> str | float:
         parts.append(_written(value))
-        kinds.append(kind)
+        signs.append(sign)
         return value
 
     walked(data, visit)
-    return parts, kinds
+    return parts, signs
 
 
 def _written(value: str | float) -> str:
@@ -225,5 +225,5 @@ def _restored(name: str, value: Any, restorer: Restorer) -> Any:
     if not isinstance(value, str):
         return value
     if name == "cursor":
-        return walked_cursor(value, lambda part, _kind: restorer.text(str(part)))
+        return walked_cursor(value, lambda part, _sign: restorer.text(str(part)))
     return restorer.sql(value) if name == "sql" else restorer.text(value)

@@ -8,7 +8,7 @@ import json
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from mcp_context_resources.redaction.columns import kind_by_name
+from mcp_context_resources.redaction.columns import sign_of_name
 
 CURSOR_KEY: Final = "next_cursor"
 
@@ -20,38 +20,38 @@ _ROWS: Final = ("rows", "examples")
 _COLUMN_NAME: Final = "column_name"
 _EXTREMES: Final = frozenset({"min", "max"})
 
-_kind_of = lru_cache(maxsize=2_048)(kind_by_name)
+_sign_of = lru_cache(maxsize=2_048)(sign_of_name)
 
 
 class Visit(Protocol):
-    """Gives back a text or number, or what stands in its place; `kind` is what its column or key is named for."""
+    """Gives back a text or number, or what stands in its place; `sign` tells what its column or key is named for."""
 
-    def __call__(self, value: str | float, kind: str | None, /) -> str | float:
+    def __call__(self, value: str | float, sign: int | None, /) -> str | float:
         """Visit one value."""
 
 
-def walked(value: Any, visit: Visit, kind: str | None = None) -> Any:
+def walked(value: Any, visit: Visit, sign: int | None = None) -> Any:
     """Return a copy of JSON-like data in which every text and every large number went through `visit`, in order.
 
     Keys are visited too, unless they are short identifiers. A cursor is opened, its parts are visited, and it is
     closed again.
     """
     if isinstance(value, str):
-        return visit(value, kind)
+        return visit(value, sign)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return visit(value, kind) if kind or not -_LEAST_NUMBER < value < _LEAST_NUMBER else value
+        return visit(value, sign) if sign or not -_LEAST_NUMBER < value < _LEAST_NUMBER else value
     if isinstance(value, dict):
         return _walked_dict(value, visit)
     if isinstance(value, list | tuple):
-        return [walked(item, visit, kind) for item in value]
+        return [walked(item, visit, sign) for item in value]
     return value
 
 
 def _walked_dict(value: dict[Any, Any], visit: Visit) -> dict[Any, Any]:
     names = _names_of_columns(value.get("columns"))
-    own = _kind_of(value["name"]) if "min" in value and isinstance(value.get("name"), str) else None
+    own = _sign_of(value["name"]) if "min" in value and isinstance(value.get("name"), str) else None
     result: dict[Any, Any] = {}
     new: Any
     for key, item in value.items():
@@ -60,13 +60,13 @@ def _walked_dict(value: dict[Any, Any], visit: Visit) -> dict[Any, Any]:
         elif key in _NEVER and isinstance(item, int | float):
             new = item
         elif names and key in _ROWS and isinstance(item, list):
-            new = [_walked_row(row, _kinds_in(row, names), visit) for row in item]
+            new = [_walked_row(row, _signs_in(row, names), visit) for row in item]
         elif own and key in _EXTREMES:
             new = walked(item, visit, own)
         elif own and key == "most_frequent" and isinstance(item, list):
             new = [_walked_row(pair, [own, None], visit) for pair in item]
         else:
-            new = walked(item, visit, _kind_of(key) if isinstance(key, str) else None)
+            new = walked(item, visit, _sign_of(key) if isinstance(key, str) else None)
         result[_new_key(key, visit, result)] = new
     return result
 
@@ -85,22 +85,22 @@ def _names_of_columns(columns: Any) -> list[str]:
         return []
     names = [column.get("name") if isinstance(column, dict) else column for column in columns]
     shown = [name if isinstance(name, str) else "" for name in names]
-    return shown if _COLUMN_NAME in shown or any(map(_kind_of, shown)) else []
+    return shown if _COLUMN_NAME in shown or any(map(_sign_of, shown)) else []
 
 
-def _kinds_in(row: Any, names: list[str]) -> list[str | None]:
+def _signs_in(row: Any, names: list[str]) -> list[int | None]:
     """Return what the names say about the cells of a row; a row of SUMMARIZE is about the column it names."""
     if _COLUMN_NAME in names and isinstance(row, list) and len(row) == len(names):
         about = row[names.index(_COLUMN_NAME)]
-        kind = _kind_of(about) if isinstance(about, str) else None
-        return [kind if name in _EXTREMES else None for name in names]
-    return [_kind_of(name) for name in names]
+        sign = _sign_of(about) if isinstance(about, str) else None
+        return [sign if name in _EXTREMES else None for name in names]
+    return [_sign_of(name) for name in names]
 
 
-def _walked_row(row: Any, kinds: list[str | None], visit: Visit) -> Any:
-    if not isinstance(row, list) or len(row) > len(kinds):
+def _walked_row(row: Any, signs: list[int | None], visit: Visit) -> Any:
+    if not isinstance(row, list) or len(row) > len(signs):
         return walked(row, visit)
-    return [walked(cell, visit, kind) for cell, kind in zip(row, kinds, strict=False)]
+    return [walked(cell, visit, sign) for cell, sign in zip(row, signs, strict=False)]
 
 
 def walked_cursor(cursor: str, visit: Visit) -> str:

@@ -47,7 +47,7 @@ def embedded(node: Mapping[str, Any]) -> tuple[str, str] | None:
     Raises `InvalidInputError` for a call with anything but one text in it.
     """
     path = (node.get("qualified_name") or {}).get("path") or [node.get("function_name", "")]
-    if [str(part).strip('"').lower() for part in path] != [EMBED]:
+    if str(path[-1]).strip('"').lower() != EMBED:
         return None
     arguments = [argument.get("expression") or {} for argument in node.get("arguments") or []]
     if len(arguments) == 1:
@@ -109,4 +109,5 @@ def define_embed(connection: duckdb.DuckDBPyConnection, vectors: Sequence[tuple[
     """Let `embed` give the vectors of these texts."""
     if vectors:
         cases = " ".join(f"WHEN {quoted(text)} THEN {quoted(vector)}" for text, vector in vectors)
-        connection.execute(f"CREATE OR REPLACE MACRO {EMBED}(words) AS (CASE words {cases} END)::FLOAT[]")
+        otherwise = f"ELSE error({quoted('embed() has no vector of this text.')})"
+        connection.execute(f"CREATE OR REPLACE MACRO {EMBED}(words) AS (CASE words {cases} {otherwise} END)::FLOAT[]")

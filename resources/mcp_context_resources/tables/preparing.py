@@ -118,7 +118,7 @@ class Preparation:
             ends += time.monotonic() - started  # a model that had to be loaded is not the statement's fault
         direct = place.direct == 1
         refs = [table.ref() for table in tables]
-        notes = await self._mapped.notes(tables)
+        notes = await self._mapped.notes(tables, catalogue)
         if statement.every_table:
             specs, missing = await self._access.all_of(named, ends, on_progress, direct=direct)
             notes += missing
@@ -148,7 +148,7 @@ class Preparation:
 
     def _mapped_table(self, catalogue: Catalogue, name: str) -> Source | None:
         found = catalogue.find("table", unquote(name.removeprefix("table://")) if "://" in name else name)
-        return found if found is not None and self._mapped.of(found) is not None else None
+        return found if found is not None and self._mapped.is_mapped(found) else None
 
     async def _tables_of(
         self, statement: ParsedStatement, catalogue: Catalogue, on_progress: Progress | None
@@ -165,7 +165,7 @@ class Preparation:
             known = next((other for other in named if _ascii_lower(other) == _ascii_lower(name)), None)
             named[known or name] = source
         for source in named.values():
-            if self._mapped.of(source) is None:
+            if not self._mapped.is_mapped(source):
                 self._workspace.check(source)
         return named
 

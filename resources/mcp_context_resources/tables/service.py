@@ -10,6 +10,7 @@ import anyio
 
 from mcp_context_resources.cache import Cache
 from mcp_context_resources.errors import (
+    ContextError,
     InvalidInputError,
     SourceChangedError,
     SqlError,
@@ -30,6 +31,7 @@ from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from mcp_context_resources.provenance import SourceRef
@@ -245,8 +247,17 @@ class Tables:
                 jobs.take_rows, ready.work, ready.specs, wanted, self._limits, deadline=left, on_progress=on_progress
             )
         except SqlError as error:
+            await self._check_mapped(ready.sources, error)
             raise suggest_tables(error, lambda name: ready.catalogue.near("table", name)) from error
+        except ContextError as error:
+            await self._check_mapped(ready.sources, error)
+            raise
         return taken, ready.sources
+
+    async def _check_mapped(self, sources: Sequence[Source], error: ContextError | None) -> None:
+        """Raise `SourceChangedError` where a mapped table was removed since it was listed: `error` may come of that."""
+        if not await self.mapped.are_there(sources):
+            raise SourceChangedError("A mapped table was made anew while it was read.", "Call again.") from error
 
     async def _query(
         self,
@@ -273,7 +284,13 @@ class Tables:
                 )
                 saved = self.results.saved(file.name), exported.rows
         except SqlError as error:
+            await self._check_mapped(ready.sources, error)
             raise suggest_tables(error, lambda name: ready.catalogue.near("table", name)) from error
+        except ContextError as error:
+            await self._check_mapped(ready.sources, error)
+            raise
+        if work.every_table:  # which leaves out what can't be read
+            await self._check_mapped(ready.sources, None)
         fetched.notes += ready.notes
         self._access.copy_later(specs)
         return QueryPage(fetched, ready.refs, place, saved)
@@ -286,6 +303,14 @@ class Tables:
         Raises `NotFoundError`, `UnreadableSourceError` and the workers' errors.
         """
         ends = time.monotonic() + self.settings.deadline_seconds
+        try:
+            return await self._describe(name, example_rows, max_cell_chars, ends, on_progress)
+        except SourceChangedError:
+            return await self._describe(name, example_rows, max_cell_chars, ends, on_progress)
+
+    async def _describe(
+        self, name: str, example_rows: int, max_cell_chars: int, ends: float, on_progress: Progress | None
+    ) -> TableDescription:
         catalogue = await self.catalogue()
         source = await self._preparation.table(catalogue, name, on_progress)
         ref = source.ref()
@@ -294,22 +319,27 @@ class Tables:
             self._access.at_once(other, other.name)
             for other in sorted(catalogue.of("table"), key=lambda other: other.size)
             # A mapped table repeats its source's columns: of these only it itself says so.
-            if not _overlap(source, other) and self.mapped.of(other) is None
+            if not _overlap(source, other) and not self.mapped.is_mapped(other)
         )
         near = [other for other in others if other is not None][:_PARTNERS_LOOKED_AT]
-        profile = await self._pool.run(
-            jobs.profile,
-            spec,
-            near,
-            example_rows,
-            max_cell_chars,
-            self._limits,
-            deadline=max(1.0, ends - time.monotonic()),
-            on_progress=on_progress,
-        )
+        left = max(1.0, ends - time.monotonic())
+        try:
+            profile = await self._pool.run(
+                jobs.profile,
+                spec,
+                near,
+                example_rows,
+                max_cell_chars,
+                self._limits,
+                deadline=left,
+                on_progress=on_progress,
+            )
+        except ContextError as error:
+            await self._check_mapped([source], error)
+            raise
         self._access.copy_later([spec])
         if (manifest := self.mapped.of(source)) is not None:
-            profile.notes += [manifest.about(), *await self.mapped.notes([source])]
+            profile.notes += [manifest.about(), *await self.mapped.notes([source], catalogue)]
         return TableDescription(source, ref, profile)
 
     def _deadline(self, seconds: float | None) -> float:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import signal
+import time
 from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -45,6 +46,7 @@ _KILL_AFTER_SECONDS: Final = 1.0
 _PROGRESS_EVERY_SECONDS: Final = 0.25
 _START_SECONDS: Final = 60.0
 _SPARE_AFTER_SECONDS: Final = 0.5
+_LEAST_SECONDS: Final = 0.5
 
 
 class WorkerPool:
@@ -77,21 +79,26 @@ class WorkerPool:
         *arguments: Any,
         deadline: float,
         on_progress: Progress | None = None,
+        waiting_counts: bool = False,
     ) -> T:
         """Run `function(job, *arguments)` in a worker and return its result.
 
-        `function` must be importable by name, arguments and result picklable; `deadline` is in seconds.
+        `function` must be importable by name, arguments and result picklable; `deadline` is in seconds, from the start
+        of the work or, where `waiting_counts`, from the call.
 
         Raises `DeadlineExceededError`, `OutOfMemoryError`, `WorkerCrashedError`, `BusyError`, or whatever
         `function` raised. When the caller is cancelled the work stops before this returns.
         """
+        called = time.monotonic()
         try:
-            with anyio.fail_after(self._queue_seconds):
+            with anyio.fail_after(min(self._queue_seconds, deadline) if waiting_counts else self._queue_seconds):
                 await self._slots.acquire()
         except TimeoutError:
             raise BusyError(
                 f"All {len(self._all)} {self.name} workers are busy.", "Try again when earlier calls have finished."
             ) from None
+        if waiting_counts:
+            deadline = max(_LEAST_SECONDS, deadline - (time.monotonic() - called))
         worker = self._free.pop()
         spare = asyncio.get_running_loop().call_later(_SPARE_AFTER_SECONDS, self._start_spare)
         try:
@@ -101,12 +108,20 @@ class WorkerPool:
             self._free.append(worker)
             self._slots.release()
 
+    @property
+    def running(self) -> bool:
+        """Whether any process of the pool is up."""
+        return any(worker.running for worker in self._all)
+
     async def release_idle(self) -> None:
         """Stop the processes that have no work now; the next call starts one anew."""
         for worker in list(self._free):
             if worker not in self._free:
                 continue  # taken by a call in the meantime
-            self._slots.acquire_nowait()
+            try:
+                self._slots.acquire_nowait()
+            except anyio.WouldBlock:  # just handed to a call
+                return
             self._free.remove(worker)
             try:
                 await anyio.to_thread.run_sync(worker.stop)
@@ -170,8 +185,12 @@ class _Worker:
             raise
         return self._outcome(name, future, deadline)
 
+    @property
+    def running(self) -> bool:
+        return self._pool is not None and bool(self._pool.active)
+
     def start(self) -> None:
-        if self._pool is None or not self._pool.active:
+        if not self.running:
             self._confined_to = self._identity()
             self._submit(process.ready, (), _START_SECONDS)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
 
-from mcp_context_resources.errors import ModelUnavailableError
+from mcp_context_resources.errors import ContextError
 from mcp_context_resources.models.spec import Generation
 from mcp_context_tools.model_tasks.evidence import Relevance, Sentence, best_support, sentences_of
 from mcp_context_tools.model_tasks.nearest import by_meaning
@@ -51,7 +51,7 @@ async def answer(call: ModelCall, question: str, material: Material, max_tokens:
     words = wording(question)
     max_tokens = max_tokens or min(_DEFAULT_TOKENS, call.context_tokens // 2)
     every = await anyio.to_thread.run_sync(sentences_of, material.passages)
-    ranked = await _ranked(call, question, every)
+    ranked, note = await _ranked(call, question, every)
     chosen = await _evidence(call, ranked, max_tokens)
     text = "\n".join(sentence.text for sentence in sorted(chosen, key=every.index))
     made = (
@@ -83,6 +83,8 @@ async def answer(call: ModelCall, question: str, material: Material, max_tokens:
         )
         lines = [f"Closest: “{sentence.text}” [{sentence.uri}]\n" for sentence in closest]
         outcome = Outcome(first, data, made.finish, cut_list="closest", lines=lines)
+    if note:
+        outcome.notes.append(note)
     if dropped:
         outcome.notes.append(f"Dropped: {dropped} statements that no sentence of the sources supports.")
     if len(chosen) < len(every):
@@ -90,8 +92,8 @@ async def answer(call: ModelCall, question: str, material: Material, max_tokens:
     return outcome
 
 
-async def _ranked(call: ModelCall, question: str, every: Sequence[Sentence]) -> list[Sentence]:
-    """Order sentences by how much they have to do with the question."""
+async def _ranked(call: ModelCall, question: str, every: Sequence[Sentence]) -> tuple[list[Sentence], str]:
+    """Order sentences by how much they have to do with the question; returns also what is to be told of it."""
 
     def by_words() -> tuple[list[Sentence], float]:
         relevance = Relevance([sentence.text for sentence in every])
@@ -101,11 +103,11 @@ async def _ranked(call: ModelCall, question: str, every: Sequence[Sentence]) -> 
 
     order, coverage = await anyio.to_thread.run_sync(by_words)
     if coverage >= _WEAK_COVERAGE or len(order) <= _CLOSEST:
-        return order
+        return order, ""
     try:
-        return await by_meaning(call, question, order, words_tell=coverage >= _SOME_COVERAGE)
-    except ModelUnavailableError:  # words alone then
-        return order
+        return await by_meaning(call, question, order, words_tell=coverage >= _SOME_COVERAGE), ""
+    except ContextError as error:
+        return order, f"Sentences were compared by their words alone: {error.message}"
 
 
 async def _evidence(call: ModelCall, ranked: Sequence[Sentence], max_tokens: int) -> list[Sentence]:

@@ -25,6 +25,7 @@ class ModelCall:
         self.started = time.monotonic()
         self._ends = self.started + services.models.settings.deadline_seconds
         self.generated: list[Generated] = []
+        self._prompt_chars = 0
 
     @property
     def seconds_left(self) -> float:
@@ -56,7 +57,13 @@ class ModelCall:
             self.model, requests, deadline=self.seconds_left, on_progress=progress
         )
         self.generated += made
+        self._prompt_chars += sum(len(request.system) + len(request.user) for request in requests)
         return made
+
+    @property
+    def tokens_a_char(self) -> float:
+        """How many tokens a character took in the prompts of this call, their format included."""
+        return sum(one.prompt_tokens for one in self.generated) / max(1, self._prompt_chars)
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count the tokens of each text."""

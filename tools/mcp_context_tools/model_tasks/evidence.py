@@ -6,8 +6,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_tools.sentences import flat, sentences
@@ -26,7 +25,6 @@ _MANY_FIGURES: Final = 4
 _FEWEST_TERMS: Final = 3
 _LONGER: Final = 1.3
 _MORE_CHARS: Final = 40
-_KEPT_TEXTS: Final = 20_000
 _STEM: Final = 6
 _NUMBER: Final = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _WORD: Final = re.compile(r"[^\W\d_](?:[^\W_]|(?<=\w)['’](?=\w))*")
@@ -44,6 +42,24 @@ _COMMON: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """The words and figures of a text that tell what it is about."""
+
+    terms: frozenset[str]
+    numbers: frozenset[str]
+
+    @classmethod
+    def of(cls, text: str) -> About:
+        """Find them in a text."""
+        return cls(terms(text), numbers(text))
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Words and figures alike."""
+        return self.terms | self.numbers
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence of a passage: from character `start` to `end` of its text, on one line as `text`."""
 
@@ -51,6 +67,14 @@ class Sentence:
     passage: Passage
     start: int
     end: int
+    _about: list[About] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def about(self) -> About:
+        """What the sentence is about, kept with it for as long as it is needed."""
+        if not self._about:
+            self._about.append(About.of(self.text))
+        return self._about[0]
 
     @property
     def uri(self) -> str:
@@ -69,7 +93,6 @@ def sentences_of(passages: Iterable[Passage]) -> list[Sentence]:
     return found
 
 
-@lru_cache(_KEPT_TEXTS)
 def numbers(text: str) -> frozenset[str]:
     """Return the numbers in a text, however they are written: `1,890`, `１８９０`, `two`."""
     text = unicodedata.normalize("NFKC", text)
@@ -78,7 +101,6 @@ def numbers(text: str) -> frozenset[str]:
     return frozenset(number.lstrip("0") or "0" for number in found)
 
 
-@lru_cache(_KEPT_TEXTS)
 def terms(text: str) -> frozenset[str]:
     """Return what a text is about: its words but the commonest, cut to their stems, and pairs of Japanese signs."""
     text = unicodedata.normalize("NFKC", text).casefold()
@@ -90,13 +112,16 @@ def terms(text: str) -> frozenset[str]:
 
 def support(statement: str, evidence: str) -> float:
     """Tell how well a text supports a statement: the share of its words found there; 0 when a number is missing."""
-    figures = numbers(statement)
-    if not figures <= numbers(evidence):
+    return _support(About.of(statement), About.of(evidence))
+
+
+def _support(statement: About, evidence: About) -> float:
+    figures = statement.numbers
+    if not figures <= evidence.numbers:
         return 0.0
-    about = terms(statement)
-    if not about:
+    if not statement.terms:
         return 1.0 if figures else 0.0
-    return (len(about & terms(evidence)) + len(figures)) / (len(about) + len(figures))
+    return (len(statement.terms & evidence.terms) + len(figures)) / (len(statement.terms) + len(figures))
 
 
 def best_support(statement: str, evidence: Sequence[Sentence]) -> tuple[Sentence | None, float]:
@@ -105,11 +130,12 @@ def best_support(statement: str, evidence: Sequence[Sentence]) -> tuple[Sentence
     A statement of few words, or one much longer than the sentence, is supported by none: the one says nothing, the
     other goes round in circles.
     """
-    best = max(evidence, key=lambda sentence: support(statement, sentence.text), default=None)
+    said = About.of(statement)
+    best = max(evidence, key=lambda sentence: _support(said, sentence.about), default=None)
     if best is None:
         return None, 0.0
-    score = support(statement, best.text)
-    about = len(terms(statement) | numbers(statement))
+    score = _support(said, best.about)
+    about = len(said.all)
     says = about >= _FEWEST_TERMS and (about > _FEW_TERMS or score == 1.0)
     fits = len(statement) <= len(best.text) * _LONGER + _MORE_CHARS
     return (best if says and fits and score >= SUPPORTED else None), score
@@ -120,18 +146,20 @@ class Relevance:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._count = len(texts)
-        self._frequency = Counter(term for text in texts for term in terms(text) | numbers(text))
+        self._frequency = Counter(term for text in texts for term in About.of(text).all)
+        self._asked: dict[str, frozenset[str]] = {}
 
     def score(self, question: str, text: str) -> float:
         """Return the weight of what question and text share, more for a short text."""
-        shared = (terms(question) | numbers(question)) & (terms(text) | numbers(text))
-        return sum(map(self._weight, shared)) / (1 + math.log1p(len(terms(text))) / 4)
+        about = About.of(text)
+        shared = self._of_question(question) & about.all
+        return sum(map(self._weight, shared)) / (1 + math.log1p(len(about.terms)) / 4)
 
     def coverage(self, question: str, text: str) -> float:
         """Return which share of the question's words, by weight, the text has."""
-        asked = terms(question) | numbers(question)
+        asked = self._of_question(question)
         whole = sum(map(self._weight, asked))
-        return sum(map(self._weight, asked & (terms(text) | numbers(text)))) / whole if whole else 0.0
+        return sum(map(self._weight, asked & About.of(text).all)) / whole if whole else 0.0
 
     def centrality(self, text: str) -> float:
         """Return how typical a text is of all: the mean frequency of its words, figures counting as facts."""
@@ -142,6 +170,11 @@ class Relevance:
         figures = len(numbers(text))
         facts = 1.0 if figures == 0 else 1.2 if figures <= _MANY_FIGURES else 0.5  # a list of figures says little
         return math.log1p(common) * facts * min(1.0, len(about) / 8)
+
+    def _of_question(self, question: str) -> frozenset[str]:
+        if question not in self._asked:
+            self._asked = {question: About.of(question).all}
+        return self._asked[question]
 
     def _weight(self, term: str) -> float:
         seen = self._frequency[term]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import ContextError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _MAX_TRACED: Final = 40
 _AROUND_CHARS: Final = 40
 _MIN_CHARS: Final = 2
+_MAX_MARKED: Final = 8
 
 
 async def extract(
@@ -91,7 +94,7 @@ def trace(value: Any, passages: list[Passage]) -> tuple[dict[str, dict[str, str]
             continue
         for passage, text, places in folded:
             if match := pattern.search(text):
-                start, end = places[match.start()], places[match.end() - 1] + 1
+                start, end = places[match.start()][0], places[match.end() - 1][1]
                 quote = " ".join(passage.text[max(0, start - _AROUND_CHARS) : end + _AROUND_CHARS].split())
                 found[path] = {"uri": passage.cite(start, end), "quote": quote}
                 break
@@ -117,19 +120,32 @@ def _pattern(leaf: object) -> re.Pattern[str] | None:
         words = _folded(leaf)[0].split()
         text = "".join(words)
         return re.compile(r"\s*".join(map(re.escape, text))) if len(text) >= _MIN_CHARS else None
-    digits = f"{leaf:f}".rstrip("0").rstrip(".") if isinstance(leaf, float) else str(leaf)
+    if isinstance(leaf, float) and not math.isfinite(leaf):
+        return None
+    digits = format(Decimal(repr(leaf)), "f")
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
     whole, _, fraction = digits.lstrip("-").partition(".")
     grouped = ",?".join(re.findall(r"\d{1,3}(?=(?:\d{3})*$)", whole))
     end = rf"\.{fraction}0*" if fraction else r"(?:\.0+)?"
     return re.compile(rf"(?<![\d.,]){grouped}{end}(?![\d]|[.,]\d)")
 
 
-def _folded(text: str) -> tuple[str, list[int]]:
-    """Fold width and case; returns the text and for each of its characters the place it came from."""
+def _folded(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Fold width and case; returns the text and for each of its characters from where to where it came from."""
     characters: list[str] = []
-    places: list[int] = []
-    for place, character in enumerate(text):
-        for one in unicodedata.normalize("NFKC", character).casefold():
+    places: list[tuple[int, int]] = []
+    start = 0
+    while start < len(text):
+        end = start + 1
+        while end < min(len(text), start + _MAX_MARKED) and _is_mark(text[end]):
+            end += 1
+        for one in unicodedata.normalize("NFKC", text[start:end]).casefold():
             characters.append(one)
-            places.append(place)
+            places.append((start, end))
+        start = end
     return "".join(characters), places
+
+
+def _is_mark(character: str) -> bool:
+    """Tell whether a character only changes the one before it; half-width voiced sound marks do."""
+    return character in "\uff9e\uff9f" or unicodedata.combining(character) > 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_tools.rendering import compact_json, cost, provenance, refs
+from mcp_context_tools.rendering import Untrusted, compact_json, cost, provenance, refs
 from mcp_context_tools.tool import ToolResult
 
 if TYPE_CHECKING:
@@ -27,9 +26,10 @@ REMEDIES: Final[dict[Finish, str]] = {
 
 @dataclass(slots=True)
 class Outcome:
-    """An answer as `text` to read and as `data`. `lists` names the lists in `data` that may be cut, last part first.
+    """An answer as `text` to read and as `data`.
 
-    `rows` gives each entry of the first of these lists its line in the text, where it has one.
+    `cut_list` names a list in `data` that may be cut from its end, and `lines` are its entries in the text: words of
+    the sources, shown between marks.
     """
 
     text: str
@@ -40,7 +40,7 @@ class Outcome:
     lines: list[str] = field(default_factory=list)
 
 
-async def render(outcome: Outcome, call: ModelCall, material: Material, max_chars: int) -> ToolResult:
+def render(outcome: Outcome, call: ModelCall, material: Material, max_chars: int) -> ToolResult:
     """Write an outcome with what it cost and where it came from, within `max_chars` of both channels.
 
     Raises `InvalidInputError` for a JSON value that is too long.
@@ -64,7 +64,8 @@ async def render(outcome: Outcome, call: ModelCall, material: Material, max_char
         f" {spent['prompt_tokens']:,} tokens in, {spent['completion_tokens']:,} out, {spent['seconds']:.1f} s."
     )
     if material.chars:
-        saved = await _saved_tokens(call, material, outcome.text)
+        written = len(outcome.text) + sum(map(len, outcome.lines))
+        saved = max(0, round((material.chars - written) * call.tokens_a_char))
         data["saved_tokens"] = saved
         if saved > 0:
             tail += f" Saved your context about {saved:,} tokens."
@@ -73,30 +74,30 @@ async def render(outcome: Outcome, call: ModelCall, material: Material, max_char
     return _fitted(outcome, data, tail, max_chars)
 
 
-async def _saved_tokens(call: ModelCall, material: Material, answer: str) -> int:
-    """Count the tokens of the sources less those of the answer, by the local model's tokenizer; long ones by sample."""
-    sample = "".join(passage.text for passage in material.passages)[:20_000]
-    read, written = await call.count_tokens([sample, answer])
-    return max(0, round(read * material.chars / max(1, len(sample))) - written)
-
-
 def _fitted(outcome: Outcome, data: dict[str, Any], tail: str, max_chars: int) -> ToolResult:
-    result = ToolResult(outcome.text + "".join(outcome.lines) + tail, data)
+    untrusted = Untrusted()
+
+    def written(lines: list[str], more: str = "") -> str:
+        if not lines:
+            return f"{outcome.text}{more}{tail}"
+        return f"{outcome.text}{untrusted.warning}\n{untrusted.wrap(''.join(lines).rstrip(), 'sources')}{more}{tail}"
+
+    result = ToolResult(written(outcome.lines), data)
     if cost(result.text, result.data) <= max_chars:
         return result
     data["truncated"] = True
     if outcome.cut_list:
         entries, lines = data[outcome.cut_list], outcome.lines
         while entries:
-            entries, lines = entries[:-1], lines[: len(entries) - 1]
+            entries, lines = entries[:-1], lines[:-1]
             data[outcome.cut_list] = entries
-            text = f"{outcome.text}{''.join(lines)}… [{len(outcome.lines) - len(lines)} more left out]{tail}"
+            text = written(lines, f"\n… [{len(outcome.lines) - len(lines)} more left out]")
             if cost(text, data) <= max_chars:
                 return ToolResult(text, data)
     if "text" not in data:
         raise InvalidInputError("The answer is too long for one result.", "Lower max_tokens, or ask for less.")
     answer: str = data["text"]
-    room = max(0, max_chars - cost(tail, data | {"text": ""}) - 200) * len(answer) // (2 * len(json.dumps(answer)))
+    room = max(0, max_chars - cost(tail, data | {"text": ""}) - 200) * len(answer) // (2 * len(compact_json(answer)))
     data["text"] = answer[:room]
     return ToolResult(f"{answer[:room]}… [cut to fit {max_chars:,} characters]{tail}", data)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
 
+from mcp_context_resources.errors import DeadlineExceededError
 from mcp_context_resources.models.spec import Generation
 from mcp_context_tools.model_tasks.call import worst
 from mcp_context_tools.model_tasks.evidence import Relevance, Sentence, best_support, sentences_of
@@ -36,7 +37,7 @@ _GROUP: Final = 12
 _AT_ONCE: Final = 16
 _POINT_TOKENS: Final = 60
 _PROMPT_TOKENS: Final = 200
-_BULLET: Final = re.compile(r"^\s*(?:(?:[-*•・●–—]|\(?\d{1,2}[.)、:：]|[①-⑳])\s*)*")
+_BULLET: Final = re.compile(r"^\s*(?:[-*•・●–—]\s+|[•・●]\s*|\(?\d{1,2}[.)、:：](?!\d)\s*|[①-⑳]\s*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,11 @@ async def summarize(call: ModelCall, prompt: str, material: Material, max_tokens
     most = _MOST_POINTS if max_tokens is None else max(1, min(_MOST_POINTS, max_tokens // _POINT_TOKENS))
     points, dropped, finish, read = await _mapped(call, prompt, parts)
     condensed = len(points) > most
-    while len(points) > most and finish == "stop":
-        fewer, more_dropped, finish = await _condensed(call, prompt, points, most)
+    while len(points) > most and finish == "stop" and call.seconds_left > 0:
+        try:
+            fewer, more_dropped, finish = await _condensed(call, prompt, points, most)
+        except DeadlineExceededError:  # what was read is worth more than what was not condensed
+            break
         dropped += more_dropped
         if len(fewer) >= len(points):
             break
@@ -116,8 +120,10 @@ async def _mapped(
             points += found or _own_words(part)
             dropped += lost
             read += 1
-        if (finish := worst(made)) in {"deadline", "cancelled"} or call.seconds_left <= 0:
-            return points, dropped, finish if read < len(parts) else "stop", read
+        finish = worst(made)
+        if finish in {"deadline", "cancelled"} or call.seconds_left <= 0:
+            stopped: Finish = "cancelled" if finish == "cancelled" else "deadline"
+            return points, dropped, "stop" if read == len(parts) else stopped, read
     return points, dropped, "stop", read
 
 

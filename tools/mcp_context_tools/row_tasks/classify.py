@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LABEL: Final = "label"
 SCORE: Final = "score"
 SCORES: Final = "scores"
+NO_LABEL: Final = "the model named none of the labels"
 
 
 class Classify:
@@ -79,6 +80,8 @@ class Classify:
         return self._before + text.strip()
 
     def _finding(self, probabilities: Sequence[float]) -> Finding:
+        if not probabilities:
+            return Finding({}, NO_LABEL)
         score = max(probabilities)
         scores = {name: round(chance, 4) for name, chance in zip(self._labels, probabilities, strict=True)}
         label = self._labels[probabilities.index(score)]

@@ -32,6 +32,7 @@ _PROBLEM_CHARS: Final = 200
 class Extract:
     """Fills the properties of `schema` from each text, `parallel` texts at once; what fails is tried once more.
 
+    `key` is the secret that the marks around texts are made of.
     Raises `InvalidInputError` for a schema that makes no columns.
     """
 
@@ -39,7 +40,7 @@ class Extract:
     role: Role = "chat"
 
     def __init__(
-        self, schema: Mapping[str, Any], prompt: str, max_tokens: int, parallel: int, wording: Wording
+        self, schema: Mapping[str, Any], prompt: str, max_tokens: int, parallel: int, wording: Wording, *, key: bytes
     ) -> None:
         self._schema = dict(schema)
         self._max_tokens = max_tokens
@@ -57,7 +58,7 @@ class Extract:
         taken = any(column.name == NOT_IN_TEXT for column in columns)
         self._traced = f"{NOT_IN_TEXT}_" if taken else NOT_IN_TEXT
         self.columns = (*columns, MapColumn(self._traced, "VARCHAR[]"))
-        self._quotation = Quotation(str(self.settled))
+        self._quotation = Quotation(str(self.settled), key)
         shown = json.dumps(self._schema, ensure_ascii=False, separators=(",", ":"))
         self._system = f"{wording.extract} {wording.data_only}"
         self._before = f"{prompt}\n\n" if prompt else ""
@@ -107,7 +108,7 @@ class Extract:
             values = json.loads(answer.text)
         except ValueError:
             return "The answer is not JSON."
-        problem = validation_problem(values, self._schema) or unfit(values)
+        problem = validation_problem(values, self._schema) or unfit(values, self.columns)
         if problem is not None:
             return problem[:_PROBLEM_CHARS]
         named = {column.name: values.get(column.name) for column in self.columns}

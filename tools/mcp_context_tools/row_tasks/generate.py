@@ -23,12 +23,15 @@ COLUMN: Final = "generated"
 
 
 class Generate:
-    """Writes what `prompt` asks for about each text, up to `max_tokens`; `parallel` texts at once."""
+    """Writes what `prompt` asks for about each text, up to `max_tokens`; `parallel` texts at once.
+
+    `key` is the secret that the marks around texts are made of.
+    """
 
     name = "generate"
     role: Role = "chat"
 
-    def __init__(self, prompt: str, max_tokens: int, parallel: int, wording: Wording) -> None:
+    def __init__(self, prompt: str, max_tokens: int, parallel: int, wording: Wording, *, key: bytes) -> None:
         self._max_tokens = max_tokens
         self.batch, self.step = 2 * parallel, parallel
         self.settled: Mapping[str, Any] = {
@@ -39,7 +42,7 @@ class Generate:
             "max_tokens": max_tokens,
         }
         self.columns: tuple[MapColumn, ...] = (MapColumn(COLUMN, "VARCHAR"),)
-        self._quotation = Quotation(str(self.settled))
+        self._quotation = Quotation(str(self.settled), key)
         self._system = f"{wording.generate} {wording.data_only}"
         self._before = f"{prompt}\n\n{wording.text}\n"
 

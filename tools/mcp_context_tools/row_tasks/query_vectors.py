@@ -23,7 +23,7 @@ class QueryVectors:
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        self._kept: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], list[float]] = OrderedDict()
 
     async def __call__(self, catalogue: Catalogue, texts: Sequence[str], model: str | None) -> list[list[float]]:
         """Return a vector for each text, by the model of that name or the usual one.
@@ -31,15 +31,21 @@ class QueryVectors:
         Raises `DeadlineExceededError` and what models raise.
         """
         choice = await self._models.choose(catalogue, "embed", model)
-        version = choice.source.fingerprint
-        if new := [text for text in texts if (version, text) not in self._kept]:
+        source = choice.source
+        # Models of one server have no file that would tell them apart.
+        version = source.format, source.file, source.name, source.fingerprint
+        # Kept here: while the model works another call may push them out.
+        found = {text: self._kept[*version, text] for text in texts if (*version, text) in self._kept}
+        if new := list(dict.fromkeys(text for text in texts if text not in found)):
             made = await self._models.embed(choice, new, "query", deadline=_SECONDS)
             numbers = struct.unpack(f"<{len(made.vectors) // 4}f", made.vectors)
             if len(numbers) < len(new) * made.dimensions:
                 raise DeadlineExceededError("Embedding the texts of the statement took too long.", "Call again.")
             for place, text in enumerate(new):
-                self._kept[version, text] = list(numbers[place * made.dimensions : (place + 1) * made.dimensions])
-        found = [self._kept[version, text] for text in texts]
+                found[text] = list(numbers[place * made.dimensions : (place + 1) * made.dimensions])
+        for text, vector in found.items():
+            self._kept[*version, text] = vector
+            self._kept.move_to_end((*version, text))
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        return found
+        return [found[text] for text in texts]

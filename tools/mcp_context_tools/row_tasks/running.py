@@ -18,7 +18,7 @@ from mcp_context_resources.errors import (
     WorkerCrashedError,
 )
 from mcp_context_resources.tables.mapped.journal import Finding
-from mcp_context_tools.row_tasks.fitting import fitted
+from mcp_context_tools.row_tasks.fitting import Fitting
 from mcp_context_tools.row_tasks.task import Batch
 
 if TYPE_CHECKING:
@@ -36,9 +36,14 @@ _SHORT_SECONDS: Final = 4.0
 _LONG_SECONDS: Final = 15.0
 _MOST_IN_BATCH: Final = 512
 _LEAST_SECONDS: Final = 0.5
+# The first batch ends soon on a slow machine too, so that every call gets on.
+_FIRST_CHARS: Final = 8_000
 _CRASHES_IN_A_ROW: Final = 3
 CUT: Final = "cut:"
-"""What the problem of a text begins with of which only the beginning was read."""
+"""What the problem of a text begins with of which only the beginning was read, or the last part of it."""
+
+JOIN: Final = "; "
+"""What is between two problems of one text."""
 
 
 @dataclass(slots=True)
@@ -83,8 +88,10 @@ class Runner:
         self._weights = Counter(place for place in taken.places if place is not None)
         self._rows = len(taken.places)
         self._rows_done = self._rows - sum(self._weights.values())
+        self._fitting = Fitting(models, model, task)
         self._texts: dict[int, str] = {}
         self._cut: set[int] = set()
+        self._beyond = frozenset(taken.beyond)
         self._crashes = 0
         self._started = self._ends = 0.0
         self.run = Run(text_keys(taken.texts))
@@ -102,12 +109,12 @@ class Runner:
         self._rows_done += sum(self._weights[place] for place in range(len(run.keys))) - self._left(todo)
         self._started = time.monotonic()
         self._ends = self._started + seconds
-        await self._prepare(todo)
-        size = self._task.batch
+        size = self._first_size(todo)
         while todo and self._ends - time.monotonic() > _LEAST_SECONDS:
             places = todo[:size]
             await self._tell(0.0, 0)
             began = time.monotonic()
+            await self._prepare(places)
             batch = await self._attempt(places, again=True)
             await self._keep(places, batch)
             todo = todo[len(places) :]
@@ -126,12 +133,11 @@ class Runner:
                 self.run.findings[key] = self._brief(finding)
         self._journal.touch()
 
-    async def _prepare(self, todo: Sequence[int]) -> None:
-        texts = {place: self._taken.texts[place] for place in todo}
-        shortened = await fitted(self._models, self._model, self._task, texts) if texts else {}
-        beyond = set(self._taken.beyond)
+    async def _prepare(self, places: Sequence[int]) -> None:
+        texts = {place: self._taken.texts[place] for place in places}
+        shortened = await self._fitting.fitted(texts)
         self._texts = texts | shortened
-        self._cut = {place for place in todo if place in shortened or place in beyond}
+        self._cut = {place for place in places if place in shortened or place in self._beyond}
 
     async def _attempt(self, places: Sequence[int], *, again: bool) -> Batch:
         """Work on some texts; when the process dies of them, once more, then on each half, down to single texts."""
@@ -197,11 +203,12 @@ class Runner:
         self._rows_done += self._left([place for place in places if self._is_settled(place)])
 
     def _noting_cut(self, place: int, finding: Finding) -> Finding:
-        if place not in self._cut or finding.problem:
+        if place not in self._cut or finding.problem.startswith(CUT):
             return finding
         read, whole = len(self._texts[place]), len(self._taken.texts[place])
-        more = "more than " if place in self._taken.beyond else ""
-        return replace(finding, problem=f"{CUT} {read:,} of {more}{whole:,} characters were read")
+        more = "more than " if place in self._beyond else ""
+        cut = f"{CUT} {read:,} of {more}{whole:,} characters were read"
+        return replace(finding, problem=f"{finding.problem}{JOIN}{cut}" if finding.problem else cut)
 
     def _is_settled(self, place: int) -> bool:
         key = self.run.keys[place]
@@ -216,11 +223,19 @@ class Runner:
     def _left(self, places: Sequence[int]) -> int:
         return sum(self._weights[place] for place in places)
 
+    def _first_size(self, todo: Sequence[int]) -> int:
+        chars = 0
+        for count, place in enumerate(todo[: self._task.batch]):
+            chars += len(self._taken.texts[place])
+            if chars > _FIRST_CHARS:
+                return max(1, count)
+        return self._task.batch
+
     def _next_size(self, size: int, seconds: float) -> int:
         if seconds < _SHORT_SECONDS:
             return min(size * 2, max(_MOST_IN_BATCH, self._task.step))
         if seconds > _LONG_SECONDS:
-            return max(self._task.step, size // 2)
+            return max(min(self._task.step, size), size // 2)
         return size
 
     async def _tell(self, share: float, rows: int) -> None:

@@ -10,7 +10,7 @@ from mcp_context_resources.models.json_schema import check_json_schema
 from mcp_context_resources.tables.mapped.spec import MapColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_PROPERTIES: Final = 50
 _MAX_NAME_CHARS: Final = 100
@@ -39,11 +39,13 @@ def schema_columns(schema: Mapping[str, Any]) -> tuple[MapColumn, ...]:
     return tuple(MapColumn(name, _type(part)) for name, part in properties.items())
 
 
-def unfit(values: Mapping[str, Any]) -> str | None:
-    """Tell which value is a number that SQL can't hold, None where all fit."""
+def unfit(values: Mapping[str, Any], columns: Iterable[MapColumn] = ()) -> str | None:
+    """Tell which value is a number that SQL can't hold, None where all fit; `columns` are those the values are for."""
+    types = {column.name: column.type for column in columns}
     for name, value in values.items():
+        whole = types.get(name, "").startswith("BIGINT")
         for number in value if isinstance(value, list) else [value]:
-            too_large = isinstance(number, int) and abs(number) >= _LARGEST
+            too_large = isinstance(number, int | float if whole else int) and abs(number) >= _LARGEST
             if too_large or (isinstance(number, float) and not math.isfinite(number)):
                 return f"{name} is too large a number."
     return None

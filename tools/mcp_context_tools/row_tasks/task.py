@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from mcp_context_resources.tables.mapped.journal import Finding
     from mcp_context_resources.tables.mapped.spec import MapColumn
     from mcp_context_resources.workers.pool import Progress
+
+_WORD_DIGITS: Final = 16
 
 
 @dataclass(slots=True)
@@ -56,18 +59,21 @@ class RowTask(Protocol):
 
 
 class Quotation:
-    """Marks around a row's text, so that a model takes it as data; what is settled decides them, no text can know them.
+    """Marks around a row's text, so that a model takes it as data.
 
-    The same for every row, for what all prompts begin with is read once.
+    What is settled and a secret of the server decide them, so no text can know them. They are the same for every row,
+    for what all prompts begin with is read once.
     """
 
-    def __init__(self, settled: str) -> None:
-        self._word = hashlib.sha256(settled.encode("utf-8", "replace")).hexdigest()[:4]
+    def __init__(self, settled: str, key: bytes) -> None:
+        self._word = hmac.new(key, settled.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:_WORD_DIGITS]
 
     def wrap(self, text: str) -> str:
         """Put marks around a text."""
         return f"<{self._word}>\n{self.cleaned(text)}\n</{self._word}>"
 
     def cleaned(self, text: str) -> str:
-        """Take marks out of a text that happens to have them."""
-        return text.replace(f"<{self._word}>", "").replace(f"</{self._word}>", "").strip()
+        """Take the word of the marks out of a text, also where taking it out puts it together anew."""
+        while self._word in text:
+            text = text.replace(self._word, "")
+        return text.strip()

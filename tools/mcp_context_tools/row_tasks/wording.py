@@ -10,7 +10,7 @@ from mcp_context_resources.models.language import language_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised when a wording changes, for then the same text may come out otherwise."""
 
 _SAMPLE: Final = 20

@@ -33,7 +33,7 @@ class ChatFormat:
     """
 
     def __init__(self, template: str, *, begin: str, end: str, special: frozenset[str]) -> None:
-        self._special = sorted((text for text in special if len(text) > 1), key=len, reverse=True)
+        self._special = sorted((text for text in special if len(text) > 1 and text.strip()), key=len, reverse=True)
         if len(template) > _MAX_TEMPLATE_CHARS:
             raise ModelUnavailableError("The model's chat template is absurdly long.", "Name another model.")
         try:

@@ -78,8 +78,8 @@ class _Labels:
         if len({tuple(tokens) for tokens in self.tokens}) < len(self.tokens):
             raise InvalidInputError("Two labels are the same to the model.", "Use labels that differ in their words.")
         # Only a label that another one goes on from must be told apart by where it ends.
-        if any(a != b and b[: len(a)] == a for a in self.tokens for b in self.tokens):
-            end = held.end_token
+        end = held.end_token
+        if end >= 0 and any(a != b and b[: len(a)] == a for a in self.tokens for b in self.tokens):
             self.tokens = [[*tokens, end] for tokens in self.tokens]
             self.longest += 1
         self.further = [number for number, tokens in enumerate(self.tokens) if len(tokens) > 1]

@@ -73,12 +73,15 @@ def rerank(job: Job, held: Held, query: str, texts: Sequence[str]) -> list[float
         raise InvalidInputError(f"{held.spec.name} is no model that ranks.", "Name one made for reranking.")
     scores: list[float] = []
     asked = held.tokenize(query, begin=True)[: held.context_tokens // 2]
-    separator = [token for token in (llama_cpp.llama_vocab_sep(held.vocabulary),) if token >= 0]
+    separator = [
+        token for token in (llama_cpp.llama_vocab_sep(held.vocabulary),) if token >= 0 and asked[-1:] != [token]
+    ]
+    end = [token for token in (held.end_token,) if token >= 0]
     with held.abort.heeding(job):
         for number, text in enumerate(texts):
-            room = held.context_tokens - len(asked) - len(separator) - 1
+            room = held.context_tokens - len(asked) - len(separator) - len(end)
             passage = held.tokenize(text)[:room]
-            tokens = [*asked, *separator, *passage, held.end_token]
+            tokens = [*asked, *separator, *passage, *end]
             try:
                 if job.should_stop:
                     raise Aborted

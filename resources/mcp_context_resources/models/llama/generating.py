@@ -76,8 +76,10 @@ class Text:
         self.made.append(token)
         self.pieces.append(piece)
         self.written += piece
-        if self.request.json_schema is None and (again := _repeated(self.made)):
-            self.written = self.written[: -len(b"".join(self.pieces[-again:]))]
+        if self.request.json_schema is not None:  # its grammar alone ends it; what looks like a mark is a value
+            return len(self.made) >= self.request.max_tokens
+        if again := _repeated(self.made):
+            del self.written[len(self.written) - len(b"".join(self.pieces[-again:])) :]
             self.finish = "repeating"
             return True
         tail = bytes(self.written[-64:])
@@ -251,7 +253,8 @@ def generated(
 ) -> Generated:
     """Return what became of a text, without its thoughts."""
     written = text.written.decode("utf-8", "ignore")
-    answer, thoughts = without_thinking(text.prompt, written)
+    free = text.request.json_schema is None
+    answer, thoughts = without_thinking(text.prompt, written) if free else (written, "")
     return Generated(
         text=answer.strip(),
         finish=text.finish,

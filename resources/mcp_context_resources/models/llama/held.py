@@ -32,7 +32,7 @@ SEQUENCES: Final = 64
 
 _ABORTED: Final = 2
 _NO_ROOM: Final = 1
-_CONTROL_ATTRIBUTES: Final = 1 << 3 | 1 << 4  # LLAMA_TOKEN_ATTR_CONTROL, LLAMA_TOKEN_ATTR_USER_DEFINED
+_CONTROL_ATTRIBUTES: Final = 1 << 0 | 1 << 3 | 1 << 4  # LLAMA_TOKEN_ATTR_UNKNOWN, _CONTROL, _USER_DEFINED
 _META_BYTES: Final = 4_096
 
 
@@ -86,8 +86,9 @@ class Held:
             self._text_of(token(self.vocabulary)) for token in (llama_cpp.llama_vocab_bos, llama_cpp.llama_vocab_eos)
         )
         self._begin = begin
-        turn_end = llama_cpp.llama_vocab_eot(self.vocabulary)
-        self.end_token: int = turn_end if turn_end >= 0 else llama_cpp.llama_vocab_eos(self.vocabulary)
+        # Models like BERT end a text with what parts it from the next; -1 where a model knows no end at all.
+        kinds = llama_cpp.llama_vocab_eot, llama_cpp.llama_vocab_eos, llama_cpp.llama_vocab_sep
+        self.end_token: int = next((found for kind in kinds if (found := kind(self.vocabulary)) >= 0), -1)
         self.stops = tuple({text for text in (end, CHATML_END) if text})
         self.chat = ChatFormat(
             self.metadata("tokenizer.chat_template"), begin=begin, end=end, special=self._control_texts()
@@ -115,11 +116,14 @@ class Held:
         """Return the tokens of a text; `begin` puts what begins a text before it, `special` reads control tokens."""
         data = text.encode("utf-8", "replace")
         size = len(data) + 8
-        tokens = np.empty(size, np.int32)
-        found = llama_cpp.llama_tokenize(
-            self.vocabulary, data, len(data), tokens.ctypes.data_as(_TOKENS), size, begin, special
-        )
-        return [int(token) for token in tokens[: max(found, 0)]]
+        while True:
+            tokens = np.empty(size, np.int32)
+            found: int = llama_cpp.llama_tokenize(
+                self.vocabulary, data, len(data), tokens.ctypes.data_as(_TOKENS), size, begin, special
+            )
+            if -found <= size:
+                return [int(token) for token in tokens[: max(found, 0)]]
+            size = -found
 
     def prompt_tokens(self, prompt: str) -> list[int]:
         """Return the tokens of a conversation that `chat` wrote."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -116,4 +117,4 @@ def _loaded(spec: ModelSpec, layers: int, *, vocab_only: bool = False) -> Any:
     parameters = llama_cpp.llama_model_default_params()
     parameters.n_gpu_layers = layers
     parameters.vocab_only = vocab_only
-    return llama_cpp.llama_model_load_from_file(spec.path.encode(), parameters)
+    return llama_cpp.llama_model_load_from_file(os.fsencode(spec.path), parameters)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOOK_EVERY_SECONDS: Final = 0.3
-_TRY_MORE_AFTER_SECONDS: Final = 5.0
+_TRY_MORE_AFTER_SECONDS: Final = 2.0
+_POOR_LOOKS: Final = 2
 _LEAST_SHARE: Final = 0.85
 
 
@@ -30,6 +31,7 @@ class Threads:
         self.now = most
         self._wall = self._busy = 0.0
         self._fewer_since = 0.0
+        self._poor = 0
 
     @contextmanager
     def measured(self) -> Iterator[None]:
@@ -44,7 +46,8 @@ class Threads:
     def _adapt(self) -> None:
         share = self._busy / (self._wall * self.now)
         self._wall = self._busy = 0.0
-        if share < _LEAST_SHARE and self.now > 1:
+        self._poor = self._poor + 1 if share < _LEAST_SHARE else 0
+        if self._poor >= _POOR_LOOKS and self.now > 1:  # a single one may be a moment's disturbance
             self._fewer_since = time.monotonic()
             self._use(self.now - 1)
         elif self.now < self._most and time.monotonic() - self._fewer_since > _TRY_MORE_AFTER_SECONDS:
@@ -52,4 +55,5 @@ class Threads:
 
     def _use(self, threads: int) -> None:
         self.now = threads
+        self._poor = 0
         llama_cpp.llama_set_n_threads(self._context, threads, threads)

@@ -20,7 +20,7 @@ def candidate(model: RemoteModel) -> tuple[Source, ModelCard]:
     source = Source(
         kind="model",
         name=model.name,
-        path=Path(),
+        path=Path(f"{model.url}/{model.name}"),
         file=model.url,
         format=REMOTE,
         size=0,

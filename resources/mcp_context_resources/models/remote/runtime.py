@@ -98,8 +98,8 @@ class RemoteRuntime:
 
         Where the server tells the probabilities of tokens, a row is made of them. They are the server's, at the first
         tokens in which labels differ, so they are coarser than those of a local model. Where it doesn't, the answer's
-        label has probability 1, which is no measure of how sure the model is. Where the answer names no label, all
-        have the same. Raises as `generate`.
+        label has probability 1, which is no measure of how sure the model is. Where the answer names no label, the
+        row is empty: `()`. Raises as `generate`.
         """
         chat = self._chat(spec)
         users = (*request.neutral, *request.users)
@@ -273,12 +273,12 @@ def _prompt_tokens(request: Generation, reply: Reply) -> int:
 
 
 def _row(reply: Reply, labels: Sequence[str]) -> tuple[tuple[float, ...], bool]:
-    """Return the probabilities of the labels, and whether the server told them."""
+    """Return the probabilities of the labels, none if the answer names no label, and whether the server told them."""
     text = reply.split()[0]
     row = label_probabilities(reply.chances, text, labels)
     if row is not None:
         return row, True
     answer = chosen_label(text, labels)
     if answer is None:
-        return tuple(1 / len(labels) for _ in labels), False
+        return (), False
     return tuple(1.0 if position == answer else 0.0 for position in range(len(labels))), False

@@ -7,15 +7,16 @@ do the same work at once share it. A line that was torn is as good as absent.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from mcp_context_resources.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from pathlib import Path
 
     from mcp_context_resources.tables.mapped.spec import MapColumn
@@ -27,6 +28,25 @@ class Finding:
 
     values: Mapping[str, Any]
     problem: str = ""
+
+
+class Kept:
+    """Findings that lie in an open journal; `places` says where each begins."""
+
+    def __init__(self, file: IO[bytes], places: Mapping[str, int]) -> None:
+        self._file = file
+        self._places = places
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def get(self, key: str) -> Finding | None:
+        """Return what was found in the text of that key, None where nothing was."""
+        if key not in self._places:
+            return None
+        self._file.seek(self._places[key])
+        entry = _entry(self._file.readline())
+        return None if entry is None else entry[1]
 
 
 def value_of(column: MapColumn, finding: Finding) -> Any:
@@ -55,6 +75,22 @@ class Journal:
                 if (entry := _entry(line)) is not None:
                     yield entry
 
+    @contextlib.contextmanager
+    def kept(self, keys: Container[str]) -> Iterator[Kept]:
+        """Give what the file has for some keys: looked up there, since all vectors at once may not fit into memory."""
+        with contextlib.ExitStack() as stack:
+            places: dict[str, int] = {}
+            try:
+                file: IO[bytes] = stack.enter_context(self.path.open("rb"))
+            except OSError:
+                file = io.BytesIO()
+            place = 0
+            for line in file:
+                if (entry := _entry(line)) is not None and entry[0] in keys:
+                    places[entry[0]] = place
+                place += len(line)
+            yield Kept(file, places)
+
     def append(self, findings: Mapping[str, Finding]) -> None:
         """Add findings, on disk for good when this returns; raises `StorageError`."""
         lines = [
@@ -65,7 +101,9 @@ class Journal:
         data = "".join(("\n", *(f"{line}\n" for line in lines))).encode("utf-8", "replace")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
+            # The texts may be anyone's letters: no other user reads what was found in them.
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
+            with open(handle, "ab") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.cut_text import first_names
-from mcp_context_resources.provenance import utc_text
+from mcp_context_resources.provenance import Kind, utc_text
 from mcp_context_resources.workspace.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from mcp_context_resources.workspace.catalogue import Catalogue
 
 _MAX_BYTES: Final = 4 << 20
 _MAX_FILES: Final = 2_000
@@ -23,12 +25,14 @@ _NAMED: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class OriginFile:
-    """A file that rows came from, in the version that was read."""
+    """A file that rows came from, in the version that was read; `kind` and `version` are those of its whole source."""
 
     path: str
     name: str
     modified_ns: int
     size: int
+    kind: Kind = "table"
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Manifest:
     """A mapped table: its name, the file of the cache it lies in, and what a reader should know.
 
     `made_ns` is when it was made; of its `rows`, `unfinished` are still to be worked on. `embedded_by` are models whose
-    vectors it holds.
+    vectors it holds. `earlier` are the files that it lay in before, each with the time it was replaced: a statement
+    under way may still read them.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Manifest:
     sources: tuple[str, ...]
     files: tuple[OriginFile, ...]
     embedded_by: tuple[str, ...] = ()
+    earlier: tuple[tuple[str, int], ...] = ()
 
     def encode(self) -> bytes:
         """Write the manifest as JSON."""
@@ -79,14 +85,14 @@ class Manifest:
             f"{self.name} holds what {self.model} made of its rows (map_rows, {self.task}, {made}): check what matters."
         )
 
-    def doubts(self) -> list[str]:
+    def doubts(self, catalogue: Catalogue) -> list[str]:
         """Say what of it is unfinished or out of date. Blocking: looks at the files it came from."""
         notes = []
         if self.unfinished:
             notes.append(
                 f"{self.unfinished:,} of {self.rows:,} rows of {self.name} are not done yet: repeat the map_rows call."
             )
-        if changed := list(dict.fromkeys(file.name for file in self.files if not _is_unchanged(file))):
+        if changed := list(dict.fromkeys(file.name for file in self.files if not _is_unchanged(file, catalogue))):
             notes.append(
                 f"{self.name} was made before {first_names(changed, _NAMED)} changed or went: repeat the map_rows call,"
                 " only new texts are worked on."
@@ -101,10 +107,12 @@ def decode(data: bytes) -> Manifest | None:
         values["files"] = tuple(OriginFile(**file) for file in values["files"])
         values["sources"] = tuple(values["sources"])
         values["embedded_by"] = tuple(values["embedded_by"])
+        values["earlier"] = tuple((str(file), int(at)) for file, at in values.get("earlier", ()))
         manifest = Manifest(**values)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return manifest if Path(manifest.file).name == manifest.file else None
+    names = [manifest.file, *(file for file, _ in manifest.earlier)]
+    return manifest if all(Path(name).name == name for name in names) else None
 
 
 def read(path: Path) -> Manifest | None:
@@ -126,11 +134,14 @@ def origin_files(sources: Iterable[Source], known: Sequence[Manifest]) -> tuple[
             continue
         for one in source.members or (source,):
             path = str(one.origin or one.path)
-            files[path] = OriginFile(path, source.name, one.modified_ns, one.size)
+            files[path] = OriginFile(path, source.name, one.modified_ns, one.size, source.kind, source.fingerprint)
     return tuple(files.values())[:_MAX_FILES]
 
 
-def _is_unchanged(file: OriginFile) -> bool:
+def _is_unchanged(file: OriginFile, catalogue: Catalogue) -> bool:
+    source = catalogue.find(file.kind, file.name)
+    if source is not None and file.version:  # a folder may have got another file, or lost one
+        return source.fingerprint == file.version
     try:
         status = os.stat(file.path)
     except OSError:

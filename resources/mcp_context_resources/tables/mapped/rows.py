@@ -31,9 +31,12 @@ MAX_TEXT_CHARS: Final = 100_000_000
 
 _FETCHED: Final = 1_000
 _NAMED: Final = 8
+_NESTED: Final = frozenset({"struct", "tuple", "list", "array", "map"})
 _IN_BRACES: Final = re.compile(r"\{([^{}\n]{1,200})\}")
 # What Parquet has no like for, or would round.
-_KEPT_AS_TEXT: Final = ("HUGEINT", "BIGNUM", "BIT", "INTERVAL", "TIME WITH TIME ZONE", "UNION", "VARIANT")
+_KEPT_AS_TEXT: Final = frozenset(
+    {"hugeint", "uhugeint", "bignum", "bit", "interval", "time with time zone", "union", "variant"}
+)
 
 
 def take_rows(
@@ -92,7 +95,8 @@ def _keep(connection: duckdb.DuckDBPyConnection, target: Path, wanted: RowsWante
     named = _text_columns(columns, wanted)
     (count,) = connection.execute("SELECT count(*) FROM result").fetchone() or (0,)
     texts, places, beyond = _texts(connection, named, wanted)
-    kept = ", ".join(map(_kept, columns))
+    kinds = [kind for _, kind, *_ in connection.execute("FROM result LIMIT 0").description or ()]
+    kept = ", ".join(_kept(column.name, kind) for column, kind in zip(columns, kinds, strict=True))
     connection.execute(
         f"COPY (SELECT {kept} FROM result LIMIT {wanted.max_rows}) TO {quoted(str(target))}"
         " (FORMAT parquet, USE_TMP_FILE false)"
@@ -100,25 +104,39 @@ def _keep(connection: duckdb.DuckDBPyConnection, target: Path, wanted: RowsWante
     return TakenRows(columns, named, tuple(texts), tuple(places), tuple(beyond), more=count > wanted.max_rows)
 
 
-def _kept(column: Column) -> str:
-    name = identifier(column.name)
-    return f"{name}::VARCHAR AS {name}" if any(word in column.type for word in _KEPT_AS_TEXT) else name
+def _kept(column: str, kind: Any) -> str:
+    name = identifier(column)
+    return f"{name}::VARCHAR AS {name}" if _is_kept_as_text(kind) else name
+
+
+def _is_kept_as_text(kind: Any) -> bool:
+    if kind.id in _KEPT_AS_TEXT:
+        return True
+    parts = kind.children if kind.id in _NESTED else ()
+    return any(_is_kept_as_text(part) for _, part in parts if hasattr(part, "id"))
 
 
 def _text_columns(columns: Sequence[Column], wanted: RowsWanted) -> tuple[str, ...]:
-    by_key = {column.name.casefold(): column.name for column in columns}
+    by_key: dict[str, str] = {}
+    # SQL tells names apart that differ by more than ASCII case: one as it was written comes first.
+    for key in (str, _ascii_lower, str.casefold):
+        for column in columns:
+            by_key.setdefault(key(column.name), column.name)
+
+    def named(name: str) -> str | None:
+        return by_key.get(name) or by_key.get(_ascii_lower(name)) or by_key.get(name.casefold())
+
     for name in wanted.columns:
-        if name.casefold() not in by_key:
+        if named(name) is None:
             near = difflib.get_close_matches(name.casefold(), by_key, n=1, cutoff=0.5)
             known = first_names([column.name for column in columns], _NAMED)
             raise InvalidInputError(
                 f"The rows have no column {name!r}.", f"Did you mean {by_key[near[0]]!r}?" if near else f"Take {known}."
             )
     if wanted.columns:
-        return tuple(by_key[name.casefold()] for name in wanted.columns)
-    in_prompt = dict.fromkeys(name for name in _IN_BRACES.findall(wanted.prompt) if name.casefold() in by_key)
-    if in_prompt:
-        return tuple(by_key[name.casefold()] for name in in_prompt)
+        return tuple(filter(None, map(named, wanted.columns)))
+    if in_prompt := tuple(dict.fromkeys(filter(None, map(named, _IN_BRACES.findall(wanted.prompt))))):
+        return in_prompt
     texts = [column.name for column in columns if column.type == "VARCHAR"]
     if len(columns) == 1 or len(texts) == 1:
         return (texts[0] if texts else columns[0].name,)
@@ -168,3 +186,7 @@ def _joined(names: Sequence[str], row: Sequence[str | None]) -> str:
     if len(names) == 1:
         return row[0] or ""
     return "\n".join(f"{name}: {cell}" for name, cell in zip(names, row, strict=True) if cell and cell.strip())
+
+
+def _ascii_lower(name: str) -> str:
+    return "".join(character.lower() if character.isascii() else character for character in name)

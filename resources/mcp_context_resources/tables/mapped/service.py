@@ -34,6 +34,9 @@ PREFIX: Final = "map_"
 """What the names of mapped tables begin with."""
 
 _MOST_LISTED: Final = 200
+_READ_ON_NS: Final = 120 * 10**9
+_MOST_EARLIER: Final = 16
+_BYTES_A_SECOND: Final = 2_000_000
 _MAX_NAME_CHARS: Final = 100
 _LIKE_A_DOCUMENTS: Final = re.compile(r".*_p\d+_t\d+", re.IGNORECASE | re.DOTALL)
 
@@ -52,6 +55,7 @@ class MappedTables:
         self._limits = limits
         self._read: dict[tuple[str, int], Manifest | None] = {}
         self._listed: tuple[Manifest, ...] = ()
+        self._known: dict[str, Manifest] = {}
         self._joined: tuple[Catalogue, tuple[Manifest, ...], Catalogue] | None = None
 
     async def added_to(self, catalogue: Catalogue) -> Catalogue:
@@ -68,18 +72,26 @@ class MappedTables:
         return self._joined[2]
 
     def of(self, source: Source) -> Manifest | None:
-        """Return what is known of a mapped table; None for any other source."""
-        if source.path.parent != self._folder:
-            return None
-        return next((manifest for manifest in self._listed if manifest.file == source.path.name), None)
+        """Return what is known of a mapped table, one replaced meanwhile too; None for any other source."""
+        return self._known.get(source.path.name) if self.is_mapped(source) else None
 
-    async def notes(self, sources: Sequence[Source]) -> list[str]:
+    def is_mapped(self, source: Source) -> bool:
+        """Tell whether a source is a mapped table of this workspace, or was one until it was replaced."""
+        ours = source.path.parent == self._folder and source.path.name.startswith(f"{self._scope}-")
+        return ours and source.origin is not None
+
+    async def are_there(self, sources: Sequence[Source]) -> bool:
+        """Tell whether no mapped table among the sources was removed from the cache since it was listed."""
+        paths = [source.path for source in sources if self.is_mapped(source)]
+        return await anyio.to_thread.run_sync(lambda: all(path.is_file() for path in paths))
+
+    async def notes(self, sources: Sequence[Source], catalogue: Catalogue) -> list[str]:
         """Say what of mapped tables among the sources is unfinished or out of date, and mark them as used."""
         notes: list[str] = []
         for manifest in filter(None, map(self.of, sources)):
             self._cache.get(manifest.file)
             self._cache.get(self._manifest_name(manifest.name))
-            notes += await anyio.to_thread.run_sync(manifest.doubts)
+            notes += await anyio.to_thread.run_sync(manifest.doubts, catalogue)
         return notes
 
     def embedded_by(self, sources: Sequence[Source]) -> list[str]:
@@ -112,7 +124,7 @@ class MappedTables:
         if len(wanted) > _MAX_NAME_CHARS:
             raise InvalidInputError(f"The name has more than {_MAX_NAME_CHARS} characters.", "Give a shorter one.")
         found = catalogue.find("table", name)
-        if _LIKE_A_DOCUMENTS.fullmatch(name) or (found is not None and self.of(found) is None):
+        if _LIKE_A_DOCUMENTS.fullmatch(name) or (found is not None and not self.is_mapped(found)):
             raise InvalidInputError(f"{name!r} is the name of another table.", "Give another one.")
         return name
 
@@ -130,6 +142,9 @@ class MappedTables:
     ) -> MapMade:
         """Write a mapped table, in place of an earlier one of its name; `manifest` lacks only its file and times.
 
+        How many rows are unfinished is what the journal has by then: it may have been removed from the cache.
+        `deadline` is for rows without vectors; long findings get more, by their size.
+
         Raises `StorageError` and the workers' errors.
         """
         found = sum(key is not None and key not in problems for key in keys) - manifest.unfinished
@@ -137,21 +152,29 @@ class MappedTables:
         if not all(path.is_file() for path in needed):
             raise _no_room(manifest.name)
         target = self.rows_file()
+        deadline += await anyio.to_thread.run_sync(_more_seconds, journal.path, keys)
         work = MapWork(rows_file, journal.path.name, target, tuple(keys), tuple(columns), dict(problems))
         made = await self._pool.run(jobs.write_map, work, self._limits, deadline=deadline, on_progress=on_progress)
-        await anyio.to_thread.run_sync(self._publish, manifest, target, made)
+        whole = replace(manifest, unfinished=made.unfinished)
+        await anyio.to_thread.run_sync(self._publish, whole, target, made)
         return made
 
     def _publish(self, manifest: Manifest, target: str, made: MapMade) -> None:
         name = self._manifest_name(manifest.name)
         before = read(self._folder / name)
-        whole = replace(manifest, file=target, size=made.size, made_ns=time.time_ns())
+        now = time.time_ns()
+        replaced = () if before is None else (*before.earlier, (before.file, now))
+        old = [file for file, at in replaced[:-_MOST_EARLIER] if now - at < _READ_ON_NS]
+        old += [file for file, at in replaced if now - at >= _READ_ON_NS]
+        earlier = tuple((file, at) for file, at in replaced if file not in old)
+        whole = replace(manifest, file=target, size=made.size, made_ns=now, earlier=earlier)
         with self._cache.create(name) as file:
             file.write(whole.encode())
         if self._cache.get(target) is None or self._cache.get(name) is None:
             raise _no_room(manifest.name)
-        if before is not None and before.file != target:
-            (self._folder / before.file).unlink(missing_ok=True)
+        for gone in old:
+            if gone.startswith(f"{self._scope}-"):
+                self.forget_rows(gone)
 
     def origin_files(self, sources: Sequence[Source]) -> tuple[OriginFile, ...]:
         """Return the files that sources lie in; see `manifest.origin_files`."""
@@ -170,10 +193,23 @@ class MappedTables:
                 found.append((key[1], manifest))
         self._read = seen
         newest = sorted(found, key=lambda pair: pair[0], reverse=True)[:_MOST_LISTED]
+        # A statement may have been given what was listed a moment ago.
+        known = self._known | {manifest.file: manifest for _, manifest in reversed(newest)}
+        self._known = dict(list(known.items())[-2 * _MOST_LISTED :])
         return tuple(sorted((manifest for _, manifest in newest), key=lambda manifest: lookup_key(manifest.name)))
 
     def _manifest_name(self, name: str) -> str:
         return f"{self._scope}-{_hash(lookup_key(name))}.json"
+
+
+def _more_seconds(journal: Path, keys: Sequence[str | None]) -> float:
+    """Return how many seconds findings of that size take to be written; rows with the same text have the same one."""
+    try:
+        size = journal.stat().st_size
+    except OSError:
+        return 0.0
+    given = [key for key in keys if key is not None]
+    return size * len(given) / max(1, len(set(given))) / _BYTES_A_SECOND
 
 
 def _hash(text: str) -> str:

@@ -80,7 +80,12 @@ class MapWork:
 
 @dataclass(frozen=True, slots=True)
 class MapMade:
-    """What a mapped table came out as: the names its new columns got, in their order, and its size in bytes."""
+    """What a mapped table came out as: the names its new columns got, in their order, and its size in bytes.
+
+    `missing` are keys of texts that neither the journal nor the problems had, `unfinished` counts the rows with these.
+    """
 
     names: tuple[str, ...]
     size: int
+    missing: tuple[str, ...] = ()
+    unfinished: int = 0
