@@ -92,7 +92,6 @@ class ModelCard:
     kv_heads: tuple[int, ...] = ()
     key_length: int = 0
     value_length: int = 0
-    sliding_window: int = 0
     causal: bool = True
     pooling: str = ""
     languages: tuple[str, ...] = ()
@@ -192,7 +191,6 @@ def _card(header: GgufHeader, file_name: str, parameters: int, parts: int) -> Mo
         kv_heads=kv_heads,
         key_length=number("attention.key_length") or head_size,
         value_length=number("attention.value_length") or head_size,
-        sliding_window=number("attention.sliding_window"),
         causal=causal,
         pooling=pooling,
         languages=_languages(metadata, f"{title} {_text(metadata.get('general.basename'))} {file_name}"),

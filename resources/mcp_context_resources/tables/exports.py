@@ -47,22 +47,42 @@ def export(
     return fetched, exported
 
 
+@contextmanager
+def result_table(
+    job: Job,
+    statement: Statement,
+    tables: Sequence[TableSpec],
+    limits: EngineLimits,
+    target: Path,
+    *,
+    max_rows: int | None = None,
+    skip_unreadable: bool = False,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Run an admitted statement and keep its rows (the first `max_rows`) in the temporary table `result`.
+
+    Its connection, open while the block runs, may write the one file `target`; the gate lets no statement write at all.
+    Tables that can't be read are passed over where `skip_unreadable`, else an error.
+    """
+    connection, _ = locked_connection(job, tables, limits, skip_unreadable=skip_unreadable, writable=[str(target)])
+    with (
+        connection,
+        translated(job, statement.sql),
+        job.interruptible(connection.interrupt, connection.query_progress),
+    ):
+        define_embed(connection, statement.vectors)
+        sql = written_out(connection, statement)
+        blanks = " " * (len(sql.encode()) + 1)
+        most, limit = ("", []) if max_rows is None else (" LIMIT $2", [max_rows])
+        connection.execute(f"{blanks}CREATE TEMP TABLE result AS SELECT * FROM query($1){most}", [sql, *limit])
+        yield connection
+
+
 def _export(
     job: Job, statement: Statement, tables: Sequence[TableSpec], fetch: Fetch, wanted: Export, limits: EngineLimits
 ) -> tuple[Fetched, Exported]:
     cache = Cache(Path(limits.cache_dir), "results", limits.max_cache_bytes)
     with cache.place(wanted.name) as target:
-        # The statement's connection may write this one file; the gate lets no statement write at all.
-        connection, _ = locked_connection(job, tables, limits, writable=[str(target)])
-        with (
-            connection,
-            translated(job, statement.sql),
-            job.interruptible(connection.interrupt, connection.query_progress),
-        ):
-            define_embed(connection, statement.vectors)
-            sql = written_out(connection, statement)
-            blanks = " " * (len(sql.encode()) + 1)
-            connection.execute(f"{blanks}CREATE TEMP TABLE result AS SELECT * FROM query($1)", [sql])
+        with result_table(job, statement, tables, limits, target) as connection:
             with _files_up_to(wanted.max_bytes):
                 _write(connection, target, wanted)
             rows = (connection.execute("SELECT count(*) FROM result").fetchone() or (0,))[0]

@@ -13,8 +13,9 @@ from mcp_context_resources.errors import ContextError
 from mcp_context_resources.models.json_schema import validation_problem
 from mcp_context_resources.models.spec import Generation
 from mcp_context_tools.model_tasks.generate import marked
-from mcp_context_tools.model_tasks.outcome import REMEDIES, Outcome, json_text
+from mcp_context_tools.model_tasks.outcome import REMEDIES, Outcome
 from mcp_context_tools.model_tasks.wording import wording
+from mcp_context_tools.rendering import compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ async def extract(
         data |= {"traced": traced, "untraced": untraced}
         if untraced:
             notes.append(f"Not found in the sources, check them: {', '.join(untraced[:10])}.")
-    return Outcome(json_text(value), data, made.finish, notes)
+    return Outcome(compact_json(value), data, made.finish, notes)
 
 
 def parsed(made: Generated, json_schema: dict[str, Any]) -> tuple[Any, str | None]:

@@ -100,8 +100,3 @@ def _fitted(outcome: Outcome, data: dict[str, Any], tail: str, max_chars: int) -
     room = max(0, max_chars - cost(tail, data | {"text": ""}) - 200) * len(answer) // (2 * len(compact_json(answer)))
     data["text"] = answer[:room]
     return ToolResult(f"{answer[:room]}… [cut to fit {max_chars:,} characters]{tail}", data)
-
-
-def json_text(value: object) -> str:
-    """Write a JSON value as the answer's text."""
-    return compact_json(value)

@@ -68,9 +68,9 @@ class Held:
         self._closing.callback(llama_cpp.llama_model_free, self.model)
         self.vocabulary = llama_cpp.llama_model_get_vocab(self.model)
         self.vocabulary_size: int = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
-        self.trained_tokens: int = llama_cpp.llama_model_n_ctx_train(self.model)
+        trained_tokens: int = llama_cpp.llama_model_n_ctx_train(self.model)
         # Beyond its training a model only babbles.
-        self.context_tokens = min(self.spec.context_tokens, self.trained_tokens or self.spec.context_tokens)
+        self.context_tokens = min(self.spec.context_tokens, trained_tokens or self.spec.context_tokens)
         file_type = self.metadata("general.file_type")
         self.quantization = QUANTIZATIONS.get(int(file_type), "unknown") if file_type.isdigit() else "unknown"
         self.context = make_context(self.spec, self.model, self.context_tokens, SEQUENCES, embedding=embedding)

@@ -43,7 +43,6 @@ def candidate(model: RemoteModel) -> tuple[Source, ModelCard]:
         kv_heads=(),
         key_length=0,
         value_length=0,
-        sliding_window=0,
         causal=True,
         pooling="",
         languages=(MANY,),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.cache import Cache
 from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.errors import InvalidInputError, SqlRefusedError
-from mcp_context_resources.tables.connections import despite_samples, locked_connection, scratch_connection
-from mcp_context_resources.tables.embedding_calls import define_embed
-from mcp_context_resources.tables.engine import one_version, translated, written_out
+from mcp_context_resources.tables.connections import despite_samples, scratch_connection
+from mcp_context_resources.tables.engine import one_version
+from mcp_context_resources.tables.exports import result_table
 from mcp_context_resources.tables.foreign.python_values import as_array
 from mcp_context_resources.tables.mapped.spec import KIND, RowsWanted, TakenRows
 from mcp_context_resources.tables.quoting import identifier, quoted
@@ -56,22 +56,12 @@ def _take(
     job: Job, statement: Statement, tables: Sequence[TableSpec], wanted: RowsWanted, limits: EngineLimits
 ) -> TakenRows:
     cache = Cache(Path(limits.cache_dir), KIND, limits.max_cache_bytes)
-    with cache.place(wanted.file) as target:
-        connection, _ = locked_connection(
-            job, tables, limits, skip_unreadable=statement.every_table, writable=[str(target)]
-        )
-        with (
-            connection,
-            translated(job, statement.sql),
-            job.interruptible(connection.interrupt, connection.query_progress),
-        ):
-            define_embed(connection, statement.vectors)
-            sql = written_out(connection, statement)
-            blanks = " " * (len(sql.encode()) + 1)
-            connection.execute(
-                f"{blanks}CREATE TEMP TABLE result AS SELECT * FROM query($1) LIMIT $2", [sql, wanted.max_rows + 1]
-            )
-            return _keep(connection, target, wanted)
+    most, lenient = wanted.max_rows + 1, statement.every_table
+    with (
+        cache.place(wanted.file) as target,
+        result_table(job, statement, tables, limits, target, max_rows=most, skip_unreadable=lenient) as connection,
+    ):
+        return _keep(connection, target, wanted)
 
 
 def keep_rows(_job: Job, columns: dict[str, list[Any]], wanted: RowsWanted, limits: EngineLimits) -> TakenRows:
