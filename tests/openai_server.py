@@ -39,12 +39,17 @@ class Answer:
 
 @dataclass
 class OpenAIServer:
-    """A running server: its base address, what it was asked, and whether a client left a hanging answer."""
+    """A running server: its base address, what it was asked, and whether a client left a hanging answer.
+
+    It answers nothing before as many requests have come in at once as `at_least_at_once` says.
+    """
 
     url: str
     requests: list[Request] = field(default_factory=list)
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    at_least_at_once: int = 1
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
     at_once: int = 0
     most_at_once: int = 0
 
@@ -55,10 +60,10 @@ class OpenAIServer:
 
 @contextlib.asynccontextmanager
 async def serving(
-    behaviour: Callable[[Request], Answer], *, tls: ssl.SSLContext | None = None
+    behaviour: Callable[[Request], Answer], *, tls: ssl.SSLContext | None = None, at_least_at_once: int = 1
 ) -> AsyncIterator[OpenAIServer]:
     """Serve on a free port of 127.0.0.1; each request is answered by `behaviour`."""
-    state = OpenAIServer("")
+    state = OpenAIServer("", at_least_at_once=at_least_at_once)
     tasks: set[asyncio.Task[Any]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -100,7 +105,10 @@ async def _serve(
     state.requests.append(request)
     state.at_once += 1
     state.most_at_once = max(state.most_at_once, state.at_once)
+    if state.most_at_once >= state.at_least_at_once:
+        state.enough.set()
     try:
+        await state.enough.wait()
         await asyncio.sleep(0)  # others that are already there come in first
         await _write(state, behaviour(request), reader, writer)
     finally:
