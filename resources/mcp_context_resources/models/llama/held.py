@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import llama_cpp
 import numpy as np
@@ -13,7 +13,7 @@ from mcp_context_resources.models.llama import logs
 from mcp_context_resources.models.llama.batch import MAX_BATCH, Batch
 from mcp_context_resources.models.llama.chat_format import CHATML_END, ChatFormat
 from mcp_context_resources.models.llama.grammar import Closers
-from mcp_context_resources.models.llama.loading import load_model, make_context, put_on_loras
+from mcp_context_resources.models.llama.loading import load_loras, load_model, make_context
 from mcp_context_resources.models.llama.stopping import AbortFlag
 from mcp_context_resources.models.llama.threads import Threads
 from mcp_context_resources.models.model_card import QUANTIZATIONS
@@ -71,17 +71,18 @@ class Held:
         trained_tokens: int = llama_cpp.llama_model_n_ctx_train(self.model)
         # Beyond its training a model only babbles.
         self.context_tokens = min(self.spec.context_tokens, trained_tokens or self.spec.context_tokens)
+        self._logits_type = ctypes.c_float * self.vocabulary_size
         file_type = self.metadata("general.file_type")
         self.quantization = QUANTIZATIONS.get(int(file_type), "unknown") if file_type.isdigit() else "unknown"
-        self.context = make_context(self.spec, self.model, self.context_tokens, SEQUENCES, embedding=embedding)
-        self._closing.callback(llama_cpp.llama_free, self.context)
-        self.context_tokens = min(self.context_tokens, llama_cpp.llama_n_ctx(self.context))
-        self.memory = llama_cpp.llama_get_memory(self.context)
-        put_on_loras(self.spec, self.model, self.context)
         self.abort = AbortFlag()
-        self.abort.attach(self.context)
-        self.threads = Threads(self.context, self.spec.threads)
         self.batch = Batch(SEQUENCES)
+        self._plain_is_quicker = self.device == "cpu" and self.spec.cache_type == "f16" and not embedding
+        self._several = False
+        self._loras = load_loras(self.spec, self.model)
+        self.context: Any = None
+        self._closing.callback(self._free_context)
+        self._open_context(embedding=embedding, flash_attention=not self._plain_is_quicker)
+        self.context_tokens = min(self.context_tokens, llama_cpp.llama_n_ctx(self.context))
         begin, end = (
             self._text_of(token(self.vocabulary)) for token in (llama_cpp.llama_vocab_bos, llama_cpp.llama_vocab_eos)
         )
@@ -93,6 +94,40 @@ class Held:
         self.chat = ChatFormat(
             self.metadata("tokenizer.chat_template"), begin=begin, end=end, special=self._control_texts()
         )
+
+    def _open_context(self, *, embedding: bool, flash_attention: bool) -> None:
+        self._free_context()
+        self.context = make_context(
+            self.spec,
+            self.model,
+            self.context_tokens,
+            SEQUENCES,
+            embedding=embedding,
+            flash_attention=flash_attention,
+        )
+        self.memory = llama_cpp.llama_get_memory(self.context)
+        self._loras.put_on(self.context)
+        self.abort.attach(self.context)
+        self.threads = Threads(self.context, self.spec.threads)
+
+    def _free_context(self) -> None:
+        if self.context is not None:
+            llama_cpp.llama_free(self.context)
+        self.context = None
+
+    def work_on(self, *, several: bool) -> None:
+        """Get ready for one text, or for several at once; a change empties the context.
+
+        On a processor, flash attention reads several texts in one context a tenth faster, since it skips what they
+        hide from each other; a single text is written a tenth faster without it, and a third faster behind a long
+        prompt.
+
+        Raises `OutOfMemoryError`.
+        """
+        if several != self._several and self._plain_is_quicker:
+            self.tokens = []
+            self._open_context(embedding=False, flash_attention=several)
+        self._several = several
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -166,7 +201,7 @@ class Held:
     def logits(self, place: int) -> npt.NDArray[np.float32]:
         """Return the logits after the token at a place of the batch: a view that the next evaluation overwrites."""
         found = llama_cpp.llama_get_logits_ith(self.context, place)
-        return np.ctypeslib.as_array(found, shape=(self.vocabulary_size,))
+        return np.frombuffer(self._logits_type.from_address(ctypes.addressof(found.contents)), np.float32)
 
     def read(self, job: Job, tokens: Sequence[int], read: Callable[[int], None] | None = None) -> int:
         """Let sequence 0 hold `tokens` and nothing else; returns how many of them it held already.

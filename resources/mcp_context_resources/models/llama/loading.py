@@ -15,12 +15,14 @@ from mcp_context_resources.models.llama import gpu, logs
 from mcp_context_resources.models.llama.batch import MAX_BATCH
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcp_context_resources.models.spec import ModelSpec
 
 _log = logging.getLogger("fresh_context")
 _ALL_LAYERS: Final = 0x7FFF_FFFF
 _GGML_TYPES: Final = {"f16": 1, "q8_0": 8, "q4_0": 2}
-_FLASH_ATTENTION_AUTO: Final = -1
+_FLASH_ATTENTION_AUTO, _FLASH_ATTENTION_OFF = -1, 0
 _KEY_AND_VALUE_BYTES: Final = 4
 
 
@@ -45,7 +47,9 @@ def load_model(spec: ModelSpec) -> tuple[Any, str]:
     return model, device
 
 
-def make_context(spec: ModelSpec, model: Any, tokens: int, sequences: int, *, embedding: bool) -> Any:
+def make_context(
+    spec: ModelSpec, model: Any, tokens: int, sequences: int, *, embedding: bool, flash_attention: bool = True
+) -> Any:
     """Make a context for `tokens` tokens of up to `sequences` texts, or for one text to be embedded.
 
     Raises `OutOfMemoryError`.
@@ -53,7 +57,7 @@ def make_context(spec: ModelSpec, model: Any, tokens: int, sequences: int, *, em
     parameters = llama_cpp.llama_context_default_params()
     parameters.n_ctx = tokens
     parameters.n_threads = parameters.n_threads_batch = spec.threads
-    parameters.flash_attn_type = _FLASH_ATTENTION_AUTO
+    parameters.flash_attn_type = _FLASH_ATTENTION_AUTO if flash_attention else _FLASH_ATTENTION_OFF
     parameters.no_perf = True
     if embedding:
         # A model that reads both ways needs each text whole in one batch.
@@ -74,8 +78,21 @@ def make_context(spec: ModelSpec, model: Any, tokens: int, sequences: int, *, em
     return context
 
 
-def put_on_loras(spec: ModelSpec, model: Any, context: Any) -> None:
-    """Let the context work with the adapters; they are freed with the model.
+class Loras:
+    """Adapters in memory, with their scales; they are freed with the model."""
+
+    def __init__(self, adapters: Sequence[Any], scales: Sequence[float]) -> None:
+        self._adapters = (llama_cpp.llama_adapter_lora_p_ctypes * len(adapters))(*adapters)
+        self._scales = (ctypes.c_float * len(adapters))(*scales)
+
+    def put_on(self, context: Any) -> None:
+        """Let the context work with them."""
+        if len(self._scales):
+            llama_cpp.llama_set_adapters_lora(context, self._adapters, len(self._scales), self._scales)
+
+
+def load_loras(spec: ModelSpec, model: Any) -> Loras:
+    """Load the adapters.
 
     Raises `ModelUnavailableError` for one that doesn't fit.
     """
@@ -88,10 +105,7 @@ def put_on_loras(spec: ModelSpec, model: Any, context: Any) -> None:
                 "Check models.loras: an adapter fits only the model it was trained on.",
             )
         adapters.append(adapter)
-    if adapters:
-        kinds = llama_cpp.llama_adapter_lora_p_ctypes * len(adapters)
-        scales = (ctypes.c_float * len(adapters))(*(scale for _, scale in spec.loras))
-        llama_cpp.llama_set_adapters_lora(context, kinds(*adapters), len(adapters), scales)
+    return Loras(adapters, [scale for _, scale in spec.loras])
 
 
 def _gpu_layers(spec: ModelSpec) -> int:

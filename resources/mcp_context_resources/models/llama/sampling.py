@@ -43,7 +43,7 @@ class Sampler:
         """Return the next token and remember it."""
         if self._penalty != 1.0:
             logits = logits.copy()
-            recent = np.unique(np.fromiter(self._recent, np.int64))
+            recent = np.array(list(set(self._recent)))
             seen = logits[recent]
             logits[recent] = np.where(seen > 0, seen / self._penalty, seen * self._penalty)
         token = self._pick(logits)

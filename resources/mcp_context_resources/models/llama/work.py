@@ -20,7 +20,9 @@ def generate(job: Job, spec: ModelSpec, requests: Sequence[Generation]) -> list[
     started = time.perf_counter()
     model = held(spec)
     load_seconds = time.perf_counter() - started
-    if any(request.pictures for request in requests):
+    pictures = any(request.pictures for request in requests)
+    model.work_on(several=len(requests) > 1 and not pictures)
+    if pictures:
         from mcp_context_resources.models.llama import vision
 
         return vision.generate(job, model, requests, load_seconds)
@@ -29,7 +31,9 @@ def generate(job: Job, spec: ModelSpec, requests: Sequence[Generation]) -> list[
 
 def choose(job: Job, spec: ModelSpec, request: Choosing) -> Chosen:
     """See `Runtime.choose`."""
-    return choosing.choose(job, held(spec), request)
+    model = held(spec)
+    model.work_on(several=True)
+    return choosing.choose(job, model, request)
 
 
 def embed(job: Job, spec: ModelSpec, texts: Sequence[str]) -> Embedded:
