@@ -26,6 +26,7 @@ BENCHES: Final = {
     "pdf_tables": "tables found in PDFs of known truth, against pdfplumber and another MCP server",
     "ocr": "text recognised on pictures of pages, against another engine",
     "fuzz": "thousands of damaged PDFs through one server: what breaks, and that the server doesn't",
+    "search": "search and get_context: what is found beside other searches, speed, memory, changed files, kills",
     "model": "run_model against calling llama_cpp directly (skipped when no model is installed)",
 }
 _DEFAULT_RUNS: Final = 5

@@ -1,4 +1,4 @@
-"""Cold start: from spawning the process to the answered `tools/list`, and what that answer costs a client's context.
+"""Cold start: from spawning the process to its first answers, idle and on busy cores, and what they cost a context.
 
 The client is a few lines of JSON written to a pipe, so that no client library's own start is counted.
 """
@@ -6,21 +6,35 @@ The client is a few lines of JSON written to a pipe, so that no client library's
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.measure import OURS, BenchError, Table, interleaved, paired, within
-from bench.serving import BARE_SDK, EXAMPLE_DATA, HELLO_SERVER, environment, our_arguments
+from bench.measure import OURS, BenchError, Row, Table, interleaved, paired, within
+from bench.serving import BARE_SDK, environment
+from bench.start_rivals import TOOLBOX, Starter, busy_cores, starters
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.measure import Contender, Options, Sample
 
 _PROTOCOL: Final = "2025-06-18"
+_CLIENT: Final = {"name": "bench", "version": "1"}
+_ENVELOPE: Final = {
+    "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": _CLIENT,
+    }
+}
+_FIGURES: Final = ("initialize", "server/discover", "tools/list", "first tool result")
+_AIM_SECONDS: Final = 0.15
 _GIVE_UP_SECONDS: Final = 120.0
 _TOOLS_BYTES: Final = 12_000
 _INSTRUCTIONS_CHARS: Final = 2_000
@@ -29,9 +43,9 @@ _INSTRUCTIONS_CHARS: Final = 2_000
 class _Server:
     """A server process on a pipe, spoken to in single lines."""
 
-    def __init__(self, arguments: list[str], folder: Path) -> None:
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -76,52 +90,84 @@ class _Server:
         self._process.stdout.close()
 
 
-def _start(arguments: list[str], folder: Path) -> dict[str, float]:
-    """Start a server, list its tools, end it; return seconds and sizes."""
+def _start(starter: Starter, folder: Path) -> dict[str, float]:
+    """Start a server, list its tools, call one, end it; start it again for the protocol of 2026. Seconds and sizes."""
     started = time.perf_counter()
-    server = _Server(arguments, folder)
+    server = _Server(starter.command, folder)
     try:
-        client = {"name": "bench", "version": "1"}
-        server.send("initialize", {"protocolVersion": _PROTOCOL, "capabilities": {}, "clientInfo": client}, 1)
+        server.send("initialize", {"protocolVersion": _PROTOCOL, "capabilities": {}, "clientInfo": _CLIENT}, 1)
         initialized, _ = server.answer(1)
         handshake = time.perf_counter() - started
         server.send("notifications/initialized")
         server.send("tools/list", {}, 2)
         _, size = server.answer(2)
         listed = time.perf_counter() - started
+        server.send("tools/call", {"name": starter.tool, "arguments": starter.arguments}, 3)
+        result, _ = server.answer(3)
+        called = time.perf_counter() - started
     finally:
         server.close()
+    if result.get("isError"):
+        raise BenchError(f"{starter.tool} failed: {result}")
     instructions = initialized.get("instructions") or ""
-    return {"initialize": handshake, "tools/list": listed, "bytes": size, "instructions": len(instructions)}
+    sample = {"initialize": handshake, "tools/list": listed, "first tool result": called}
+    if starter.modern:
+        sample["server/discover"] = _discovered(starter, folder)
+    return {**sample, "bytes": size, "instructions": len(instructions)}
 
 
-def _contender(arguments: list[str], folder: Path) -> Contender:
+def _discovered(starter: Starter, folder: Path) -> float:
+    started = time.perf_counter()
+    server = _Server(starter.command, folder)
+    try:
+        server.send("server/discover", _ENVELOPE, 1)
+        server.answer(1)
+        return time.perf_counter() - started
+    finally:
+        server.close()
+
+
+def _contender(starter: Starter, folder: Path) -> Contender:
     async def start() -> Sample:
-        return _start(arguments, folder)
+        return _start(starter, folder)
 
     return start
 
 
+def _rows(samples: dict[str, list[Sample]], state: str) -> list[Row]:
+    return [
+        paired(f"{state}: spawn to {key}", samples, rival, key=key)
+        for key in _FIGURES
+        for rival in (BARE_SDK, TOOLBOX)
+        if rival in samples and key in samples[rival][0]
+    ]
+
+
 async def run(options: Options) -> Table:
-    """Measure our start against a bare SDK server's, and our sizes against their limits."""
+    """Measure our start against a bare SDK server's and Google's Toolbox, and our sizes against their limits."""
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="fresh-context-bench-") as folder:
         scratch = Path(folder)
-        samples = await interleaved(
-            {
-                OURS: _contender(our_arguments(EXAMPLE_DATA, scratch=scratch), scratch),
-                BARE_SDK: _contender([str(HELLO_SERVER)], scratch),
-            },
-            runs=options.runs,
-        )
+        servers, notes = starters(scratch)
+        contenders = {name: _contender(starter, scratch) for name, starter in servers.items()}
+        for state, load in (("idle", nullcontext()), ("cores busy", busy_cores())):
+            with load:
+                samples = await interleaved(contenders, runs=options.runs)
+            rows += _rows(samples, state)
+            median = statistics.median(sample["tools/list"] for sample in samples[OURS])
+            rows.append(within(f"{state}: spawn to tools/list", median, _AIM_SECONDS, "s"))
     last = samples[OURS][-1]
+    rows += [
+        within("tools/list, one line on the wire", last["bytes"], _TOOLS_BYTES, "B"),
+        within("instructions", last["instructions"], _INSTRUCTIONS_CHARS, "characters"),
+    ]
     return Table(
         "start",
-        "cold start over stdio, spawn to answer; sizes against their limits",
+        "cold start over stdio, spawn to answer, idle and with every core busy; sizes against their limits",
+        tuple(rows),
         (
-            paired("spawn to initialize answered", samples, BARE_SDK, key="initialize"),
-            paired("spawn to tools/list answered", samples, BARE_SDK, key="tools/list"),
-            within("tools/list, one line on the wire", last["bytes"], _TOOLS_BYTES, "B"),
-            within("instructions", last["instructions"], _INSTRUCTIONS_CHARS, "characters"),
+            f"Handshake of {_PROTOCOL}; the client is raw JSON lines. The file system's cache is warm.",
+            "A first tool result is SELECT 1 of ours and of Toolbox, a greeting of the bare server.",
+            *notes,
         ),
-        (f"Handshake of {_PROTOCOL}; the client is raw JSON lines. The file system's cache is warm.",),
     )

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcp_server import __version__, models_command
+from mcp_server import __version__, models_command, search_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +25,7 @@ examples:
   fresh-context demo                                   see it work on example data
   fresh-context install claude-desktop ~/Documents     add it to Claude Desktop
   fresh-context serve ~/reports ~/data                 serve two folders over stdio (what a host runs)
+  fresh-context search "lost property" --in ~/reports  find passages in documents and tables
   fresh-context models list                            the local models, and which is for what
   fresh-context config show                            all settings, their meaning and where they come from
 """
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(show)
     show.set_defaults(run=_config_show)
 
+    search_command.add_parsers(commands)
     models_command.add_parser(commands)
     return parser
 
@@ -161,14 +163,25 @@ def _configuration(arguments: argparse.Namespace) -> Configuration:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from mcp_server.front_door.door import open_door
+
+    def user_folder() -> Path:
+        import platformdirs
+
+        return platformdirs.user_config_path("fresh-context", appauthor=False)
+
+    door = open_door(arguments, os.environ, __version__, user_folder)
+    settings = _configuration(arguments).settings
+    # With these, making the server can still find a fault.
+    if not (settings.redaction.enabled or settings.models.files):
+        door.settle()
     from mcp_server import stdio
 
-    settings = _configuration(arguments).settings
     if settings.redaction.enabled:
         from mcp_server.redacting import redact_logs
 
         redact_logs(settings.redaction)
-    return stdio.serve(settings)
+    return stdio.serve(settings, door)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ _TRIES: Final = 3
 _LEAST_CHARS: Final = 2_000
 _NOTE_CHARS: Final = 400
 # Quick enough to be run again; any other tool may have a model write for minutes, so it begins with less room.
-_CHEAP: Final = frozenset(("list_sources", "describe_table", "query_tables", "read_document"))
+_CHEAP: Final = frozenset(("list_sources", "describe_table", "query_tables", "read_document", "search", "get_context"))
 _SHARE: Final = 90
 _OPEN: Final = re.compile(r"<[A-Z_]{1,20}[0-9.]{0,20}\Z")
 # No more than a C long has everywhere.
@@ -107,6 +107,10 @@ class RedactedCall:
         raise InvalidInputError(
             f"With placeholders the answer is too long for {most:,} characters.", "Ask for fewer rows or pages."
         )
+
+    def text(self, text: str) -> str:
+        """Redact a text, and in it what the arguments held."""
+        return self._redactor.text(text, self._used)
 
     def error(self, error: ContextError) -> ContextError:
         """Redact an error, and in it what the arguments held."""

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import re
-import secrets
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio
 from mcp.server.lowlevel.server import Server
 
-from mcp_context_resources.charts.service import Charts
 from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
-from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.errors import ConfigurationError
 from mcp_context_resources.models.formats import MODEL_FORMATS
-from mcp_context_resources.models.service import Models
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
-from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.catalogue import TOOLS
-from mcp_context_tools.row_tasks.query_vectors import QueryVectors
-from mcp_context_tools.tool import Services
 from mcp_server import __version__
+from mcp_server.prompts import prompt_handlers
 from mcp_server.resources import list_resource_templates, list_resources, resource_reader
+from mcp_server.services import open_services
 from mcp_server.wire import ToolRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from mcp_context_tools.tool import Tool
+    from mcp_context_tools.tool import Services, Tool
     from mcp_server.redacting import Redaction
     from mcp_server.settings import Settings
 
@@ -74,40 +65,21 @@ def create_server(settings: Settings) -> Server[Services]:
     chosen = _chosen(settings.server.tools)
     registry = ToolRegistry([_honest(tool, settings.models.remote_hosts) for tool in chosen], redaction)
 
-    @asynccontextmanager
-    async def services(_server: Server[Any]) -> AsyncIterator[Services]:
-        cache, most = settings.storage.folder(), settings.storage.max_cache_bytes
-        documents = Documents(workspace, settings.documents, cache, most)
-        models = Models(workspace, settings.models, cache, most)
-        vectors, scope = QueryVectors(models), _scope(settings)
-        tables = Tables(workspace, settings.tables, cache, most, documents.sql_tables, vectors, scope)
-        charts = Charts(settings.charts)
-        try:
-            yield Services(workspace, tables, documents, models, charts, settings.budget)
-        finally:
-            with anyio.CancelScope(shield=True):
-                async with anyio.create_task_group() as group:
-                    for engine in (tables, documents, models, charts):
-                        group.start_soon(engine.aclose)
-
+    list_prompts, get_prompt = prompt_handlers(redaction)
     return Server(
         "fresh-context",
         version=__version__,
         title="Fresh Context",
         instructions=INSTRUCTIONS,
-        lifespan=services,
+        lifespan=lambda _server: open_services(settings, workspace),
         on_list_tools=registry.list_tools,
         on_call_tool=registry.call_tool,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
         on_list_resources=list_resources,
         on_list_resource_templates=list_resource_templates,
         on_read_resource=resource_reader(redaction),
     )
-
-
-def _scope(settings: Settings) -> str:
-    """Tell servers apart that read different things in the same folders; one that knows passwords is like no other."""
-    own = secrets.token_hex(16) if settings.documents.passwords else ""
-    return "\0".join((*settings.workspace.ignore, own))
 
 
 def _redaction(settings: Settings) -> Redaction | None:

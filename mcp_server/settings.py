@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mcp_context_resources.budget import BudgetSettings
 from mcp_context_resources.charts.settings import ChartSettings
 from mcp_context_resources.documents.settings import DocumentSettings
+from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.redaction.settings import RedactionSettings
 from mcp_context_resources.storage import StorageSettings
@@ -37,6 +38,7 @@ class Settings(BaseModel):
     tables: TableSettings = TableSettings()
     documents: DocumentSettings = DocumentSettings()
     models: ModelSettings = ModelSettings()
+    index: IndexSettings = IndexSettings()
     charts: ChartSettings = ChartSettings()
     redaction: RedactionSettings = RedactionSettings()
     storage: StorageSettings = StorageSettings()

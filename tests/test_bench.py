@@ -35,6 +35,13 @@ from bench.measure import (
 )
 from bench.mutations import MUTATIONS, mutated
 from bench.safety import stays_inside
+from bench.search_evaluation import Evaluation
+from bench.search_packages import descriptions, help_page, manual_page
+from bench.search_questions import EXAMPLE_QUESTIONS, Question, made_questions
+from bench.search_rivals import FTS5_TRIGRAM, FTS5_WORDS, RIVALS
+from bench.search_scores import Scores, quantile, rank_of
+from bench.search_sets import Query, SearchSet, SetPlan, sampled_sets
+from bench.search_vectors import KeptVectors
 from bench.table_files import copies, grouped, plain, wait_for_copy, write_sales, write_wide
 from bench.text_scores import f1, normalised
 from bench.wire_client import Answer, WireClient, wired
@@ -43,7 +50,7 @@ from tests.pdf_files import CRAFTED, one_page
 from tests.sql_statements import REACHING, WRITING, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bench.measure import Sample
 
@@ -534,3 +541,161 @@ def test_crafted_files_are_the_same_each_time_and_small_enough_to_serve() -> Non
         assert content == make(), name
         assert len(content) < 20_000_000, name
         assert make.__doc__, name
+
+
+def test_ranks_beyond_the_tenth_and_what_is_not_found_score_nothing() -> None:
+    scores = Scores.of([1, 2, 4, 11, None])
+    assert (scores.recall_1, scores.recall_5, scores.recall_10) == (0.2, 0.6, 0.6)
+    assert scores.mrr == pytest.approx((1 + 1 / 2 + 1 / 4) / 5)
+    assert scores.ndcg == pytest.approx((1 + 1 / math.log2(3) + 1 / math.log2(5)) / 5)
+    assert Scores.of([1]) == Scores(1, 1, 1, 1, 1)
+
+
+def test_a_document_found_by_several_passages_takes_one_place() -> None:
+    assert rank_of("b", ["a", "a", "b", "a", "b"]) == 2
+    assert rank_of("c", ["a", "b"]) is None
+
+
+def test_a_quantile_is_one_of_the_values() -> None:
+    values = [float(value) for value in range(1, 101)]
+    assert (quantile(values, 0.5), quantile(values, 0.95), quantile(values, 1)) == (50, 95, 100)
+    assert quantile([3.0], 0.5) == 3
+
+
+def test_a_manual_page_is_read_as_its_description_and_the_text_below_it() -> None:
+    page = (
+        '.\\" a comment\n.TH LS 1\n.SH NAME\nls \\- list \\fIdirectory\\fP contents\n.SH OPTIONS\n.TP\n'
+        '\\fB\\-a\\fR\ndo not ignore\nentries\n.SH "SEE ALSO"\n.BR dir (1)\n'
+    )
+    text = "OPTIONS\n\n-a\ndo not ignore\nentries\n\nSEE ALSO\ndir (1)"
+    assert manual_page(page) == ("list directory contents", text)
+    assert manual_page(".Dd today\n.Sh NAME\n") is None
+
+
+def test_a_help_page_is_read_between_its_landmarks() -> None:
+    html = (
+        "<title>Find &amp; Replace</title><nav>menu</nav><div id='DisplayArea'><script>x()</script><h1>Find</h1>"
+        "<p>one <b>two</b>\nthree</p><div id='DonationFrame'>give</div></div>"
+    )
+    assert help_page(html) == ("Find & Replace", ["Find", "one two three"])
+
+
+def test_package_descriptions_are_read_by_name_and_digest() -> None:
+    told = "Package: a\nDescription-md5: 1\nDescription-ja: 要約\n 長い\n .\n 説明"
+    listing = f"{told}\n\nPackage: b\nDescription-md5: 2\n"
+    assert descriptions(listing) == {"a 1": ("要約", "長い\n\n説明")}
+
+
+def _parallel() -> dict[str, dict[str, tuple[str, str]]]:
+    english = {f"{n}": (f"The title number {n}", f"What stands in document {n}. " * 10) for n in range(40)}
+    japanese = {f"{n}": (f"題名その{n}です", f"文書の{n}番に書いてある内容。" * 10) for n in range(20, 60)}
+    return {"en": english, "ja": {**japanese, "60": ("訳されていない題", "Not translated at all. " * 10)}}
+
+
+def test_sets_are_drawn_the_same_each_time_with_parallel_documents_as_targets() -> None:
+    made = sampled_sets("s", _parallel(), SetPlan(30, 10), 30, 8)
+    assert made == sampled_sets("s", _parallel(), SetPlan(30, 10), 30, 8)
+    english, japanese = made
+    assert (english.languages, japanese.languages) == (["en", "ja"], ["ja", "en"])
+    assert english.task("ja") == "s ja→en"
+    for one in made:
+        assert len(one.documents) == 30
+        assert all(query.target in one.documents and 20 <= int(query.target) < 40 for query in one.queries)
+        assert [len(one.asked_in(language)) for language in ("en", "ja")] == [8, 8]
+    assert "60" not in japanese.documents
+
+
+def test_titles_and_texts_of_several_documents_are_no_targets() -> None:
+    texts = _parallel()
+    texts["en"]["20"] = texts["en"]["21"]
+    own = sampled_sets("s", texts, SetPlan(40, 10, crossed=False), 40, 40)
+    assert {query.target for query in own[0].queries}.isdisjoint({"20", "21"})
+    assert len(set(own[0].documents.values())) == len(own[0].documents) == 39
+
+
+@pytest.mark.parametrize("name", [FTS5_WORDS, FTS5_TRIGRAM])
+def test_rivals_find_words_and_take_any_sign(name: str) -> None:
+    documents = {"a": "the tram stops at the harbour", "b": "停留所の一覧 harbours", "c": "nothing of it"}
+    found = RIVALS[name](documents, ["tram harbour", 'AND "tram* (', "…", "停留所の一覧"])
+    assert found[0][0] == "a"
+    assert found[1] == ["a"]
+    assert found[2] == []
+    assert found[3] == ["b"]
+
+
+def test_an_answer_is_recognised_whatever_its_white_space_and_width() -> None:
+    question = Question("When?", ("1 June 1912", "１９１２年６月１日"))
+    assert question.is_answered_by("opened on 1 June\n1912.")
+    assert question.is_answered_by("1912年6月1日に")
+    assert not question.is_answered_by("1 July 1912")
+
+
+def test_questions_of_a_set_are_answered_by_a_sentence_of_one_document_only() -> None:
+    documents = {"a": "Shared by both of these documents. Only the first one says this here.", "b": ""}
+    documents["b"] = "Shared by both of these documents. Short."
+    queries = tuple(Query(f"title {key}", "en", key) for key in documents)
+    [(question, target)] = made_questions(SearchSet("s", "en", documents, queries), 5)
+    assert (question.text, question.answers, target) == ("title a", ("Only the first one says this here.",), "a")
+
+
+def test_questions_on_the_example_data_are_answered_by_it() -> None:
+    folder = Path(__file__).parent.parent / "examples" / "data"
+    reader = library(PDFIUM)
+    stops, trips = folder / "stops" / "停留所.csv", folder / "ridership" / "trips.csv"
+    texts = [stops.read_text(encoding="cp932"), trips.read_text(encoding="utf-8")]
+    for path, pages in ((folder / "guides" / "passenger-handbook.pdf", 5), (folder / "guides" / "運行案内.pdf", 3)):
+        texts += _read(reader.name, path, tuple(range(1, pages + 1)))[1].values()
+    for question in EXAMPLE_QUESTIONS:
+        assert question.is_answered_by("\n".join(texts)), question.text
+
+
+class _CountingEmbedder:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def model(self) -> str:
+        return "m"
+
+    async def passages(self, texts: Sequence[str]) -> bytes:
+        self.asked += texts
+        return b"".join(len(text).to_bytes(4, "little") * 2 for text in texts)
+
+    async def query(self, text: str) -> bytes:
+        self.asked.append(text)
+        return b"\xff" * 8
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> list[float] | None:
+        return [float(len(query)) for _ in texts]
+
+
+def test_vectors_are_made_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda _name: tmp_path)
+
+    async def embed(inner: _CountingEmbedder) -> list[bytes]:
+        kept = KeptVectors(inner)
+        made = [await kept.passages(["aa", "b", "aa"]), await kept.passages(["ccc", "b"]), await kept.query("aa")]
+        kept.close()
+        return made
+
+    first, second = _CountingEmbedder(), _CountingEmbedder()
+    made = anyio.run(embed, first)
+    assert made == [b"\2\0\0\0" * 2 + b"\1\0\0\0" * 2 + b"\2\0\0\0" * 2, b"\3\0\0\0" * 2 + b"\1\0\0\0" * 2, b"\xff" * 8]
+    assert first.asked == ["aa", "b", "aa", "ccc", "aa"]
+    assert anyio.run(embed, second) == made
+    assert second.asked == []
+
+
+def test_a_hybrid_search_stands_for_ours_and_japanese_is_set_beside_english() -> None:
+    evaluation = Evaluation()
+    queries = (Query("q", "en", "a"), Query("r", "en", "b"))
+    for task in ("s en→en", "s ja→ja"):
+        evaluation.add(task, "lexical", queries, [["b"], ["a"]])
+        evaluation.add(task, "hybrid", queries, [["a"], ["b"]])
+        evaluation.add(task, FTS5_WORDS, queries, [["a"], []])
+    rows = evaluation.rows()
+    assert [(row.figure, row.ours, row.rival, row.theirs) for row in rows] == [
+        ("lacking nDCG@10, s en→en", (0,), FTS5_WORDS, (50,)),
+        ("lacking nDCG@10, s ja→ja", (0,), FTS5_WORDS, (50,)),
+        ("lacking nDCG@10, s ja→ja", (0,), "en→en + 5 points", (5,)),
+    ]
+    assert len(evaluation.matrix()) == 7

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
@@ -10,6 +9,7 @@ from pydantic import Field
 
 from mcp_context_resources.cursor import decode_cursor, encode_cursor
 from mcp_context_resources.errors import InvalidCursorError
+from mcp_context_resources.workspace.matching import NamePattern
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_context_tools.rendering import compact_json, cost, csv_line, size_text
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
@@ -41,7 +41,12 @@ async def _list_sources(services: Services, arguments: ListSourcesInput, _report
     catalogue = await services.tables.catalogue()
     models = sorted(await services.models.available(catalogue), key=lambda source: lookup_key(source.name))
     everything = [*catalogue.of("table"), *catalogue.of("document"), *models]
-    wanted = [source for source in everything if _matches(source, arguments)]
+    pattern = NamePattern(arguments.pattern or "")
+    wanted = [
+        source
+        for source in everything
+        if arguments.kind in (None, source.kind) and pattern.matches(source.name, source.file)
+    ]
     start = _start(arguments.cursor, wanted)
     page = wanted[start : start + _PAGE]
     details = await _details(services, page)
@@ -57,18 +62,6 @@ async def _list_sources(services: Services, arguments: ListSourcesInput, _report
         if excess <= 0 or shown <= 1:
             return result
         shown = max(1, min(shown - 1, shown * services.budget.max_chars // (services.budget.max_chars + excess)))
-
-
-def _matches(source: Source, arguments: ListSourcesInput) -> bool:
-    if arguments.kind is not None and source.kind != arguments.kind:
-        return False
-    if arguments.pattern is None:
-        return True
-    pattern = lookup_key(arguments.pattern)
-    if not any(mark in pattern for mark in "*?["):
-        pattern = f"*{pattern}*"
-    names = (source.name, source.file, source.file.rpartition("/")[2])
-    return any(fnmatchcase(lookup_key(name), pattern) for name in names)
 
 
 async def _details(services: Services, page: Sequence[Source]) -> dict[str, RowCount | PageCount]:

@@ -15,6 +15,7 @@ from mcp_context_tools.model_tasks.extract import extract
 from mcp_context_tools.model_tasks.generate import generate
 from mcp_context_tools.model_tasks.look import look
 from mcp_context_tools.model_tasks.outcome import render
+from mcp_context_tools.model_tasks.searched import searched
 from mcp_context_tools.model_tasks.summarize import summarize
 from mcp_context_tools.passages import MAX_MATERIAL_CHARS, Material, gather
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
@@ -31,7 +32,8 @@ class RunModelInput(ToolInput):
     """Arguments of `run_model`."""
 
     task: Literal["generate", "answer", "summarize", "extract"] = Field(
-        description="generate: free text. answer: from the sources only, every statement with a verified quote."
+        description="generate: free text. answer: from the sources only (none: all files are searched), every statement"
+        " with a verified quote."
         " summarize: sources of any length, each point with its page. extract: JSON that follows json_schema."
     )
     prompt: str = Field(default="", max_length=200_000, description="What to do or ask.")
@@ -64,6 +66,10 @@ async def _run_model(services: Services, arguments: RunModelInput, report: Repor
     most = arguments.max_tokens or min(settings.default_tokens, settings.max_tokens, call.context_tokens // 2)
     if arguments.view == "image":
         outcome, material = await look(call, arguments.prompt, arguments.sources, most)
+        return render(outcome, call, material, services.budget.max_chars)
+    if arguments.task == "answer" and not arguments.sources:
+        material, nothing = await searched(services, catalogue, arguments.prompt, report)
+        outcome = nothing or await answer(call, arguments.prompt, material, arguments.max_tokens)
         return render(outcome, call, material, services.budget.max_chars)
     any_length = arguments.task in _ANY_LENGTH
     try:
@@ -106,8 +112,10 @@ def _check(arguments: RunModelInput, most_tokens: int) -> None:
         )
     if not prompt and task in ("generate", "answer"):
         raise InvalidInputError("There is no prompt.", "Say in prompt what to do with the sources, or what you ask.")
-    if not arguments.sources and task in _ANY_LENGTH:
-        raise InvalidInputError(f"The task {task} needs sources.", "Name tables or documents; list_sources shows them.")
+    if not arguments.sources and task == "summarize":
+        raise InvalidInputError(
+            "The task summarize needs sources.", "Name tables or documents; list_sources shows them."
+        )
     if not prompt and not arguments.sources:
         raise InvalidInputError("There is nothing to extract from.", "Give sources, or the text in prompt.")
     if arguments.max_tokens is not None and arguments.max_tokens > most_tokens:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.budget import BudgetSettings
     from mcp_context_resources.charts.service import Charts
     from mcp_context_resources.documents.service import Documents
+    from mcp_context_resources.index.service import SearchIndex
     from mcp_context_resources.models.service import Models
     from mcp_context_resources.tables.service import Tables
     from mcp_context_resources.workers.pool import Progress
@@ -52,6 +53,7 @@ class Services:
     tables: Tables
     documents: Documents
     models: Models
+    index: SearchIndex
     charts: Charts
     budget: BudgetSettings
 

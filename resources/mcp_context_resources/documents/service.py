@@ -116,11 +116,13 @@ class Documents:
         max_chars: int,
         markdown: bool = False,
         version: str = "",
+        source: Source | None = None,
         on_progress: Progress | None = None,
     ) -> FromDocument[Reading]:
         """Read pages of a document as text or Markdown, up to `max_chars` characters.
 
-        `version` is the fingerprint of what was read before, where this goes on with it.
+        `version` is the fingerprint of what was read before, where this goes on with it. With `source`, that very
+        version is read and the folders aren't looked through for the name.
 
         Raises `NotFoundError`, `AccessDeniedError`, `UnreadableSourceError`, `StaleCursorError` and the workers'
         errors.
@@ -140,15 +142,17 @@ class Documents:
                 on_progress=on_progress,
             )
 
-        return await self._from(name, pages, read, version)
+        return await self._from(name, pages, read, version, source)
 
-    async def outline(self, name: str, *, skip: int, most: int, version: str = "") -> FromDocument[Outline]:
-        """Return headings of a document, `most` of them from number `skip` on; raises as `read` does."""
+    async def outline(
+        self, name: str, *, skip: int, most: int, version: str = "", source: Source | None = None
+    ) -> FromDocument[Outline]:
+        """Return headings of a document, `most` of them from number `skip` on; arguments and errors as of `read`."""
 
         async def read(file: DocumentFile, _place: Place, deadline: float) -> Outline:
             return await self._pool.run(jobs.read_outline, file, skip, most, deadline=deadline)
 
-        return await self._from(name, "", read, version)
+        return await self._from(name, "", read, version, source)
 
     async def properties(self, name: str, *, on_progress: Progress | None = None) -> FromDocument[Properties]:
         """Return what a document says of itself; raises as `read` does."""
@@ -255,6 +259,7 @@ class Documents:
         pages: str,
         read: Callable[[DocumentFile, Place, float], Awaitable[T]],
         version: str = "",
+        known: Source | None = None,
     ) -> FromDocument[T]:
         """Find a document, read it, and make sure that it is still what it was."""
         if len(pages) > _MAX_RANGE_CHARS:
@@ -265,10 +270,7 @@ class Documents:
         left = self.settings.deadline_seconds
         ends = time.monotonic() + left
         for attempt in (1, 2):
-            catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
-            if place.whole and catalogue.find("document", place.whole) is not None:  # its folders look like a place
-                place = replace(place, name=place.whole, pages=pages)
-            source = self._workspace.resolve(catalogue, "document", place.name)
+            source, place = await anyio.to_thread.run_sync(self._found, place, pages, known)
             if version and version != source.fingerprint:
                 raise StaleCursorError(
                     f"{source.name!r} has changed since the pages before were read.", "Read it again from the start."
@@ -285,6 +287,15 @@ class Documents:
                     return FromDocument(source, ref, content)
             left = max(1.0, ends - time.monotonic())
         raise SourceChangedError(f"{place.name!r} changes while it is read.", "Try again in a moment.")
+
+    def _found(self, place: Place, pages: str, known: Source | None) -> tuple[Source, Place]:
+        if known is not None:
+            self._workspace.check(known)
+            return known, place
+        catalogue = self._workspace.catalogue()
+        if place.whole and catalogue.find("document", place.whole) is not None:  # its folders look like a place
+            place = replace(place, name=place.whole, pages=pages)
+        return self._workspace.resolve(catalogue, "document", place.name), place
 
     def _passwords_of(self, source: Source) -> tuple[str, ...]:
         return tuple(password for pattern, password in self._passwords if pattern.match_file(source.file))

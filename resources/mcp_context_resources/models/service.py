@@ -62,6 +62,12 @@ class Models:
         if self._remote is not None:
             await self._remote.aclose()
 
+    @property
+    def in_memory(self) -> str:
+        """The name of the model on this machine that writes and is in memory now; empty where none is."""
+        held = self._fitted.get(False)
+        return held[0].name if held is not None and self._local.is_up(embeds=False) else ""
+
     async def available(self, catalogue: Catalogue) -> list[Source]:
         """List the models that can be named, those of remote servers last."""
         here = await anyio.to_thread.run_sync(self.registry.models, catalogue)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from mcp_context_resources.workspace.matching import near_names
 from mcp_context_resources.workspace.names import lookup_key
 
 if TYPE_CHECKING:
     from mcp_context_resources.provenance import Kind
     from mcp_context_resources.workspace.source import Source
-
-_SUGGESTIONS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +55,4 @@ class Catalogue:
 
     def near(self, kind: Kind, name: str) -> list[str]:
         """Return up to three names of that kind which resemble `name`, the likeliest first."""
-        by_key = {lookup_key(source.name): source.name for source in self.of(kind)}
-        wanted = lookup_key(name)
-        # A bare name that two files claim comes first, then the similar, then names that hold the wanted one.
-        same = [key for key in by_key if key.endswith((f"_{wanted}", f"/{wanted}")) or key.startswith(f"{wanted}_")]
-        holding = [key for key in by_key if len(wanted) > 1 and (wanted in key or key in wanted)]
-        close = difflib.get_close_matches(wanted, by_key, n=_SUGGESTIONS, cutoff=0.5)
-        return [by_key[key] for key in dict.fromkeys([*same, *close, *holding])][:_SUGGESTIONS]
+        return near_names(name, (source.name for source in self.of(kind)))

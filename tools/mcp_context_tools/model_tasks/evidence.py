@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_tools.sentences import flat, sentences
+from mcp_context_resources.sentences import flat, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

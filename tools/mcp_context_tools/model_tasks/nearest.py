@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,6 +39,8 @@ async def by_meaning(call: ModelCall, question: str, ranked: Sequence[Sentence],
     )
     if asked.finish != "stop" or not read.vectors:
         return list(ranked)
+    import numpy as np  # not at the start of a server: it takes a tenth of a second
+
     vectors = np.frombuffer(read.vectors, "<f4").reshape(-1, read.dimensions)
     nearness = vectors @ np.frombuffer(asked.vectors, "<f4")
     by_nearness = [some[place] for place in np.argsort(-nearness)]

@@ -1,0 +1,76 @@
+"""Opening and closing what the tools work with."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from mcp_context_resources.charts.service import Charts
+from mcp_context_resources.documents.service import Documents
+from mcp_context_resources.index.local import LocalIndex
+from mcp_context_resources.index.service import SearchIndex
+from mcp_context_resources.models.service import Models
+from mcp_context_resources.tables.service import Tables
+from mcp_context_tools.index_feeds.documents import DocumentFeed
+from mcp_context_tools.index_feeds.embedder import ModelEmbedder
+from mcp_context_tools.index_feeds.tables import TableFeed
+from mcp_context_tools.row_tasks.query_vectors import QueryVectors
+from mcp_context_tools.tool import Services
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from mcp_context_resources.workspace.workspace import Workspace
+    from mcp_server.settings import Settings
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, workspace: Workspace) -> AsyncIterator[Services]:
+    """Open the nouns over a workspace; processes start on first use and end with the block.
+
+    Where a folder was searched before, its index is brought up to date in the background.
+    """
+    cache, most = settings.storage.folder(), settings.storage.max_cache_bytes
+    scope = _scope(settings)
+    documents = Documents(workspace, settings.documents, cache, most)
+    models = Models(workspace, settings.models, cache, most)
+    tables = Tables(workspace, settings.tables, cache, most, documents.sql_tables, QueryVectors(models), scope)
+    charts = Charts(settings.charts)
+    folder = _index_folder(cache, workspace, scope)
+    index = SearchIndex(
+        LocalIndex(folder, settings.index),
+        (DocumentFeed(documents, workspace, settings.index), TableFeed(tables, settings.index)),
+        ModelEmbedder(models, tables.catalogue),
+        settings.index,
+    )
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(index.run)
+            yield Services(workspace, tables, documents, models, index, charts, settings.budget)
+            group.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as group:
+                for engine in (index, tables, documents, models, charts):
+                    group.start_soon(engine.aclose)
+            if settings.documents.passwords:  # nothing behind a password outlives the server that was told it
+                await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _index_folder(cache: Path, workspace: Workspace, scope: str) -> Path:
+    """Servers that read the same in the same folders share an index."""
+    seed = "\0".join((*(str(root.path) for root in workspace.roots), scope))
+    return cache / "index" / hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _scope(settings: Settings) -> str:
+    """Tell servers apart that read different things in the same folders; one that knows passwords is like no other."""
+    own = secrets.token_hex(16) if settings.documents.passwords else ""
+    return "\0".join((*settings.workspace.ignore, own))

@@ -1,0 +1,278 @@
+"""The index inside its worker process: the database, the caches made of it, and their upkeep."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from mcp_context_resources.errors import StorageError
+from mcp_context_resources.index import store, vector_files, vector_store
+from mcp_context_resources.index.database import DamagedError, Database, get_meta, get_note
+from mcp_context_resources.index.lexical import BrokenCacheError, LexicalCache, Stamp, last_of
+from mcp_context_resources.index.reach import Reaches
+from mcp_context_resources.index.searching import Ground, search
+from mcp_context_resources.index.vectors import Vectors
+from mcp_context_resources.workers.cores import available_cores
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from mcp_context_resources.index.reach import Reach
+    from mcp_context_resources.index.spec import Chunk, IndexAnswer, IndexedSource, IndexQuery, Passage
+    from mcp_context_resources.index.store import KnownRow
+    from mcp_context_resources.index.vector_files import Family, GraphBuilding
+    from mcp_context_resources.workers.job import Job
+
+T = TypeVar("T")
+
+_STEP_CHUNKS: Final = 5_000
+_STEP_SECONDS: Final = 1.0
+_SEARCH_CHUNKS: Final = 5_000
+_SEARCH_SECONDS: Final = 2.0
+_OTHER_WRITER_SECONDS: Final = 1.0
+_KEPT_DROPS: Final = 50_000
+_COUNT_AGAIN: Final = 20
+_NEW_DATABASE: Final = "The search index was damaged or of another version and is being made anew"
+_NEW_WORDS: Final = "The index of words was damaged and is being made anew"
+
+
+class Engine:
+    """What one worker process holds open of the index in a folder."""
+
+    def __init__(self, folder: Path, version: str, exact_vectors: int) -> None:
+        self._folder = folder
+        self._exact_vectors = exact_vectors
+        self._database = Database(folder)
+        self._words = LexicalCache(folder, version)
+        self._reaches = Reaches()
+        self._vectors: Vectors | None = None
+        self._graph: GraphBuilding | None = None
+        self._missing: tuple[int, float, float, dict[int, int]] = (0, 0.0, 0.0, {})
+        self._swept = False
+
+    def known(self) -> list[KnownRow]:
+        """See `Index.known`."""
+        return self._healed(lambda: store.known(self._database.connection()))
+
+    def begin(self, source: IndexedSource) -> int:
+        """See `Index.begin`."""
+        return self._written(lambda connection: store.begin(connection, source))
+
+    def put(self, source: IndexedSource, first: int, chunks: Sequence[Chunk], last: bool, problem: str) -> bool:
+        """See `Index.put`."""
+        return self._written(
+            lambda connection: store.put(connection, source, first, chunks, last=last, problem=problem)
+        )
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """See `Index.drop`."""
+        self._written(lambda connection: store.drop(connection, keys))
+
+    def without_vector(self, model: str, most: int) -> list[Passage]:
+        """See `Index.without_vector`."""
+        return self._written(lambda connection: vector_store.without_vector(connection, model, most))
+
+    def put_vectors(self, model: str, digests: Sequence[str], vectors: bytes) -> None:
+        """See `Index.put_vectors`."""
+        self._written(lambda connection: vector_store.put_vectors(connection, model, digests, vectors))
+
+    def size(self, model: str) -> tuple[int, int, int, int, tuple[str, ...]]:
+        """See `Index.size`: sources, chunks, vectors, bytes, notes."""
+        return self._healed(lambda: self._size(model))
+
+    def search(self, job: Job, query: IndexQuery) -> IndexAnswer:
+        """See `Index.search`."""
+        return self._healed(lambda: self._search(job, query))
+
+    def maintain(self, job: Job) -> bool:
+        """Bring the caches up to date and sweep, for about a second; returns whether there is more to do."""
+        return self._healed(lambda: self._maintain(job))
+
+    def _written(self, write: Callable[[sqlite3.Connection], T]) -> T:
+        def run() -> T:
+            with self._database.writing() as connection:
+                return write(connection)
+
+        return self._healed(run)
+
+    def _healed(self, run: Callable[[], T]) -> T:
+        """Run something; what turns out to be damaged is replaced and it runs once more."""
+        try:
+            return self._with_words(run)
+        except DamagedError as error:
+            self._vectors = self._graph = None
+            self._words.close()
+            self._database.replace(f"{_NEW_DATABASE} ({str(error)[:200]}).")
+        try:
+            return self._with_words(run)
+        except DamagedError as error:
+            raise _unusable(error) from error
+
+    def _with_words(self, run: Callable[[], T]) -> T:
+        try:
+            return run()
+        except BrokenCacheError as error:
+            self._words.remake(self._database, f"{_NEW_WORDS} ({str(error)[:200]}).")
+        try:
+            return run()
+        except BrokenCacheError as error:
+            raise _unusable(error) from error
+
+    def _search(self, job: Job, query: IndexQuery) -> IndexAnswer:
+        connection = self._database.connection()
+        self._words.open(connection)
+        with job.interruptible(connection.interrupt):
+            if query.mode != "vector" or '"' in query.text or "「" in query.text:
+                self._catch_up(connection, min(_SEARCH_SECONDS, job.seconds_left / 2))
+            with self._database.reading():
+                searcher = self._words.searcher()
+                stamp = self._words.stamp_of(searcher)
+                reach = self._reaches.of(connection, query.sources, query.kinds, stamp.drop)
+                vectors = self._vectors_of(connection, query.model) if query.mode != "lexical" else None
+                ground = Ground(connection, self._words.schema, searcher, vectors)
+                return search(ground, query, reach, self._count_vectors(connection, vectors, reach))
+
+    def _catch_up(self, connection: sqlite3.Connection, seconds: float) -> None:
+        """Take in chunks of complete sources that the cache of words doesn't know of yet, as many as time allows."""
+        ends = time.monotonic() + seconds
+        waits = time.monotonic() + min(seconds, _OTHER_WRITER_SECONDS)
+        while self._lags(connection, self._words.stamp()):
+            if self._words.catch_up(self._database, _SEARCH_CHUNKS, max(0.1, ends - time.monotonic())):
+                return
+            if time.monotonic() > waits:
+                return
+            time.sleep(0.02)
+
+    def _lags(self, connection: sqlite3.Connection, stamp: Stamp) -> bool:
+        row = connection.execute(
+            "SELECT 1 FROM chunks c JOIN sources s ON s.id = c.source WHERE c.id > ? AND s.state = 1 LIMIT 1",
+            (stamp.chunk,),
+        ).fetchone()
+        return row is not None
+
+    def _vectors_of(self, connection: sqlite3.Connection, model: str) -> Vectors | None:
+        family = self._family(connection, *vector_store.model_of(connection, model))
+        if family.dimension == 0:
+            return None
+        if self._vectors is None or self._vectors.family != family:
+            self._vectors = Vectors(self._folder, family, self._exact_vectors)
+        self._vectors.refresh(connection)
+        return self._vectors
+
+    def _family(self, connection: sqlite3.Connection, model: int, dimension: int) -> Family:
+        return vector_files.Family(get_meta(connection, "identity"), model, dimension)
+
+    def _count_vectors(self, connection: sqlite3.Connection, vectors: Vectors | None, reach: Reach) -> int:
+        """Count the chunks in reach that have a vector; kinds are not told apart."""
+        if vectors is None:
+            return 0
+        missing = self._missing_of(connection, vectors.family.model)
+        lacking = sum(
+            count
+            for source, count in missing.items()
+            if source not in reach.hidden and (reach.sources is None or source in reach.sources)
+        )
+        return max(0, reach.chunks - lacking)
+
+    def _missing_of(self, connection: sqlite3.Connection, model: int) -> dict[int, int]:
+        """Count what has no vector, by source; not each time while it takes long."""
+        number, counted, took, missing = self._missing
+        now = time.monotonic()
+        if number != model or now - counted > took * _COUNT_AGAIN:
+            missing = vector_store.missing_by_source(connection, model)
+            self._missing = (model, now, time.monotonic() - now, missing)
+        return missing
+
+    def _size(self, model: str) -> tuple[int, int, int, int, tuple[str, ...]]:
+        with self._database.reading() as connection:
+            sources, chunks = connection.execute(
+                "SELECT count(*), coalesce(sum(chunks), 0) FROM sources WHERE state = 1"
+            ).fetchone()
+            number, dimension = vector_store.model_of(connection, model)
+            vectors = 0
+            if dimension:
+                complete = {row[0] for row in connection.execute("SELECT id FROM sources WHERE state = 1")}
+                missing = self._missing_of(connection, number)
+                vectors = chunks - sum(count for source, count in missing.items() if source in complete)
+            note = get_note(connection)
+        return sources, chunks, max(0, vectors), _bytes_in(self._folder), (note,) if note else ()
+
+    def _maintain(self, job: Job) -> bool:
+        ends = time.monotonic() + _STEP_SECONDS
+
+        def goes_on() -> bool:
+            return time.monotonic() < ends and not job.should_stop
+
+        connection = self._database.connection()
+        self._words.open(connection)
+        if self._words.stamp().lacks(last_of(connection)):
+            if not self._words.catch_up(self._database, _STEP_CHUNKS, _STEP_SECONDS):
+                return False  # another process is at it
+            return self._words.stamp().lacks(last_of(connection))
+        if self._sweep():
+            return True
+        return self._write_vectors(job, goes_on)
+
+    def _sweep(self) -> bool:
+        with self._database.writing() as connection:
+            if store.sweep(connection):
+                self._swept = True
+                return True
+        if self._swept:
+            self._swept = False
+            with self._database.writing() as connection:
+                store.sweep_passages(connection)
+                connection.execute("DELETE FROM drops WHERE id <= (SELECT max(id) FROM drops) - ?", (_KEPT_DROPS,))
+            self._words.sweep(connection)
+        return False
+
+    def _write_vectors(self, job: Job, goes_on: Callable[[], bool]) -> bool:
+        """Write files of vectors that have outgrown them, and graphs over large ones."""
+        connection = self._database.connection()
+        models = connection.execute("SELECT id, dimension FROM models WHERE dimension > 0").fetchall()
+        vector_files.sweep(self._folder, get_meta(connection, "identity"), {number for number, _ in models})
+        for number, dimension in models:
+            family = self._family(connection, number, dimension)
+            if vector_files.outgrown(self._folder, family, connection):
+                return vector_files.write(self._folder, family, connection, lambda: not job.should_stop)
+            mapped = vector_files.newest(self._folder, family)
+            if mapped is None or len(mapped.passages) <= self._exact_vectors:
+                continue
+            if vector_files.open_graph(mapped, dimension) is None:
+                if self._graph is None or self._graph.path != mapped.path:
+                    self._graph = vector_files.GraphBuilding(mapped, dimension)
+                if not self._graph.step(goes_on, max(1, available_cores() // 2)):
+                    return not self._graph.failed
+                self._graph = None
+        return False
+
+
+def _unusable(error: Exception) -> StorageError:
+    return StorageError(
+        f"The search index can't be used ({str(error)[:200]}).",
+        "Delete its folder in the cache folder; it is made anew from your files.",
+    )
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_size
+    return total
+
+
+class _Engines:
+    engine: Engine | None = None
+    key: Any = None
+
+
+def engine_of(folder: str, version: str, exact_vectors: int) -> Engine:
+    """Return the engine of a folder; a process holds one."""
+    key = (folder, version, exact_vectors)
+    if _Engines.engine is None or _Engines.key != key:
+        _Engines.engine, _Engines.key = Engine(Path(folder), version, exact_vectors), key
+    return _Engines.engine

@@ -1,0 +1,94 @@
+"""Which sources a search is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mcp_context_resources.errors import InvalidInputError, NotFoundError
+from mcp_context_resources.provenance import source_uri
+from mcp_context_resources.workspace.matching import GLOB_MARKS, NamePattern, folded, near_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mcp_context_resources.index.listing import Listing
+    from mcp_context_resources.index.request import SearchRequest
+    from mcp_context_resources.index.spec import IndexedSource
+
+
+class Reach:
+    """The sources that a request lets answer; worked out once for each listing."""
+
+    def __init__(self, request: SearchRequest) -> None:
+        self._request = request
+        self._last: tuple[Listing, list[IndexedSource]] | None = None
+
+    def of(self, listing: Listing) -> list[IndexedSource]:
+        """Return them for a listing; raises as `in_reach` does."""
+        if self._last is None or self._last[0] is not listing:
+            self._last = (listing, in_reach(listing, self._request))
+        return self._last[1]
+
+
+def in_reach(listing: Listing, request: SearchRequest) -> list[IndexedSource]:
+    """Return the sources that a request lets answer.
+
+    Raises `NotFoundError`, with near names, for a source that isn't there, `InvalidInputError` for a date that is none.
+    """
+    sources: Iterable[IndexedSource] = _named(listing, request.names) if request.names else listing.all()
+    if request.kind:
+        sources = [source for source in sources if source.kind == request.kind]
+    if request.modified_after:
+        first = _nanoseconds(request.modified_after)
+        sources = [source for source in sources if source.modified >= first]
+    if request.modified_before:
+        end = _nanoseconds(request.modified_before)
+        sources = [source for source in sources if source.modified < end]
+    folder = folded(request.folder.replace("\\", "/").strip("/").removeprefix("./"))
+    if folder and folder != ".":
+        sources = [source for source in sources if folded(source.file).startswith(f"{folder}/")]
+    if request.pattern:
+        pattern = NamePattern(request.pattern)
+        sources = [source for source in sources if pattern.matches(source.name, source.file)]
+    return list(sources)
+
+
+def _named(listing: Listing, names: Iterable[str]) -> list[IndexedSource]:
+    found: dict[str, IndexedSource] = {}
+    everything: list[IndexedSource] = []
+    for name in names:
+        keys = (name, source_uri("document", name), source_uri("table", name))
+        named = [source for key in keys if (source := listing.get(key)) is not None]
+        if not named:
+            everything = everything or listing.all()
+            named = _called(name, everything)
+        found.update((source.key, source) for source in named)
+    return list(found.values())
+
+
+def _called(name: str, sources: list[IndexedSource]) -> list[IndexedSource]:
+    wanted = folded(name)
+    named = [source for source in sources if wanted in (folded(source.name), folded(source.file))]
+    if not named and GLOB_MARKS & set(name):
+        pattern = NamePattern(name)
+        named = [source for source in sources if pattern.matches(source.name, source.file)]
+    if not named:
+        near = near_names(name, (source.name for source in sources))
+        hint = f"Did you mean {', '.join(near)}?" if near else "Call list_sources to see what there is."
+        raise NotFoundError(f"There is no document or table named {name[:200]!r}.", hint)
+    return named
+
+
+def _nanoseconds(text: str) -> int:
+    """Read an ISO date or time, UTC unless it says otherwise, as nanoseconds since 1970."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError(
+            f"{text[:100]!r} is not a date.", "Write it as 2026-11-21 or 2026-11-21T08:30:00Z."
+        ) from error
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000

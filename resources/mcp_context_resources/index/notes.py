@@ -1,0 +1,55 @@
+"""What a person should be told beside the hits: what is missing, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mcp_context_resources.cut_text import first_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_context_resources.errors import ContextError
+    from mcp_context_resources.index.spec import IndexAnswer
+
+_SHOWN_NAMES: Final = 3
+_SHOWN_PROBLEMS: Final = 2
+_MOST_PROBLEM_CHARS: Final = 200
+
+
+def about_missing(names: Sequence[str], total: int) -> list[str]:
+    """Say which sources couldn't be searched yet."""
+    if not names:
+        return []
+    verb = "is" if len(names) == 1 else "are"
+    noun = "source" if total == 1 else "sources"
+    return [f"{len(names)} of {total} {noun} {verb} still being read: {first_names(names, _SHOWN_NAMES)}."]
+
+
+def about_broken(broken: Sequence[tuple[str, str]]) -> list[str]:
+    """Say which sources, by name and problem, can't be searched at all."""
+    if not broken:
+        return []
+    shown = " ".join(f"{name}: {problem[:_MOST_PROBLEM_CHARS]}" for name, problem in broken[:_SHOWN_PROBLEMS])
+    more = f" And {len(broken) - _SHOWN_PROBLEMS} more." if len(broken) > _SHOWN_PROBLEMS else ""
+    noun = "source" if len(broken) == 1 else "sources"
+    return [f"{len(broken)} {noun} couldn't be read. {shown}{more}"]
+
+
+def about_changed(names: Sequence[str]) -> list[str]:
+    """Say which sources changed or went away under the search."""
+    return [f"Left out, for they changed meanwhile: {first_names(names, _SHOWN_NAMES)}."] if names else []
+
+
+def about_missing_index(error: ContextError | None) -> list[str]:
+    """Say why nothing new gets into the index."""
+    return [f"New and changed files can't be taken in: {error}"] if error is not None else []
+
+
+def about_vectors(answer: IndexAnswer, problem: str) -> list[str]:
+    """Say how many passages could be compared by meaning, where not all could."""
+    if answer.vectors >= answer.chunks:
+        return []
+    share = 100 * answer.vectors // max(answer.chunks, 1)
+    why = f" ({problem})" if problem else ""
+    return [f"So far {share} % of the passages were compared by meaning, all of them by words{why}."]

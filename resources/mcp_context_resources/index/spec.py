@@ -1,0 +1,139 @@
+"""What crosses the borders of the index: plain, picklable data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mcp_context_resources.provenance import Kind
+
+ChunkKind = Literal["text", "table", "schema", "row"]
+"""Running text, a table inside a document, what a table is (name, columns, sample values), or one row of a table."""
+
+SearchMode = Literal["hybrid", "lexical", "vector"]
+"""By words and by meaning, by words alone, or by meaning alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of a source, never reaching over the end of a page.
+
+    Of a document, `page` is its number from 1 and `text` are the characters `start` to `end` of that page's text. Of
+    a table, `row` is the number of the row from 1, in the order of the file; what a table is has none. `heading` is
+    the path of headings above the passage, the outermost first.
+    """
+
+    kind: ChunkKind
+    text: str
+    page: int | None = None
+    start: int = 0
+    end: int = 0
+    row: int | None = None
+    heading: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedSource:
+    """A version of a source: `key` is its URI, `fingerprint` identifies the version and how it was cut.
+
+    `modified` is when its file changed, in nanoseconds since 1970. `size`, in bytes, only tells which sources are
+    quickly read (0: unknown).
+    """
+
+    key: str
+    kind: Kind
+    name: str
+    file: str
+    fingerprint: str
+    modified: int
+    size: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """What the index holds of a source: all of it, or, where not `complete`, parts of a version still being put in.
+
+    `problem` says why nothing of it can be searched; such a source is complete without chunks.
+    """
+
+    source: IndexedSource
+    chunks: int
+    complete: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk in need of a vector. `digest` identifies the text to embed, whatever source it stands in."""
+
+    digest: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexQuery:
+    """What to look for.
+
+    `vector` is the question's, little-endian float32 of length 1, made by the model `model`; without one the search
+    is lexical. At most `most` hits are returned, at most `per_source` of them from one source. `sources` are the keys
+    that may answer (None: all), `kinds` the kinds of chunks.
+    """
+
+    text: str
+    most: int = 50
+    per_source: int = 50
+    vector: bytes = field(default=b"", repr=False)
+    model: str = ""
+    mode: SearchMode = "hybrid"
+    sources: tuple[str, ...] | None = field(default=None, repr=False)
+    kinds: tuple[ChunkKind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that was found.
+
+    `score` is between 0 and 1, the best hit's of a query in both ways at most 1, comparable within one answer only.
+    `lexical_rank` and `vector_rank` are its places from 1 among all found that way (None: not among them). `matched`
+    are places in the text of the chunk (from, to) where words of the query stand.
+    """
+
+    chunk: Chunk
+    source: IndexedSource
+    score: float
+    lexical_rank: int | None = None
+    vector_rank: int | None = None
+    matched: tuple[tuple[int, int], ...] = ()
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAnswer:
+    """Hits, the best first. `total` is how many chunks hold words of the query (0 where not looked for).
+
+    `terms` are the words that were looked for; none are left of a query of nothing but signs. `vectors` tells how many
+    of the chunks in reach have a vector of the query's model, `chunks` how many there are. `exact` tells that every
+    vector was compared.
+    """
+
+    hits: tuple[Hit, ...]
+    total: int
+    terms: tuple[str, ...]
+    chunks: int
+    vectors: int
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSize:
+    """How much the index holds: sources, chunks, chunks with a vector of the model asked about, bytes on disk.
+
+    `notes` are to be told to a person: that it was rebuilt, and why.
+    """
+
+    sources: int
+    chunks: int
+    vectors: int
+    bytes: int
+    notes: tuple[str, ...] = ()

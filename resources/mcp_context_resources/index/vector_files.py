@@ -1,0 +1,240 @@
+"""Vectors of one model in a file to be mapped, and a graph over them: copies of the database, written whole.
+
+A file is written under another name and renamed, and never changes after that: any number of processes map it, and what
+came later they read from the database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from mcp_context_resources.index.vector_store import read_vectors
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator
+
+    from mcp_context_resources.index.vector_store import Matrix, Numbers
+
+LEAST_IN_FILE: Final = 5_000
+"""Fewer vectors are read from the database."""
+
+SHARE_OUTSIDE: Final = 4
+"""A new file is written once the vectors outside are that part of those in it."""
+
+_PREFIX: Final = "vectors-"
+_ENDING: Final = ".f4"
+_GRAPH_ENDING: Final = ".usearch"
+_BATCH: Final = 10_000
+_KEPT_RESIDENT: Final = 512 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The vectors of a model of a database: `identity` and `model` are the database's, `dimension` their length."""
+
+    identity: str
+    model: int
+    dimension: int
+
+    @property
+    def stem(self) -> str:
+        """How the names of its files start."""
+        return f"{_PREFIX}{self.identity}-{self.model}-{self.dimension}-"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """Vectors of a file, and row by row the number of the passage; `last` is the number of the last vector in it."""
+
+    path: Path
+    last: int
+    passages: Numbers
+    matrix: Matrix
+    memory: mmap.mmap
+
+    def give_back(self) -> None:
+        """Leave the pages of a large file to the system: it has them when they are needed again."""
+        if self.matrix.nbytes > _KEPT_RESIDENT and hasattr(mmap, "MADV_DONTNEED"):
+            self.memory.madvise(mmap.MADV_DONTNEED)
+
+
+def newest(folder: Path, family: Family) -> Mapped | None:
+    """Map the newest file of a family; damaged ones are passed over."""
+    names = [name for name in _names(folder, family.stem) if name.endswith(_ENDING)]
+    for name in sorted(names, key=_last_in_name, reverse=True):
+        with contextlib.suppress(OSError, ValueError):
+            return _map(folder / name, family.dimension)
+    return None
+
+
+def write(folder: Path, family: Family, connection: sqlite3.Connection, goes_on: Callable[[], bool]) -> bool:
+    """Write a file of all vectors there are, and remove older ones; False where stopped, or there is no room."""
+    passages: list[Numbers] = []
+    last = 0
+    try:
+        with _new_file(folder) as (handle, temporary):
+            while goes_on():
+                some, matrix, after = read_vectors(connection, family.model, family.dimension, last, _BATCH)
+                if after == last:
+                    break
+                handle.write(matrix.astype("<f4").tobytes())
+                passages.append(some)
+                last = after
+            else:
+                return False
+            if not last:
+                return False
+            rows = np.concatenate(passages)
+            handle.write(rows.astype("<i8").tobytes())
+            handle.flush()
+            name = f"{family.stem}{last}-{len(rows)}{_ENDING}"
+            temporary.replace(folder / name)
+    except OSError:
+        return False
+    _remove(folder, family.stem, keep=(name,), ending=_ENDING)
+    return True
+
+
+def outgrown(folder: Path, family: Family, connection: sqlite3.Connection) -> bool:
+    """Tell whether so many vectors came since the newest file was written that another is worth its while."""
+    mapped = newest(folder, family)
+    held, last = (len(mapped.passages), mapped.last) if mapped is not None else (0, 0)
+    worth = max(LEAST_IN_FILE, held // SHARE_OUTSIDE)
+    rows = "SELECT count(*) FROM (SELECT 1 FROM vectors WHERE model = ? AND id > ? LIMIT ?)"
+    return bool(connection.execute(rows, (family.model, last, worth)).fetchone()[0] >= worth)
+
+
+def sweep(folder: Path, identity: str, models: set[int]) -> None:
+    """Remove files of other databases and of models forgotten."""
+    for name in _names(folder, _PREFIX):
+        parts = name.split("-")
+        if parts[1] != identity or not parts[2].isdecimal() or int(parts[2]) not in models:
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
+
+
+def graph_path(mapped: Mapped) -> Path:
+    """Name the graph over a file of vectors; its size, which shows damage, is told by the file beside it."""
+    return mapped.path.with_suffix(_GRAPH_ENDING)
+
+
+def open_graph(mapped: Mapped, dimension: int) -> Any:
+    """Map the graph over a file of vectors; None where there is none."""
+    path = graph_path(mapped)
+    with contextlib.suppress(Exception):
+        if path.stat().st_size == int(_size_file(path).read_bytes()[:32]):
+            graph = _graph(dimension)
+            graph.view(str(path))
+            return graph if len(graph) == len(mapped.passages) else None
+    return None
+
+
+class GraphBuilding:
+    """Builds the graph over a file of vectors in steps.
+
+    HNSW: Malkov, Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
+    World graphs", arXiv 1603.09320.
+    """
+
+    def __init__(self, mapped: Mapped, dimension: int) -> None:
+        self._mapped = mapped
+        self._graph: Any = _graph(dimension)
+        self._done = 0
+        self.failed = False
+        """Whether it couldn't be written."""
+
+    @property
+    def path(self) -> Path:
+        """The file of vectors it is built over."""
+        return self._mapped.path
+
+    def step(self, goes_on: Callable[[], bool], threads: int) -> bool:
+        """Go on until told to stop; returns whether it is complete and written."""
+        total = len(self._mapped.passages)
+        while self._done < total and goes_on():
+            end = min(total, self._done + 2000)
+            rows = slice(self._done, end)
+            self._graph.add(np.arange(self._done, end), self._mapped.matrix[rows], copy=True, threads=threads)
+            self._done = end
+            self._mapped.give_back()
+        return self._done == total and self._write()
+
+    def _write(self) -> bool:
+        path = graph_path(self._mapped)
+        try:
+            with _new_file(path.parent) as (handle, temporary):
+                handle.close()
+                self._graph.save(str(temporary))
+                size = temporary.stat().st_size
+                temporary.replace(path)
+            with _new_file(path.parent) as (handle, temporary):
+                handle.write(str(size).encode())
+                handle.close()
+                temporary.replace(_size_file(path))
+        except (OSError, RuntimeError):
+            self.failed = True
+        return not self.failed
+
+
+def _graph(dimension: int) -> Any:
+    from usearch.index import Index
+
+    return Index(ndim=dimension, metric="ip", dtype="i8", connectivity=24, expansion_add=128, expansion_search=128)
+
+
+def _size_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.size")
+
+
+def _map(path: Path, dimension: int) -> Mapped:
+    count = int(path.stem.rpartition("-")[2])
+    with path.open("rb") as handle:
+        if os.fstat(handle.fileno()).st_size != count * (dimension * 4 + 8) or not count:
+            raise ValueError(path)
+        memory = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    cells = count * dimension
+    matrix = np.frombuffer(memory, dtype="<f4", count=cells).reshape(count, dimension)
+    passages = np.frombuffer(memory, dtype="<i8", count=count, offset=cells * 4).astype(np.int64)
+    return Mapped(path, _last_in_name(path.name), passages, matrix, memory)
+
+
+@contextlib.contextmanager
+def _new_file(folder: Path) -> Iterator[tuple[Any, Path]]:
+    """Open a new file that is removed again unless it was renamed."""
+    number, name = tempfile.mkstemp(prefix="new-", dir=folder)
+    path = Path(name)
+    try:
+        with os.fdopen(number, "wb") as handle:
+            yield handle, path
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _names(folder: Path, stem: str) -> list[str]:
+    with contextlib.suppress(OSError):
+        return [path.name for path in folder.iterdir() if path.name.startswith(stem)]
+    return []
+
+
+def _last_in_name(name: str) -> int:
+    part = name.split("-")[-2]
+    return int(part) if part.isdecimal() else 0
+
+
+def _remove(folder: Path, stem: str, *, keep: tuple[str, ...], ending: str) -> None:
+    """Remove older files of a family and the graphs over them."""
+    kept = tuple(name.removesuffix(ending) + "." for name in keep)
+    for name in _names(folder, stem):
+        if not name.startswith(kept):
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()

@@ -1,0 +1,577 @@
+"""The index on this machine: what it finds, what it survives, and several servers over the same files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import numpy as np
+import psutil
+import pytest
+
+from mcp_context_resources.errors import ContextError, InvalidInputError, StorageError
+from mcp_context_resources.index.fusion import fuse
+from mcp_context_resources.index.local import LocalIndex
+from mcp_context_resources.index.settings import IndexSettings
+from mcp_context_resources.index.spec import Chunk, IndexedSource, IndexQuery
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from mcp_context_resources.index.spec import Hit, IndexAnswer
+
+pytestmark = pytest.mark.anyio
+
+MODEL = "test-model"
+DIMENSION = 16
+LINES = [
+    "Lost property is kept for 30 days, counted from the day it was found.",
+    "返金の申請は三十日以内に行ってください。",
+    "The plant is certified according to ISO-9001 since 1998.",
+    "Iso and 9001 are mentioned here, far apart: nine thousand and one.",
+    "サーバーの設定を変更する方法",
+    "Error E_404 means that foo.bar() found nothing at src/app/main.py.",
+    "The café on platform 2 sells 1,234 sandwiches a day.",
+    "ﾃﾞｰﾀﾍﾞｰｽの暗号化について",
+    "東京都庁で会議の資料を配布した。",
+]
+
+
+def source(name: str = "a.pdf", fingerprint: str = "1") -> IndexedSource:
+    return IndexedSource(f"document://{name}", "document", name, name, fingerprint, 1, 10)
+
+
+def chunks(texts: Sequence[str], kind: Any = "text") -> list[Chunk]:
+    return [Chunk(kind, text, page=1, start=0, end=len(text)) for text in texts]
+
+
+def vectors(count: int, seed: int = 1, dimension: int = DIMENSION) -> np.ndarray[Any, np.dtype[np.float32]]:
+    matrix = np.random.default_rng(seed).standard_normal((count, dimension)).astype("<f4")
+    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+
+@asynccontextmanager
+async def opened(folder: Path, **settings: Any) -> AsyncIterator[LocalIndex]:
+    index = LocalIndex(folder, IndexSettings(**settings))
+    try:
+        yield index
+    finally:
+        await index.aclose()
+
+
+async def fill(index: LocalIndex, texts: Sequence[str], of: IndexedSource | None = None, kind: Any = "text") -> None:
+    of = of or source()
+    first = await index.begin(of)
+    assert await index.put(of, first, chunks(texts, kind)[first:], last=True)
+
+
+async def embed(index: LocalIndex, matrix: np.ndarray[Any, Any], model: str = MODEL) -> list[str]:
+    passages = await index.without_vector(model, len(matrix))
+    await index.put_vectors(model, [one.digest for one in passages], matrix[: len(passages)].tobytes())
+    return [one.text for one in passages]
+
+
+async def ask(index: LocalIndex, text: str, **more: Any) -> IndexAnswer:
+    return await index.search(IndexQuery(text, **more), deadline=60)
+
+
+async def found(index: LocalIndex, text: str, **more: Any) -> list[str]:
+    return [hit.chunk.text for hit in (await ask(index, text, **more)).hits]
+
+
+def marked(hit: Hit) -> list[str]:
+    return [hit.chunk.text[start:end] for start, end in hit.matched]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the index of LINES, to be copied."""
+    folder = tmp_path_factory.mktemp("index") / "filled"
+
+    async def make() -> None:
+        async with opened(folder) as index:
+            await fill(index, LINES)
+            await index.settled()
+
+    asyncio.run(make())
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def shared(filled: Path) -> AsyncIterator[LocalIndex]:
+    """An index of LINES that tests only ask."""
+    async with opened(filled) as index:
+        yield index
+
+
+@pytest.fixture
+def copied(filled: Path, tmp_path: Path) -> Path:
+    shutil.copytree(filled, tmp_path / "index")
+    return tmp_path / "index"
+
+
+# What is found
+
+
+async def test_words_of_both_languages_are_found_in_any_form(shared: LocalIndex) -> None:
+    for query, line in {
+        "lost property": 0,
+        "counting": 0,
+        "返金": 1,
+        "申請について": 1,
+        "返": 1,
+        "サーバ": 4,
+        "さーばー 設定": 4,
+        "ISO 9001": 2,
+        "iso9001": 2,
+        "iso-9001": 2,
+        "e404": 5,
+        "E-404": 5,
+        "foo.bar": 5,
+        "main.py": 5,
+        "CAFÉ": 6,
+        "cafe": 6,
+        "1234": 6,
+        "データベース": 7,
+        "都庁": 8,
+        "会議 配布": 8,
+    }.items():
+        hits = (await ask(shared, query)).hits
+        assert hits, query
+        assert hits[0].chunk.text == LINES[line], query
+        assert hits[0].matched, query
+        assert all(0 <= hit.score <= 1 for hit in hits)
+
+
+async def test_an_answer_tells_what_was_looked_for_and_where_it_stands(shared: LocalIndex) -> None:
+    answer = await ask(shared, "What is ISO 9001?")
+    assert answer.terms == ("iso", "iso 9001", "9001")
+    assert answer.total == 2
+    assert (answer.chunks, answer.vectors) == (len(LINES), 0)
+    assert [hit.lexical_rank for hit in answer.hits] == [1, 2]
+    assert marked(answer.hits[0]) == ["ISO-9001"]
+    assert answer.hits[0].source == source()
+    assert answer.hits[0].chunk.page == 1
+
+
+async def test_a_phrase_must_stand_there_and_an_unwanted_word_must_not(shared: LocalIndex) -> None:
+    assert await found(shared, '"lost property"') == [LINES[0]]
+    assert await found(shared, '"property lost"') == []
+    assert await found(shared, "「会議の資料」") == [LINES[8]]
+    assert await found(shared, "「資料の会議」") == []
+    assert await found(shared, "「京都」") == [LINES[8]]
+    assert await found(shared, "iso -certified") == [LINES[3]]
+    assert await found(shared, 'iso -"far apart"') == [LINES[2]]
+
+
+@pytest.mark.parametrize("query", [".*", "[a-z]+(", "😀", "a AND (b", 'x:"', "\\", "", "\x00", "\ud800", "-"])
+async def test_any_text_is_a_query(shared: LocalIndex, query: str) -> None:
+    answer = await ask(shared, query)
+    assert bool(answer.terms) == any(character.isalpha() for character in query if character != "\ud800")
+
+
+async def test_endless_queries_and_stop_words_are_answered(shared: LocalIndex) -> None:
+    long = await ask(shared, "property " + "x y z 返金 " * 20_000)
+    assert long.hits
+    assert len(long.terms) < 100
+    assert await found(shared, "for the")
+
+
+async def test_headings_and_names_find_a_chunk_too(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        of = source("timetable.pdf")
+        await index.begin(of)
+        chunk = Chunk("text", "Trains leave at nine.", 1, 0, 21, heading=("第一章 運賃", "Refunds"))
+        assert await index.put(of, 0, [chunk], last=True)
+        for query in ("refund", "運賃", "timetable", "「運賃」"):
+            assert (await ask(index, query)).hits[0].chunk == chunk, query
+
+
+async def test_one_source_cannot_crowd_out_the_others(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        await fill(index, [f"fare fare fare number {number}" for number in range(300)], source("many.pdf"))
+        await fill(index, ["a longer text in which the word fare stands only once"], source("one.pdf"))
+        hits = (await ask(index, "fare", most=5, per_source=2)).hits
+        assert [hit.source.name for hit in hits] == ["many.pdf", "many.pdf", "one.pdf"]
+
+
+async def test_only_sources_and_kinds_asked_for_answer(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        await fill(index, ["fare one"], source("a.pdf"))
+        await fill(index, ["fare two"], source("b.pdf"))
+        await fill(index, ["fare three"], source("c.csv"), kind="row")
+        await embed(index, vectors(3))
+        for more in ({}, {"vector": vectors(1).tobytes(), "model": MODEL}):
+            assert set(await found(index, "fare", **more)) == {"fare one", "fare two", "fare three"}
+            assert await found(index, "fare", sources=("document://b.pdf", "document://none"), **more) == ["fare two"]
+            assert await found(index, "fare", kinds=("row",), **more) == ["fare three"]
+            assert await found(index, "fare", sources=(), **more) == []
+        many = tuple(f"document://{number}" for number in range(100_000))
+        answer = await ask(index, "fare", sources=(*many, "document://a.pdf"))
+        assert [hit.chunk.text for hit in answer.hits] == ["fare one"]
+        assert answer.chunks == 1
+
+
+# Sources
+
+
+async def test_a_new_version_takes_the_place_of_the_old_one_in_one_step(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        await fill(index, ["old text", "old other"])
+        new = source(fingerprint="2")
+        assert await index.begin(new) == 0
+        assert await index.put(new, 0, chunks(["new text"]), last=False)
+        assert await found(index, "text") == ["old text"]
+        assert [(one.source.fingerprint, one.complete) for one in await index.known()] == [("1", True), ("2", False)]
+        assert await index.begin(new) == 1
+        assert await index.put(new, 1, chunks(["new other"]), last=True)
+        assert await found(index, "text other") == ["new text", "new other"]
+        assert [(one.source.fingerprint, one.chunks) for one in await index.known()] == [("2", 2)]
+        await index.settled()
+        assert (await ask(index, "old")).total == 0
+        assert (await ask(index, "new")).total == 2
+
+
+async def test_chunks_are_put_in_once_whoever_puts_them_in(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        of = source()
+        assert not await index.put(of, 0, chunks(["never begun"]), last=True)
+        await index.begin(of)
+        assert await index.put(of, 0, chunks(["one", "two"]), last=False)
+        assert not await index.put(of, 0, chunks(["one", "two"]), last=False)
+        assert not await index.put(of, 5, chunks(["six"]), last=True)
+        assert await index.put(of, 2, chunks(["three"]), last=True)
+        assert not await index.put(of, 3, chunks(["four"]), last=True)
+        assert (await index.size()).chunks == 3
+
+
+async def test_dropped_sources_answer_no_more(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        await fill(index, ["fare one"], source("a.pdf"))
+        await fill(index, ["fare two"], source("b.pdf"))
+        await index.drop(["document://a.pdf", "document://unknown"])
+        assert await found(index, "fare") == ["fare two"]
+        await index.settled()
+        assert (await ask(index, "fare")).total == 1
+        await fill(index, ["fare again"], source("a.pdf"))
+        assert set(await found(index, "fare")) == {"fare two", "fare again"}
+
+
+async def test_a_source_that_turns_out_unreadable_is_complete_and_empty(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        await index.begin(source())
+        await index.put(source(), 0, chunks(["half of it"]), last=False)
+        assert await index.put(source(), 1, (), last=True, problem="It is damaged.")
+        (known,) = await index.known()
+        assert (known.complete, known.problem, known.chunks) == (True, "It is damaged.", 0)
+        assert await found(index, "half") == []
+
+
+# Vectors
+
+
+async def test_meaning_finds_what_no_word_of_the_query_holds(copied: Path) -> None:
+    async with opened(copied) as index:
+        matrix = vectors(len(LINES))
+        texts = await embed(index, matrix)
+        assert sorted(texts) == sorted(LINES)
+        assert list(await index.without_vector(MODEL, 100)) == []
+        place = texts.index(LINES[6])
+        question = matrix[place].tobytes()
+        answer = await ask(index, "nothingness", vector=question, model=MODEL)
+        assert answer.hits[0].chunk.text == LINES[6]
+        assert (answer.hits[0].vector_rank, answer.hits[0].lexical_rank) == (1, None)
+        assert (answer.vectors, answer.exact) == (len(LINES), True)
+        both = await ask(index, "iso9001", vector=question, model=MODEL)
+        assert both.hits[0].chunk.text == LINES[2], "an identifier is not drowned by vectors"
+        only = await ask(index, "iso9001", vector=question, model=MODEL, mode="vector")
+        assert (only.hits[0].chunk.text, only.total) == (LINES[6], 0)
+        phrase = await found(index, '"lost property"', vector=question, model=MODEL)
+        assert phrase == [LINES[0]]
+        assert LINES[6] not in await found(index, "plant -sandwiches", vector=question, model=MODEL)
+        lexical = await ask(index, "sandwiches", vector=question, model=MODEL, mode="lexical")
+        assert [hit.vector_rank for hit in lexical.hits] == [None]
+
+
+async def test_passages_are_claimed_by_one_server_at_a_time(copied: Path) -> None:
+    async with opened(copied) as one, opened(copied) as other:
+        first = await one.without_vector(MODEL, 4)
+        second = await other.without_vector(MODEL, 100)
+        assert len(first) == 4
+        assert len(second) == len(LINES) - 4
+        assert not {item.digest for item in first} & {item.digest for item in second}
+
+
+async def test_vectors_outlive_a_file_that_is_touched_renamed_or_partly_edited(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        await fill(index, ["first", "second"])
+        await embed(index, vectors(2))
+        await fill(index, ["first", "second", "third"], source(fingerprint="2"))
+        assert [one.text for one in await index.without_vector(MODEL, 10)] == ["third"]
+        assert (await index.size(MODEL)).vectors == 2
+        await index.drop(["document://a.pdf"])
+        await index.settled()
+        await fill(index, ["first", "second"], source("renamed.pdf"))
+        assert list(await index.without_vector(MODEL, 10)) == []
+        answer = await ask(index, "x", vector=vectors(2)[1].tobytes(), model=MODEL)
+        assert answer.hits[0].source.name == "renamed.pdf"
+
+
+async def test_the_same_text_in_two_files_is_embedded_once_and_found_in_both(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        await fill(index, ["same"], source("a.pdf"))
+        await fill(index, ["same"], source("b.pdf"))
+        assert len(await embed(index, vectors(1))) == 1
+        answer = await ask(index, "x", vector=vectors(1).tobytes(), model=MODEL)
+        assert {hit.source.name for hit in answer.hits} == {"a.pdf", "b.pdf"}
+        assert answer.vectors == 2
+
+
+async def test_vectors_of_another_length_are_those_of_another_model(copied: Path) -> None:
+    async with opened(copied) as index:
+        await embed(index, vectors(len(LINES)))
+        await embed(index, vectors(len(LINES), dimension=24), "other-model")
+        assert (await index.size(MODEL)).vectors == len(LINES)
+        fits = await ask(index, "x", vector=vectors(1, dimension=24).tobytes(), model="other-model")
+        assert len(fits.hits) == len(LINES)
+        short = await ask(index, "x", vector=vectors(1).tobytes(), model="other-model")
+        assert short.hits == ()
+        text = (await ask(index, "property")).hits[0]
+        await index.put_vectors(MODEL, [text.digest], vectors(1, dimension=24).tobytes())
+        assert (await index.size(MODEL)).vectors == 1
+        assert len(await index.without_vector(MODEL, 100)) == len(LINES) - 1
+
+
+@pytest.mark.parametrize("sent", [b"", b"abc", b"\x00" * 5, np.full(4, np.nan, "<f4").tobytes()])
+async def test_bytes_that_are_no_vectors_are_refused(copied: Path, sent: bytes) -> None:
+    async with opened(copied) as index:
+        (passage,) = await index.without_vector(MODEL, 1)
+        with pytest.raises(InvalidInputError):
+            await index.put_vectors(MODEL, [passage.digest], sent)
+
+
+async def test_beyond_exact_vectors_nearly_all_true_neighbours_are_found(tmp_path: Path) -> None:
+    count, dimension = 6_000, 48
+    matrix = vectors(count, dimension=dimension)
+    async with opened(tmp_path / "index", exact_vectors=1_000) as index:
+        for part in range(6):
+            texts = [f"passage {part * 1000 + number}" for number in range(1_000)]
+            await fill(index, texts, source(f"{part}.pdf"))
+        row = {}
+        while passages := await index.without_vector(MODEL, 2_000):
+            numbers = [int(one.text.split()[1]) for one in passages]
+            await index.put_vectors(MODEL, [one.digest for one in passages], matrix[numbers].tobytes())
+            row.update(dict.fromkeys(numbers))
+        assert len(row) == count
+        await index.settled()
+        hit_count, questions = 0, vectors(20, seed=7, dimension=dimension)
+        for question in questions:
+            answer = await ask(index, "", most=10, vector=question.tobytes(), model=MODEL, mode="vector")
+            assert not answer.exact
+            truth = set(np.argsort(-(matrix @ question))[:10].tolist())
+            hit_count += len(truth & {int(hit.chunk.text.split()[1]) for hit in answer.hits})
+        assert hit_count >= 190
+        one = ("document://3.pdf",)
+        filtered = await ask(index, "", most=50, vector=questions[0].tobytes(), model=MODEL, mode="vector", sources=one)
+        best = np.argsort(-(matrix[3000:4000] @ questions[0]))[:50] + 3000
+        assert len({int(hit.chunk.text.split()[1]) for hit in filtered.hits} & set(best.tolist())) >= 48
+
+
+def test_both_lists_count_in_either_way_of_fusion() -> None:
+    words = [(1, 9.0), (2, 8.0), (3, 1.0)]
+    near = [(2, 0.9), (4, 0.8), (1, 0.1)]
+    for method in ("min-max", "rrf"):
+        fused = fuse(words, near, method=method)
+        assert fused[0][0] == 2
+        assert all(0 <= score <= 1 for _, score in fused)
+        assert fuse(words, near, {1}, method=method)[0][0] == 1
+    assert [number for number, _ in fuse(words, [])] == [1, 2, 3]
+    assert fuse([], []) == []
+
+
+# Several servers, and what happens to them
+
+
+async def test_two_servers_share_one_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    async with opened(folder) as one, opened(folder) as other:
+        await fill(one, ["fare one"], source("a.pdf"))
+        assert await found(other, "fare") == ["fare one"]
+        of = source("b.pdf")
+        assert await one.begin(of) == await other.begin(of) == 0
+        answers: list[bool] = []
+
+        async def put(index: LocalIndex) -> None:
+            answers.append(await index.put(of, 0, chunks(["fare two"]), last=True))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(put, one)
+            group.start_soon(put, other)
+        assert sorted(answers) == [False, True]
+        assert set(await found(one, "fare")) == set(await found(other, "fare")) == {"fare one", "fare two"}
+        await other.drop(["document://a.pdf"])
+        assert await found(one, "fare") == ["fare two"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+async def test_nothing_is_lost_or_doubled_when_workers_are_killed_twenty_times(tmp_path: Path) -> None:
+    folder, luck, before = tmp_path / "index", random.Random(6), set(psutil.Process().children(recursive=True))
+    texts = [f"passage {number} of the handbook {number % 7}" for number in range(1_200)]
+    kills = 0
+    async with opened(folder) as index:
+
+        async def killed(call: Any) -> None:
+            """Run a call and kill all workers at some moment of it."""
+            nonlocal kills
+            task = asyncio.ensure_future(call)
+            await asyncio.wait({task}, timeout=luck.random() * 0.5)
+            for process in set(psutil.Process().children(recursive=True)) - before:
+                if "spawn_main" in " ".join(process.cmdline()):
+                    process.send_signal(signal.SIGKILL)
+                    kills += 1
+            await asyncio.wait({task})
+            task.exception()
+
+        done, rounds = 0, 0
+        while done < len(texts) or rounds < 20:
+            rounds += 1
+            try:
+                first = done = await index.begin(source())
+                part = chunks(texts[first : first + 60])
+                last = first + 60 >= len(texts)
+                if rounds % 2 and rounds <= 20:
+                    await killed(index.put(source(), first, part, last=last))
+                elif part:
+                    await index.put(source(), first, part, last=last)
+                if rounds % 4 == 0:
+                    await killed(ask(index, "handbook"))
+                passages = await index.without_vector(MODEL, 50)
+                await index.put_vectors(MODEL, [one.digest for one in passages], vectors(len(passages)).tobytes())
+            except ContextError:
+                continue
+        assert kills >= 10
+    async with opened(folder) as index:
+        await index.settled()
+        (known,) = await index.known()
+        assert (known.complete, known.chunks) == (True, len(texts))
+        answer = await ask(index, "handbook passage", most=1_000, per_source=1_000)
+        assert answer.total == len(texts)
+        assert len({hit.chunk.text for hit in answer.hits}) == 1_000
+    database = sqlite3.connect(folder / "index.sqlite3")
+    assert database.execute("SELECT count(*), count(DISTINCT number) FROM chunks").fetchone() == (1_200, 1_200)
+    assert (
+        database.execute("SELECT count(*) FROM vectors").fetchone()[0]
+        == (database.execute("SELECT count(DISTINCT passage) FROM vectors").fetchone()[0])
+    )
+    missing = database.execute(
+        "SELECT count(*) FROM passages p WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE v.passage = p.id)"
+        " AND NOT EXISTS (SELECT 1 FROM pending w WHERE w.passage = p.id)"
+    ).fetchone()
+    assert missing == (0,)
+    assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+
+
+def _truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 3)
+
+
+def _scribble(path: Path) -> None:
+    path.write_bytes(b"nothing of the kind " * 500)
+
+
+def _older(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+
+
+@pytest.mark.parametrize("harm", [_truncate, _scribble, _older])
+async def test_a_damaged_or_foreign_database_is_made_anew_and_says_so(copied: Path, harm: Any) -> None:
+    database = sqlite3.connect(copied / "index.sqlite3")
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    harm(copied / "index.sqlite3")
+    async with opened(copied) as index:
+        assert await found(index, "property") == []
+        assert list(await index.known()) == []
+        assert "made anew" in (await index.size()).notes[0]
+        await fill(index, LINES)
+        assert await found(index, "property") == [LINES[0]]
+
+
+@pytest.mark.parametrize("harm", [_truncate, _scribble])
+@pytest.mark.parametrize("what", ["meta.json", "*.term", "*.store", "*.idx", "*.fast"])
+async def test_damaged_files_of_words_are_made_anew_from_the_database(copied: Path, harm: Any, what: str) -> None:
+    files = list(copied.glob(f"words-*/{what}"))
+    assert files
+    for file in files:
+        harm(file)
+    async with opened(copied) as index:
+        assert await found(index, "property") == [LINES[0]]
+        assert (await ask(index, "返金")).total == 1
+        assert (await index.size()).chunks == len(LINES)
+
+
+async def test_files_of_words_that_are_gone_are_made_anew(copied: Path) -> None:
+    async with opened(copied) as index:
+        assert await found(index, "property") == [LINES[0]]
+        for folder in copied.glob("words-*"):
+            shutil.rmtree(folder)
+        assert await found(index, "property") == [LINES[0]]
+
+
+async def test_a_folder_removed_under_way_is_made_again(copied: Path) -> None:
+    async with opened(copied) as index:
+        assert await found(index, "property")
+        shutil.rmtree(copied)
+        assert await found(index, "property") == []
+        await fill(index, LINES)
+        assert await found(index, "property") == [LINES[0]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits another process")
+async def test_a_full_disk_is_told_and_breaks_nothing(copied: Path) -> None:
+    import resource
+
+    before = set(psutil.Process().children(recursive=True))
+    async with opened(copied) as index:
+        await index.settled()
+        assert await found(index, "property") == [LINES[0]]
+        workers = set(psutil.Process().children(recursive=True)) - before
+        for worker in workers:
+            resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (1_000, resource.RLIM_INFINITY))
+        new = source("new.pdf")
+        with pytest.raises(StorageError) as raised:
+            await fill(index, ["word " * 200] * 300, new)
+        assert raised.value.hint
+        assert await found(index, "property") == [LINES[0]]
+        for worker in workers:
+            resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        await fill(index, ["a word at last"], new)
+        assert await found(index, "word") == ["a word at last"]
+        assert await found(index, "property") == [LINES[0]]
+
+
+async def test_the_files_are_readable_by_their_owner_only(copied: Path) -> None:
+    async with opened(copied.parent / "fresh") as index:
+        await fill(index, LINES)
+        folder = copied.parent / "fresh"
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (folder / "index.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
+async def test_it_goes_on_after_memory_was_given_back(copied: Path) -> None:
+    async with opened(copied) as index:
+        assert await found(index, "property")
+        await index.release()
+        assert await found(index, "property") == [LINES[0]]

@@ -1,0 +1,57 @@
+"""The files behind sources as they were listed last: looking at the whole disk again takes long for many files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mcp_context_resources.errors import NotFoundError, SourceChangedError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from mcp_context_resources.index.spec import IndexedSource
+    from mcp_context_resources.workspace.source import Source
+
+
+class Listed:
+    """Remembers which file each listed source was; `look` lists them anew."""
+
+    def __init__(self, look: Callable[[], Awaitable[object]]) -> None:
+        self._look = look
+        self._files: dict[str, tuple[Source, str]] = {}
+
+    def remember(self, found: Iterable[tuple[Source, IndexedSource]]) -> list[IndexedSource]:
+        """Take in a new list in place of the old one, and return its sources."""
+        pairs = list(found)
+        self._files = {indexed.key: (source, indexed.fingerprint) for source, indexed in pairs}
+        return [indexed for _, indexed in pairs]
+
+    async def file(self, source: IndexedSource) -> Source:
+        """Return the file of this version of a source; raises `SourceChangedError`, `NotFoundError`."""
+        if self._files.get(source.key, (None, ""))[1] != source.fingerprint:
+            await self._look()
+        if source.key not in self._files:
+            raise NotFoundError(f"There is no {source.kind} {source.name!r} any more.", "It was removed or renamed.")
+        file, fingerprint = self._files[source.key]
+        if fingerprint != source.fingerprint:
+            raise SourceChangedError(f"{source.name!r} is another version by now.", "It is read anew.")
+        return file
+
+    def unchanged(self, sources: Sequence[IndexedSource]) -> list[IndexedSource]:
+        """Return those whose files are on disk as they were listed. Blocking."""
+        return [source for source in sources if self._is_unchanged(source)]
+
+    def _is_unchanged(self, source: IndexedSource) -> bool:
+        file, fingerprint = self._files.get(source.key, (None, ""))
+        if file is None or fingerprint != source.fingerprint:
+            return False
+        return all(_is_there(member) for member in file.members or (file,))
+
+
+def _is_there(source: Source) -> bool:
+    try:
+        status = os.stat(source.origin or source.path)
+    except OSError:
+        return False
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino) == source.state

@@ -1,0 +1,115 @@
+"""Hits in pages: copies folded, and no source taking more than its share of a page."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from mcp_context_resources.cursor import decode_cursor, encode_cursor
+from mcp_context_resources.errors import InvalidCursorError, StaleCursorError
+from mcp_context_tools.search_hits.near_copies import NearCopies
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_context_resources.index.request import SearchRequest
+    from mcp_context_resources.index.spec import Hit
+
+MOST_OF_A_SOURCE: Final = 3
+"""Hits of one source on a page, where several sources have some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A hit, and the hits that say the same elsewhere."""
+
+    hit: Hit
+    copies: list[Hit] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the pages of a search: `shown` hits come before it, `end` is where its page ends."""
+
+    shown: int
+    end: int
+
+
+def folded(hits: Sequence[Hit]) -> list[Found]:
+    """Fold each hit that nearly repeats a better one into that one."""
+    kept: dict[int, Found] = {}
+    copies = NearCopies()
+    for place, hit in enumerate(hits):
+        earlier = copies.earlier(place, hit.chunk.text, exactly=hit.chunk.kind in ("row", "schema"))
+        if earlier is None:
+            kept[place] = Found(hit)
+        else:
+            kept[earlier].copies.append(hit)
+    return list(kept.values())
+
+
+def in_pages(found: Sequence[Found], size: int, most: int) -> list[list[Found]]:
+    """Lay hits out in pages of up to `size`, each with at most `most` of a source; what is over waits for the next."""
+    pages: list[list[Found]] = []
+    waiting = list(found)
+    while waiting:
+        page: list[Found] = []
+        counts: Counter[str] = Counter()
+        rest: list[Found] = []
+        for one in waiting:
+            key = one.hit.source.key
+            if len(page) < size and counts[key] < most:
+                counts[key] += 1
+                page.append(one)
+            else:
+                rest.append(one)
+        pages.append(page)
+        waiting = rest
+    return pages
+
+
+def request_key(request: SearchRequest, size: int) -> str:
+    """Identify what a cursor belongs to."""
+    return hashlib.sha256(repr((request, size)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def cursor_after(key: str, order: Sequence[Found], shown: int) -> str:
+    """Return the cursor that goes on behind the first `shown` hits."""
+    return encode_cursor(key, _digest(order[:shown]), shown)
+
+
+def place_at(cursor: str | None, key: str, pages: Sequence[Sequence[Found]]) -> Place:
+    """Return where a cursor goes on; without one, the beginning.
+
+    Raises `InvalidCursorError`, and `StaleCursorError` where the hits before it are no longer what they were.
+    """
+    order = [one for page in pages for one in page]
+    shown = 0
+    if cursor is not None:
+        whose, digest, shown = decode_cursor(cursor, str, str, int)
+        if shown < 1 or whose != key:
+            raise InvalidCursorError(
+                "The cursor belongs to another search.", "Repeat query, k and filters exactly as in the first call."
+            )
+        if shown > len(order) or _digest(order[:shown]) != digest:
+            raise StaleCursorError(
+                "What was found before has changed: files were edited, or more of them can be searched by now.",
+                "Search again without a cursor.",
+            )
+    end = 0
+    for page in pages:
+        end += len(page)
+        if end > shown:
+            break
+    return Place(shown, end)
+
+
+def _digest(found: Sequence[Found]) -> str:
+    digest = hashlib.sha256()
+    for one in found:
+        chunk, source = one.hit.chunk, one.hit.source
+        place = (source.key, source.fingerprint, chunk.kind, chunk.page, chunk.start, chunk.row, chunk.text)
+        digest.update(repr(place).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:16]

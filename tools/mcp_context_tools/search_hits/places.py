@@ -1,0 +1,61 @@
+"""Where a hit stands: URIs that can be read back, and SQL that fetches a row."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from mcp_context_resources.documents.citation import place_uri
+from mcp_context_resources.provenance import SourceRef, now_text, utc_text
+from mcp_context_resources.tables.quoting import identifier
+
+if TYPE_CHECKING:
+    from mcp_context_resources.index.spec import Chunk, IndexedSource
+
+_RESERVED: Final = re.compile(r"[%#?\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069]+")
+_HEADINGS: Final = 4
+_HEADING_CHARS: Final = 80
+
+
+def place_of(source: IndexedSource, chunk: Chunk, start: int = 0, end: int | None = None) -> str:
+    """Return the URI of characters `start` to `end` of a chunk, or of its table."""
+    if chunk.page is None:
+        return source.key
+    last = len(chunk.text) if end is None else end
+    return place_uri(source.name, chunk.page, chunk.start + start, chunk.start + last)
+
+
+def shown_place(source: IndexedSource, page: int | None, start: int, end: int) -> str:
+    """Write a place of a document for readers: its URI with letters of any script as themselves (RFC 3987)."""
+    name = _RESERVED.sub(lambda match: quote(match[0], safe=""), source.name)
+    return f"document://{name}/page/{page}#chars={start}-{end}"
+
+
+def row_sql(table: str, row: int) -> str:
+    """Write the statement that fetches a row by its number from 1."""
+    return f"FROM {identifier(table)} LIMIT 1 OFFSET {row - 1}"
+
+
+def heading_text(heading: tuple[str, ...]) -> str:
+    """Write the innermost headings above a passage on one line."""
+    shown = (" ".join(part.split())[:_HEADING_CHARS] for part in heading[-_HEADINGS:])
+    return " › ".join(part for part in shown if part)
+
+
+def ref_of(source: IndexedSource) -> SourceRef:
+    """Refer to the version of a source that the index answered from, which is the one on disk now."""
+    return SourceRef(
+        uri=source.key,
+        name=source.name,
+        file=source.file,
+        modified=modified_text(source),
+        fingerprint=source.fingerprint,
+        read_at=now_text(),
+    )
+
+
+def modified_text(source: IndexedSource) -> str:
+    """Write when the file of a source changed, UTC."""
+    return utc_text(datetime.fromtimestamp(source.modified / 1e9, UTC))
