@@ -25,10 +25,23 @@ examples:
   fresh-context demo                                   see it work on example data
   fresh-context install claude-desktop ~/Documents     add it to Claude Desktop
   fresh-context serve ~/reports ~/data                 serve two folders over stdio (what a host runs)
+  fresh-context serve ~/reports --http                 serve over HTTP, on this machine
   fresh-context search "lost property" --in ~/reports  find passages in documents and tables
   fresh-context models list                            the local models, and which is for what
   fresh-context config show                            all settings, their meaning and where they come from
 """
+_FLAGS = {
+    "folders": "workspace.roots",
+    "model": "models.files",
+    "lora": "models.loras",
+    "gpu_layers": "models.gpu_layers",
+    "ignore": "workspace.ignore",
+    "redact": "redaction.enabled",
+    "log_level": "server.log_level",
+    "http": "http.address",
+    "tls_certificate": "http.tls_certificate",
+    "tls_key": "http.tls_key",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,11 +73,30 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser(
         "serve",
-        help="serve folders to an MCP client over stdio",
-        description="Serve folders over standard input and output: the command an MCP host runs. Logs go to stderr.",
+        help="serve folders to an MCP client over stdio, or over HTTP",
+        description="Serve folders over standard input and output: the command an MCP host runs. Logs go to stderr."
+        " With --http, serve them over HTTP instead, to clients that have the token of `fresh-context token`.",
     )
     _add_settings(serve)
+    serve.add_argument(
+        "--http",
+        nargs="?",
+        const="",
+        metavar="HOST:PORT",
+        help="serve MCP over HTTP at this address (default: 127.0.0.1:8765)",
+    )
+    serve.add_argument("--tls-certificate", metavar="FILE", help="certificate chain (PEM) for HTTPS")
+    serve.add_argument("--tls-key", metavar="FILE", help="private key (PEM) of the certificate, if apart from it")
     serve.set_defaults(run=_serve)
+
+    token = commands.add_parser(
+        "token",
+        help="print the token that clients of serve --http send",
+        description="Print the bearer token that clients of `serve --http` send, made on first use.",
+    )
+    token.add_argument("--new", action="store_true", help="make a new one; servers that run must be started anew")
+    _add_settings(token)
+    token.set_defaults(run=_token)
 
     demo = commands.add_parser(
         "demo",
@@ -138,22 +170,12 @@ def _configuration(arguments: argparse.Namespace) -> Configuration:
     for assignment in arguments.set:
         key, value = configuration.parse_assignment(assignment)
         flags[key] = value
-    if arguments.folders:
-        flags["workspace.roots"] = arguments.folders
-    if arguments.model:
-        flags["models.files"] = arguments.model
-    if arguments.lora:
-        flags["models.loras"] = arguments.lora
-    if arguments.gpu_layers is not None:
-        flags["models.gpu_layers"] = arguments.gpu_layers
-    if arguments.ignore:
-        flags["workspace.ignore"] = arguments.ignore
-    if arguments.redact:
-        flags["redaction.enabled"] = True
+    for name, key in _FLAGS.items():
+        given = getattr(arguments, name, None)
+        if not (given is None or given is False or given in ("", [])):  # 0 is given
+            flags[key] = given
     if arguments.tools:
         flags["server.tools"] = [name.strip() for name in arguments.tools.split(",") if name.strip()]
-    if arguments.log_level:
-        flags["server.log_level"] = arguments.log_level
     return configuration.load(
         flags,
         os.environ,
@@ -163,6 +185,8 @@ def _configuration(arguments: argparse.Namespace) -> Configuration:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    if arguments.http is not None:
+        return _serve_http(arguments)
     from mcp_server.front_door.door import open_door
 
     def user_folder() -> Path:
@@ -182,6 +206,26 @@ def _serve(arguments: argparse.Namespace) -> int:
 
         redact_logs(settings.redaction)
     return stdio.serve(settings, door)
+
+
+def _serve_http(arguments: argparse.Namespace) -> int:
+    if arguments.http and Path(arguments.http).is_dir():  # `serve --http DIR`
+        arguments.folders.insert(0, arguments.http)
+        arguments.http = ""
+    settings = _configuration(arguments).settings
+    from mcp_server.http.serving import serve_http
+
+    if settings.redaction.enabled:
+        from mcp_server.redacting import redact_logs
+
+        redact_logs(settings.redaction)
+    return serve_http(settings, settings.http)
+
+
+def _token(arguments: argparse.Namespace) -> int:
+    from mcp_server.http.token_command import print_token
+
+    return print_token(_configuration(arguments).settings.http, renew=arguments.new)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

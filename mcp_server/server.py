@@ -71,6 +71,7 @@ def create_server(settings: Settings) -> Server[Services]:
         version=__version__,
         title="Fresh Context",
         instructions=INSTRUCTIONS,
+        get_tool_input_schema=registry.input_schema,
         lifespan=lambda _server: open_services(settings, workspace),
         on_list_tools=registry.list_tools,
         on_call_tool=registry.call_tool,

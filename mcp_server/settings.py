@@ -15,6 +15,7 @@ from mcp_context_resources.redaction.settings import RedactionSettings
 from mcp_context_resources.storage import StorageSettings
 from mcp_context_resources.tables.settings import TableSettings
 from mcp_context_resources.workspace.settings import WorkspaceSettings
+from mcp_server.http.settings import HttpSettings
 
 
 class ServerSettings(BaseModel):
@@ -43,3 +44,4 @@ class Settings(BaseModel):
     redaction: RedactionSettings = RedactionSettings()
     storage: StorageSettings = StorageSettings()
     server: ServerSettings = ServerSettings()
+    http: HttpSettings = HttpSettings()

@@ -58,6 +58,10 @@ class ToolRegistry:
         refuse_cursor(params)
         return ListToolsResult(tools=self._listed)
 
+    def input_schema(self, name: str) -> dict[str, Any] | None:
+        """Return the input schema of a tool, None where there is no such tool."""
+        return next((tool.input_schema for tool in self._listed if tool.name == name), None)
+
     async def call_tool(self, context: ServerRequestContext[Services], params: CallToolRequestParams) -> CallToolResult:
         """Answer `tools/call`. Failures a caller can act on are results with `isError`."""
         tool = self._tools.get(params.name)

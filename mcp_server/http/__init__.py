@@ -1,0 +1,1 @@
+"""Serving over Streamable HTTP: who may ask, how much, and how it ends."""
