@@ -76,6 +76,7 @@ def _in_checkout() -> bool:
 class _Demo:
     def __init__(self, data: Path, *, with_model: bool) -> None:
         self._data = data
+        self._cache = f"storage.cache_dir={data.parent / 'cache'}"  # nothing stays behind
         self._with_model = with_model
         self._failed = 0
 
@@ -83,7 +84,7 @@ class _Demo:
         started = time.perf_counter()
         parameters = StdioServerParameters(
             command=sys.executable,
-            args=["-m", "mcp_server", "serve", str(self._data), "--log-level", "warning"],
+            args=["-m", "mcp_server", "serve", str(self._data), "--log-level", "warning", "--set", self._cache],
             cwd=self._data.anchor,
         )
         _say("Fresh Context demo: an MCP client starts the server as Claude Desktop would and uses its tools.")
@@ -95,6 +96,7 @@ class _Demo:
             _say(f"Connected after {time.perf_counter() - started:.1f} s. Tools: {names} ({size:,} bytes).")
             await self._tables(client)
             await self._documents(client)
+            await self._search(client)
             await self._safety(client)
             if self._with_model:
                 await self._model(client)
@@ -132,6 +134,14 @@ class _Demo:
         await self._step(client, "Where does it speak of the Lantern Festival?", "read_document", arguments)
         arguments = {"document": "document://passenger-handbook.pdf/page/2#chars=40-115", "view": "image"}
         await self._step(client, "A quote, marked on its page", "read_document", arguments)
+
+    async def _search(self, client: Client) -> None:
+        await self._step(
+            client, "Find passages, in Japanese and English alike", "search", {"query": "忘れ物の保管期間", "k": 3}
+        )
+        await self._step(client, "… and rows of tables", "search", {"query": '"fish Monday"', "k": 3})
+        arguments = {"question": "What must I pay for a bicycle on the tram?", "max_tokens": 400}
+        await self._step(client, "What a model needs to answer, in 400 tokens", "get_context", arguments)
 
     async def _safety(self, client: Client) -> None:
         passwords = {"sql": "SELECT * FROM read_text('/etc/passwd')"}

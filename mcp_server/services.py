@@ -15,6 +15,7 @@ from mcp_context_resources.charts.service import Charts
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.index.local import LocalIndex
 from mcp_context_resources.index.service import SearchIndex
+from mcp_context_resources.index.unused import remove_unused
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.tables.service import Tables
 from mcp_context_tools.index_feeds.documents import DocumentFeed
@@ -53,6 +54,7 @@ async def open_services(settings: Settings, workspace: Workspace) -> AsyncIterat
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(index.run)
+            group.start_soon(anyio.to_thread.run_sync, remove_unused, folder.parent, folder, most)
             yield Services(workspace, tables, documents, models, index, charts, settings.budget)
             group.cancel_scope.cancel()
     finally:

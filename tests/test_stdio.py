@@ -121,6 +121,19 @@ def test_a_folder_that_does_not_exist_is_told_on_stderr_before_anything_is_serve
     assert "nowhere does not exist" in done.stderr
 
 
+@pytest.mark.parametrize("transport", [[], ["--http", "127.0.0.1:0"]])
+def test_a_cache_folder_that_cannot_be_is_told_in_one_sentence(transport: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    command = [sys.executable, "-m", "mcp_server", "serve", str(tmp_path), *transport]
+    command += ["--set", f"storage.cache_dir={tmp_path / 'file'}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        told = process.stderr.read().decode()  # the client is still there
+    assert process.returncode == 1
+    assert "storage.cache_dir" in told
+    assert "Traceback" not in told
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_a_real_client_works_in_both_protocol_eras(mode: str, tmp_path: Path, cache: Path) -> None:

@@ -44,6 +44,7 @@ def serve_http(
     would let strangers in.
     """
     _check_reach(http)
+    settings.storage.folder()
     authenticator, told = authentication(http)
     server = create_server(settings)
     if extend is not None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mcp_context_resources.errors import ConfigurationError
+
 
 class StorageSettings(BaseModel):
     """Where derived files are kept."""
@@ -18,10 +20,19 @@ class StorageSettings(BaseModel):
     )
 
     def folder(self) -> Path:
-        """Return the cache folder, made if missing, readable by its owner only."""
+        """Return the cache folder, made if missing, readable by its owner only.
+
+        Raises `ConfigurationError` where it can't be made.
+        """
         import platformdirs
 
         folder = self.cache_dir or platformdirs.user_cache_path("fresh-context", appauthor=False)
         folder = folder.expanduser().absolute()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The cache folder {folder} can't be made: {error.strerror or 'unknown reason'}.",
+                "Name another folder with storage.cache_dir.",
+            ) from error
         return folder.resolve()
