@@ -46,7 +46,7 @@ _FLAGS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 failed, 2 misused."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(search_command.with_words_kept(sys.argv[1:] if argv is None else argv))
     from mcp_context_resources.errors import ContextError
 
     run: Callable[[argparse.Namespace], int] = arguments.run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from mcp.shared.exceptions import MCPError
@@ -169,6 +169,7 @@ async def _written(
 async def _redacted(prompt: ContextPrompt, services: Services, call: RedactedCall) -> str:
     """Write a prompt with placeholders, which may be longer than what they stand for, in the same number of tokens."""
     arguments = prompt.checked(call.arguments)
+    services = replace(services, private=call.private)
     room = CONTEXT_TOKENS
     text = ""
     for _ in range(_TRIES):

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.budget import BudgetSettings
 from mcp_context_resources.errors import ContextError, InvalidInputError
+from mcp_context_resources.redaction.finding import LITERAL
 from mcp_context_resources.redaction.redactor import Redactor
+from mcp_context_resources.sentences import flat
 from mcp_context_tools.rendering import compact_json, cost, csv_line
 
 if TYPE_CHECKING:
+    from mcp_context_resources.redaction.finding import Finding
     from mcp_context_resources.redaction.settings import RedactionSettings
     from mcp_context_tools.tool import Report, Services, Tool, ToolResult
 
@@ -74,10 +77,14 @@ class Redaction:
 
 
 class RedactedCall:
-    """One call of a tool: `arguments` with the values in place of placeholders."""
+    """One call of a tool: `arguments` with the values in place of placeholders.
+
+    `private` is for the services of the call; what it has seen is taken out of what the call answers.
+    """
 
     def __init__(self, redactor: Redactor, arguments: dict[str, Any], used: dict[str, str]) -> None:
         self.arguments = arguments
+        self.private = _PrivateValues(redactor, used)
         self._redactor = redactor
         self._used = used
 
@@ -96,7 +103,9 @@ class RedactedCall:
         for _ in range(_TRIES if again else 1):
             budget = BudgetSettings(max_chars=room, max_cell_chars=services.budget.max_cell_chars)
             result = self._redacted(
-                await tool.run(dataclasses.replace(services, budget=budget), given, self._reporting(report))
+                await tool.run(
+                    dataclasses.replace(services, budget=budget, private=self.private), given, self._reporting(report)
+                )
             )
             size = cost(result.text, result.data)
             if size <= most:
@@ -110,18 +119,22 @@ class RedactedCall:
 
     def text(self, text: str) -> str:
         """Redact a text, and in it what the arguments held."""
-        return self._redactor.text(text, self._used)
+        return self._redactor.text(text, self._known)
 
     def error(self, error: ContextError) -> ContextError:
         """Redact an error, and in it what the arguments held."""
         return _error(self._redactor, error, self._used)
 
+    @property
+    def _known(self) -> dict[str, str]:
+        return self._used | self.private.beyond_form
+
     def _redacted(self, answer: ToolResult) -> ToolResult:
         if answer.images:
             raise _picture_refused()
-        redacted = self._redactor.result(answer.text, answer.data, self._used)
+        redacted = self._redactor.result(answer.text, answer.data, self._known)
         links = tuple(
-            dataclasses.replace(link, name=self._redactor.text(link.name, self._used)) for link in answer.links
+            dataclasses.replace(link, name=self._redactor.text(link.name, self._known)) for link in answer.links
         )
         text, data = redacted.text, redacted.data
         if redacted.counts:
@@ -135,6 +148,40 @@ class RedactedCall:
             await report(done, total, None if message is None else self._redactor.text(message, self._used))
 
         return redacted
+
+
+class _PrivateValues:
+    """Keeps parts of texts from ending inside a value (`PrivateValues` of the tools).
+
+    `beyond_form` are values (value → kind) that only the whole text gives away, such as by a word before them.
+    """
+
+    def __init__(self, redactor: Redactor, used: dict[str, str]) -> None:
+        self.beyond_form: dict[str, str] = {}
+        self._redactor = redactor
+        self._used = used
+        self._found: dict[str, list[Finding]] = {}
+
+    def whole(self, text: str, start: int, end: int) -> tuple[int, int]:
+        inside = self._inside(text, start, end)
+        if not inside:
+            return start, end
+        start, end = min(start, inside[0].start), max(end, inside[-1].end)
+        shown = flat(text[start:end])
+        alone = [shown[found.start : found.end] for found in self._redactor.find(shown, self._used)]
+        for finding in inside:
+            value = flat(text[finding.start : finding.end])
+            if finding.kind != LITERAL and not any(value in one for one in alone):
+                self.beyond_form[value] = finding.kind
+        return start, end
+
+    def touched(self, text: str, start: int, end: int) -> bool:
+        return bool(self._inside(text, start, end))
+
+    def _inside(self, text: str, start: int, end: int) -> list[Finding]:
+        if text not in self._found:
+            self._found[text] = self._redactor.find(text, self._used)
+        return [found for found in self._found[text] if found.start < end and start < found.end]
 
 
 def _shortened(result: ToolResult, most: int) -> ToolResult | None:

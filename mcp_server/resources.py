@@ -19,7 +19,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from mcp_context_resources.errors import ContextError
+from mcp_context_resources.errors import ContextError, NotFoundError
 from mcp_server.errors import refuse_cursor
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ _RESULT: Final = ResourceTemplate(
     uri_template="result://{id}",
     description="The whole result of query_tables with save, as CSV, NDJSON or Parquet.",
 )
+
+_TOOLS: Final = {
+    "document": "Read it with read_document: give it this URI as document.",
+    "table": "Read it with query_tables: write its name after FROM.",
+    "model": "Use it with run_model.",
+}
 
 
 async def list_resources(
@@ -77,6 +83,9 @@ def resource_reader(
 
 
 def _read(results: Results, uri: str, redaction: Redaction | None) -> ReadResourceResult:
+    scheme, _, name = uri.partition("://")
+    if scheme in _TOOLS:
+        raise NotFoundError(f"{scheme}://{name[:200]} is not a saved result.", _TOOLS[scheme])
     found = results.find(uri)
     content = results.read(found)
     if redaction is not None:

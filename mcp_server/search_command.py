@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from mcp_server.steps_line import StepsLine, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from mcp_types import CallToolResult
 
@@ -55,6 +55,10 @@ examples:
   fresh-context context "忘れ物は何日間保管されますか" --in ~/reports | some-model
 """
 _SHOWN_PROBLEMS: Final = 20
+_ASKING: Final = frozenset({"search", "context"})
+_SWITCHES: Final = frozenset({"--json"})
+# No argument of a command can hold one.
+_KEPT: Final = "\0"
 # Controls and halves of characters, which JSON allows as they are.
 _UNPRINTED: Final = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
 
@@ -86,7 +90,9 @@ def add_parsers(commands: Any) -> None:
     index.add_argument("--drop", action="store_true", help="forget what the index holds of these folders, and stop")
 
     search = command("search", _search, "find passages in documents and tables", _SEARCH, _SEARCH_EXAMPLES)
-    search.add_argument("query", nargs="+", metavar="QUERY", help='words, a question, a "phrase" or an identifier')
+    search.add_argument(
+        "query", nargs="+", type=_word, metavar="QUERY", help='words, a question, a "phrase" or an identifier'
+    )
     search.add_argument("--k", type=int, default=10, metavar="N", help="most hits (default: %(default)s)")
     _add_filters(search)
     search.add_argument("--folder", default="", metavar="PATH", help="only files below this folder of the served ones")
@@ -95,11 +101,28 @@ def add_parsers(commands: Any) -> None:
     search.add_argument("--cursor", metavar="CURSOR", help="go on where the results before ended")
 
     context = command("context", _context, "gather what answers a question", _CONTEXT, _CONTEXT_EXAMPLES)
-    context.add_argument("query", nargs="+", metavar="QUESTION", help="what is to be answered")
+    context.add_argument("query", nargs="+", type=_word, metavar="QUESTION", help="what is to be answered")
     context.add_argument(
         "--max-tokens", type=int, default=2_000, metavar="N", help="most tokens of it (default: %(default)s)"
     )
     _add_filters(context)
+
+
+def with_words_kept(argv: Sequence[str]) -> list[str]:
+    """Mark the words of a query that begin with a minus as words, since argparse would take them for options."""
+    kept = list(argv)
+    if not kept or kept[0] not in _ASKING:
+        return kept
+    for place in range(1, len(kept)):
+        before, word = kept[place - 1], kept[place]
+        is_value = before.startswith("--") and before not in _SWITCHES and "=" not in before
+        if len(word) > 1 and word[0] == "-" and word[1] != "-" and word != "-h" and not is_value:
+            kept[place] = f"{_KEPT}{word}"
+    return kept
+
+
+def _word(text: str) -> str:
+    return text.removeprefix(_KEPT)
 
 
 def _add_filters(parser: Any) -> None:

@@ -29,12 +29,14 @@ INSTRUCTIONS: Final = """\
 Fresh Context serves what is true now in folders the user chose: tables by SQL, documents page by page, and a small \
 local language model. Prefer it over memory for anything these files may hold.
 
-1. list_sources shows what there is. Names are stable; use them in the other tools.
-2. Tables (also sheets, databases, folders of files): describe_table, then query_tables with one SELECT in DuckDB SQL \
+1. For a question, begin with get_context: the best passages, tables with SQL and figures, within a token budget. \
+search finds passages of documents and rows of tables by words and by meaning, in any language.
+2. list_sources shows what there is. Names are stable; use them in the other tools.
+3. Tables (also sheets, databases, folders of files): describe_table, then query_tables with one SELECT in DuckDB SQL \
 over all tables; joins across files work. Aggregate in SQL rather than fetching rows. plot_query draws a chart.
-3. Documents: read_document with the pages you need; its views outline and find tell which, view tables gives names \
+4. Documents: read_document with the pages you need; its views outline and find tell which, view tables gives names \
 for SQL, view image shows a page.
-4. run_model hands long or private text to the local model, so that only its short answer enters your context; \
+5. run_model hands long or private text to the local model, so that only its short answer enters your context; \
 map_rows puts one question to every row of a query and makes a table of the answers. In SQL, \
 cosine_similarity(embedding, embed('some words')) ranks rows by meaning.
 

@@ -17,7 +17,7 @@ from mcp_context_resources.index.spec import Hit, IndexAnswer, IndexSize, KnownS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from mcp_context_resources.index.spec import Chunk, IndexedSource, IndexQuery
+    from mcp_context_resources.index.spec import Chunk, IndexedSource, IndexQuery, Places
 
 
 @dataclass
@@ -39,6 +39,10 @@ class MemoryIndex:
     def __init__(self) -> None:
         self.before: Callable[[str], object] = lambda _method: None
         self.claim_seconds = 60.0
+        self.behind = 0
+        self.problem = ""
+        self.identity = "1"
+        self.notes: tuple[str, ...] = ()
         self.calls: list[str] = []
         self.queries: list[IndexQuery] = []
         self._versions: dict[str, dict[str, _Version]] = {}
@@ -123,20 +127,43 @@ class MemoryIndex:
             if counts[hit.source.key] <= query.per_source:
                 kept.append(hit)
         have = sum(_digest(chunk) in vectors for _, chunk in pairs)
-        return IndexAnswer(tuple(kept[: query.most]), total, tuple(sorted(terms)), len(pairs), have)
+        hits = kept[: query.most]
+        return IndexAnswer(
+            tuple(hits),
+            total,
+            tuple(sorted(terms)),
+            len(pairs),
+            have,
+            behind=self.behind,
+            problem=self.problem,
+            identity=self.identity,
+        )
+
+    async def mark(self, text: str, texts: Sequence[str]) -> Sequence[Places]:
+        self._begin("mark")
+        words = _words(text)
+        return [
+            tuple(match.span() for match in re.finditer(r"\w+", one) if not words.isdisjoint(_words(match.group())))
+            for one in texts
+        ]
 
     async def size(self, model: str = "") -> IndexSize:
         self._begin("size")
         complete = [held for held in self.versions() if held.complete]
         digests = [_digest(chunk) for held in complete for chunk in held.chunks]
         have = sum(digest in self._vectors[model] for digest in digests)
-        return IndexSize(len(complete), len(digests), have, sum(map(len, digests)))
+        return IndexSize(len(complete), len(digests), have, sum(map(len, digests)), self.notes)
 
     async def release(self) -> None:
         self._begin("release")
 
     async def aclose(self) -> None:
         self._begin("aclose")
+
+    def lose(self, identity: str = "2") -> None:
+        """Lose everything, as when its files are removed and made again."""
+        self._versions, self._vectors, self._claimed = {}, defaultdict(dict), {}
+        self.identity = identity
 
     def texts(self, key: str) -> list[str]:
         """Return the chunks of a source, whatever version they are of."""

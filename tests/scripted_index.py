@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+from mcp_context_resources.charts.service import Charts
 from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.index.request import BuildState, SearchResults
@@ -18,6 +18,7 @@ from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.model_tasks.evidence import About
+from mcp_context_tools.tool import Services
 from tests.serving import settings_for
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.index.request import SearchRequest
     from mcp_context_resources.index.spec import SearchMode
-    from mcp_context_tools.tool import Services
 
 MODIFIED = 1_760_000_000_000_000_000
 
@@ -40,6 +40,7 @@ class ScriptedIndex:
     mode: SearchMode = "hybrid"
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    reading: int = 0
     asked: list[SearchRequest] = field(default_factory=list)
 
     def add(self, name: str, *texts: str, kind: str = "document", page: int = 1, version: str = "1") -> None:
@@ -68,7 +69,11 @@ class ScriptedIndex:
         reached = {source.key for source, _ in self.chunks}
         state = BuildState(len(reached), len(reached), 0, len(self.chunks), building=bool(self.left_out))
         answer = IndexAnswer(hits, len(hits), tuple(sorted(wanted)), len(self.chunks), len(self.chunks))
-        return SearchResults(answer, self.mode, state, self.left_out, self.notes, len(reached))
+        return SearchResults(answer, self.mode, state, self.left_out, self.notes, len(reached), self.reading)
+
+    async def mark(self, text: str, hits: Sequence[Hit]) -> list[Hit]:
+        """Answer as `SearchIndex.mark` does."""
+        return [replace(hit, matched=_matched(text, hit.chunk.text)) for hit in hits]
 
 
 def indexed(name: str, *, kind: str = "document", version: str = "1") -> IndexedSource:
@@ -100,17 +105,8 @@ async def services_with(index: ScriptedIndex, *roots: Path, cache: Path, **secti
     models = Models(workspace, settings.models, folder, most)
     tables = Tables(workspace, settings.tables, folder, most, documents.sql_tables)
     try:
-        yield cast(
-            "Services",
-            SimpleNamespace(
-                workspace=workspace,
-                tables=tables,
-                documents=documents,
-                models=models,
-                budget=settings.budget,
-                index=index,
-            ),
-        )
+        known: Any = index
+        yield Services(workspace, tables, documents, models, known, Charts(settings.charts), settings.budget)
     finally:
         for engine in (tables, documents, models):
             await engine.aclose()

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from mcp_context_resources.documents.citation import parse_place
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.index.request import BuildState, SearchRequest, SearchResults
-from mcp_context_resources.index.spec import Chunk, IndexAnswer
+from mcp_context_resources.index.spec import Chunk, Hit, IndexAnswer
 from mcp_context_resources.provenance import SourceRef
 from mcp_context_resources.tables.spec import Column
 from mcp_context_tools.context_pack.choosing import weigh
-from mcp_context_tools.context_pack.lookups import rows_like, suggestion
+from mcp_context_tools.context_pack.cutting import cut_whole
+from mcp_context_tools.context_pack.lookups import Suggestion, rows_like, suggestion
 from mcp_context_tools.context_pack.packing import Packing, Wanted
+from mcp_context_tools.context_pack.sifting import near_best
 from mcp_context_tools.context_pack.spec import Block, Gathered, Piece
 from mcp_context_tools.context_pack.token_counter import TokenCounter
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
@@ -178,6 +180,7 @@ async def test_a_figure_asked_for_without_doubt_is_computed(
         "How many trips were there in May?",
         "trips with the highest boardings on the Hill line",
         "5月の停留所はいくつ",
+        "屋根のある停留所はいくつありますか",
         "How many trips were not counted?",
         "あたらしい停留所はいくつ",
     ],
@@ -195,30 +198,45 @@ async def test_a_figure_that_the_question_narrows_down_is_not_computed_but_sql_i
     assert rows.fetched.rows
 
 
-async def test_sql_that_counts_in_groups_comes_with_what_it_gives(cache: Path) -> None:
-    index = ScriptedIndex(every=True)
-    index.chunks.append((indexed("停留所", kind="table"), Chunk("schema", "table 停留所")))
-    async with services_with(index, EXAMPLE_DATA, cache=cache) as services:
-        result = await get_context(services, "屋根のある停留所はいくつありますか")
-        (table,) = result.data["tables"]
-        rows = await services.tables.query(table["sql"], None, max_rows=9, max_chars=9_999, max_cell_chars=99)
-    assert table["result"] == ", ".join(f"{value}: {count}" for value, count in rows.fetched.rows)
-    assert table["result"].startswith("○: ")
-    assert f"{table['sql']} gives {table['result']}" in result.text
-
-
-async def test_a_row_that_was_found_comes_with_its_values_and_sql_for_others_like_it(cache: Path) -> None:
+async def test_a_row_that_was_found_comes_with_its_values_and_sql_for_others_like_it(
+    tmp_path: Path, cache: Path
+) -> None:
+    (tmp_path / "stops.csv").write_text("no,stop,ward\n106,Tide Flats,Beach\n107,Harbour's Gate,Middle\n")
     index = ScriptedIndex()
-    text = "停留所番号: 107; 停留所名: Harbour's Gate; 区: 中区"
-    index.chunks.append((indexed("停留所", kind="table"), Chunk("row", text, row=7)))
-    async with services_with(index, EXAMPLE_DATA, cache=cache) as services:
+    text = "no: 107; stop: Harbour's Gate; ward: Middle"
+    index.chunks.append((indexed("stops", kind="table"), Chunk("row", text, row=2)))
+    async with services_with(index, tmp_path, cache=cache) as services:
         result = await get_context(services, "Where is Harbour's Gate?")
         (table,) = result.data["tables"]
-        await services.tables.query(table["sql"], None, max_rows=2, max_chars=9_999, max_cell_chars=99)
-    assert table["rows"] == [{"row": 7, "text": text, "sql": 'FROM "停留所" LIMIT 1 OFFSET 6'}]
-    assert """WHERE "停留所名"::VARCHAR ILIKE '%Harbour''s Gate%'""" in table["sql"]
-    assert table["columns"].startswith("停留所番号 BIGINT, 停留所名 VARCHAR")
-    assert f"row 7: {text}" in result.text
+        rows = await services.tables.query(table["sql"], None, max_rows=2, max_chars=9_999, max_cell_chars=99)
+    assert table["rows"] == [{"row": 2, "text": text, "sql": 'FROM "stops" LIMIT 1 OFFSET 1'}]
+    assert """WHERE "stop"::VARCHAR ILIKE '%Harbour''s Gate%'""" in table["sql"]
+    assert rows.fetched.rows == [[107, "Harbour's Gate", "Middle"]]
+    assert table["columns"] == "no BIGINT, stop VARCHAR, ward VARCHAR"
+    assert f"row 2: {text}" in result.text
+
+
+async def test_the_column_of_matched_words_is_that_whose_cell_holds_them(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "people.csv").write_text('surname,note,name\nOkapi,"a; name: fake; zebra hill; b",Ann\n')
+    index = ScriptedIndex()
+    text = "surname: Okapi; note: a; name: fake; zebra hill; b; name: Ann"
+    index.chunks.append((indexed("people", kind="table"), Chunk("row", text, row=1)))
+    async with services_with(index, tmp_path, cache=cache) as services:
+        for question, column in (("okapi", "surname"), ("zebra hill", "note"), ("ann", "name")):
+            (table,) = (await get_context(services, question)).data["tables"]
+            assert f'WHERE "{column}"::VARCHAR' in table["sql"]
+            rows = await services.tables.query(table["sql"], None, max_rows=2, max_chars=999, max_cell_chars=99)
+            assert len(rows.fetched.rows) == 1
+
+
+PRODUCTS = [
+    Column("sku", "VARCHAR"),
+    Column("name", "VARCHAR"),
+    Column("price", "DOUBLE"),
+    Column("stock", "BIGINT"),
+    Column("year", "BIGINT"),
+]
+SALES = [Column("店舗", "VARCHAR"), Column("売上", "BIGINT"), Column("担当者", "VARCHAR"), Column("年", "BIGINT")]
 
 
 def test_sql_is_made_of_columns_that_the_question_names_in_full() -> None:
@@ -234,6 +252,212 @@ def test_sql_is_made_of_columns_that_the_question_names_in_full() -> None:
     assert rows_like("t", 'a"b', "50%_\\'") == (
         r"""FROM "t" WHERE "a""b"::VARCHAR ILIKE '%50\%\_\\''%' ESCAPE '\' LIMIT 20"""
     )
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "average price and total stock of products",
+        "What products are not in stock?",
+        "total stock in 2024",
+        "total stock in year 2024",
+        "total stock of three products",
+        "how many products have a price over 30",
+        "How many products have a price?",
+        "How many stock are in products?",
+        "total productions",
+        "total price of products without a name",
+        "stock of products",
+        "What does the price of products mean?",
+    ],
+)
+def test_a_question_with_more_in_it_than_one_figure_gets_only_the_first_rows(question: str) -> None:
+    assert suggestion(question, "products", PRODUCTS) == Suggestion('FROM "products" LIMIT 20')
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "2024年の売上の合計は",
+        "売上が300以上の店舗はいくつ",
+        "売上のない店舗はいくつ",
+        "東京の売上の合計",
+        "売上の合計と平均",
+        "売上と年の合計",
+        "売上高の合計は",
+        "新しい店舗の平均売上",
+        "売上はいくつ",
+        "合計はいくら",
+        "三店舗の売上の合計",
+    ],
+)
+def test_a_japanese_question_with_more_in_it_gets_only_the_first_rows(question: str) -> None:
+    assert suggestion(question, "売上_一覧", SALES) == Suggestion('FROM "売上_一覧" LIMIT 20')
+
+
+@pytest.mark.parametrize(
+    ("question", "sql"),
+    [
+        ("売上の合計は？", 'SELECT sum("売上") FROM "売上_一覧"'),
+        ("売上の合計はいくつですか", 'SELECT sum("売上") FROM "売上_一覧"'),
+        ("売上一覧の売上の平均を教えてください", 'SELECT avg("売上") FROM "売上_一覧"'),
+        ("売上一覧は何件ありますか", 'SELECT count(*) FROM "売上_一覧"'),
+        ("売上の最大値", 'SELECT max("売上") FROM "売上_一覧"'),
+        ("売上が最高の店舗は？", 'SELECT "店舗", "売上" FROM "売上_一覧" ORDER BY "売上" DESC NULLS LAST LIMIT 1'),
+        (
+            "最も売上が低い店舗はどこですか",
+            'SELECT "店舗", "売上" FROM "売上_一覧" ORDER BY "売上" ASC NULLS LAST LIMIT 1',
+        ),
+    ],
+)
+def test_a_japanese_question_for_one_figure_gets_its_statement(question: str, sql: str) -> None:
+    found = suggestion(question, "売上_一覧", SALES)
+    assert (found.sql, found.certain) == (sql, True)
+
+
+async def test_which_has_the_lowest_is_answered_where_one_row_alone_has_it(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "products.csv").write_text("name,price,year\nkettle,29.5,2023\nlamp,31,2024\ntoaster,45,2024\n")
+    index = ScriptedIndex(every=True)
+    index.chunks.append((indexed("products", kind="table"), Chunk("schema", "table products")))
+    async with services_with(index, tmp_path, cache=cache) as services:
+        one = (await get_context(services, "Which name has the lowest price?")).data["tables"][0]
+        row = (await get_context(services, "Which product has the highest price?")).data["tables"][0]
+        several = (await get_context(services, "Which year has the highest price?")).data["tables"][0]
+        different = (await get_context(services, "How many years are in products?")).data["tables"][0]
+        names = (await get_context(services, "How many names are in products?")).data["tables"][0]
+    assert one["computed"]["value"] == "name: kettle; price: 29.5"
+    assert row["computed"]["value"] == "name: toaster; price: 45.0; year: 2024"
+    assert "computed" not in several
+    assert several["sql"] == 'SELECT "year", "price" FROM "products" ORDER BY "price" DESC NULLS LAST LIMIT 1'
+    assert different["sql"] == 'FROM "products" LIMIT 20'
+    assert names["sql"] == 'SELECT count(DISTINCT "name") FROM "products"'
+    assert "computed" not in names
+    assert "result" not in names
+
+
+async def test_of_tables_with_the_same_column_only_the_one_named_gives_a_figure(tmp_path: Path, cache: Path) -> None:
+    index = ScriptedIndex(every=True)
+    for name in ("north", "south"):
+        (tmp_path / f"{name}.csv").write_text("shop,sales\na,1\nb,2\n")
+        index.chunks.append((indexed(name, kind="table"), Chunk("schema", f"table {name}")))
+    async with services_with(index, tmp_path, cache=cache) as services:
+        either = (await get_context(services, "What is the total of sales?")).data["tables"]
+        south = (await get_context(services, "What is the total of sales in south?")).data["tables"]
+    assert [(table["table"], "computed" in table) for table in either] == [("north", False), ("south", False)]
+    assert [(table["table"], table["computed"]["value"]) for table in south] == [("south", "3")]
+
+
+async def test_a_figure_that_answers_comes_alone(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "trams.csv").write_text("tram,seats\nA,50\nB,60\n")
+    index = ScriptedIndex()
+    guide = "Many trams have a rear platform."
+    (tmp_path / "guide.txt").write_text(guide, encoding="utf-8")
+    add(index, "guide.txt", guide, guide)
+    index.chunks.append((indexed("trams", kind="table"), Chunk("schema", "table trams")))
+    index.chunks.append((indexed("trams", kind="table"), Chunk("row", "tram: A; seats: 50", row=1)))
+    async with services_with(index, tmp_path, cache=cache) as services:
+        data = (await get_context(services, "How many trams are there?")).data
+    assert data["passages"] == []
+    assert "rows" not in data["tables"][0]
+    assert data["tables"][0]["computed"]["value"] == "2"
+    assert data["left_out"] == [{"source": "guide.txt", "why": "not needed for the figure"}]
+    assert not data["truncated"]
+
+
+async def test_what_scores_far_below_the_best_is_not_packed(tmp_path: Path, cache: Path) -> None:
+    index = ScriptedIndex()
+    texts = {
+        "a.txt": "Business class flights need approval of the office.",
+        "b.txt": "Business class is for flights over nine hours.",
+        "c.txt": "The office is closed.",
+        "d.txt": "An office is a room.",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        add(index, name, text, text)
+    async with services_with(index, tmp_path, cache=cache) as services:
+        data = (await get_context(services, "business class flights approval office")).data
+        few = (await get_context(services, "office")).data
+    assert [passage["source"] for passage in data["passages"]] == ["a.txt", "b.txt"]
+    assert {entry["source"]: entry["why"] for entry in data["left_out"]} == dict.fromkeys(
+        ["c.txt", "d.txt"], "less to do with the question"
+    )
+    assert {passage["source"] for passage in few["passages"]} == {"a.txt", "c.txt", "d.txt"}
+
+
+def test_the_best_two_hits_stay_however_weak_the_second_is() -> None:
+    hits = [Hit(Chunk("text", "x"), indexed("a.txt"), score) for score in (1.0, 0.1, 0.05)]
+    assert near_best(hits) == hits[:2]
+    assert near_best([]) == []
+
+
+@pytest.mark.parametrize("secret", ["taro.yamada@example.com", "AKIAIOSFODNN7EXAMPLE", "03 1234 5678", "090-1234-5678"])
+@pytest.mark.parametrize(
+    "around", ["lorem ipsum dolor sit amet ", "図書館は午前九時から、午後八時まで開いています。", "図書館午前九時"]
+)
+def test_cut_text_holds_a_secret_whole_or_not_at_all(secret: str, around: str) -> None:
+    text = f"{around * 12}{secret}{'と' if around[0] == '図' else ' '}{around * 12}"
+    place = text.index(secret)
+    for most in range(place - 5, place + len(secret) + 6):
+        kept = cut_whole(text, most)
+        assert place - 120 < len(kept) <= most
+        assert secret in kept or not any(secret[:length] in kept[-length:] for length in range(2, len(secret)))
+
+
+def test_a_short_text_without_a_break_goes_whole() -> None:
+    assert cut_whole("x" * 150, 100) == ""
+    assert cut_whole("x" * 150, 150) == "x" * 150
+    assert cut_whole("x" * 250, 240) == "x" * 240
+    assert cut_whole("One is here. Two is there now.", 15) == "One is here."
+
+
+@pytest.mark.parametrize("before", range(470, 500, 3))
+async def test_a_long_sentence_without_blanks_is_not_cut_within_an_address(
+    tmp_path: Path, cache: Path, before: int
+) -> None:
+    text = (
+        "縞馬" + ("東京都の図書館は午前九時から" * 60)[:before] + "taro.yamada@example.comです" + "開館しています" * 30
+    )
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    index = ScriptedIndex(every=True)
+    add(index, "a.txt", text, text[:120])
+    async with services_with(index, tmp_path, cache=cache) as services:
+        (passage,) = (await get_context(services, "縞馬")).data["passages"]
+    assert "taro.yamada@example.com" in passage["text"] or "taro" not in passage["text"]
+    assert passage["text"].startswith("縞馬東京都")
+
+
+async def test_files_that_could_not_be_searched_are_told_in_one_line(tmp_path: Path, cache: Path) -> None:
+    index = ScriptedIndex(left_out=tuple(f"late{number}.pdf" for number in range(10)))
+    (tmp_path / "a.txt").write_text(GUIDE, encoding="utf-8")
+    async with services_with(index, tmp_path, cache=cache) as services:
+        result = await get_context(services, "volcano")
+    lines = [line for line in result.text.splitlines() if line.startswith("Not read")]
+    assert lines == ["Not read: late0.pdf, late1.pdf, late2.pdf and 7 more (could not be searched in time)."]
+    assert len(result.data["left_out"]) == 10
+
+
+async def test_passages_are_told_as_read_only_when_they_are(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "guide.txt").write_text(GUIDE, encoding="utf-8")
+    index = ScriptedIndex()
+    add(index, "guide.txt", GUIDE, "Bicycles cost 150 yen a ride.")
+    heard: list[str] = []
+
+    async def listening(done: float, total: float | None = None, message: str | None = None) -> None:
+        heard.append(f"{done} of {total} {message}, {len(reads)} read")
+
+    async with services_with(index, tmp_path, cache=cache) as services:
+        reads: list[str] = []
+        read = services.documents.read
+
+        async def recorded(name: str, **how: Any) -> Any:
+            page = await read(name, **how)
+            reads.append(name)
+            return page
+
+        services.documents.read = recorded  # type: ignore[method-assign]
+        await GET_CONTEXT.run(services, GetContextInput(question="bicycles"), listening)
+    assert heard == ["1 of 2 read the best passages, 1 read"]
 
 
 async def test_a_question_without_any_hit_gets_an_honest_pack(cache: Path) -> None:

@@ -9,22 +9,29 @@ import shutil
 import signal
 import sqlite3
 import sys
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager, contextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import numpy as np
 import psutil
 import pytest
+import tantivy
 
 from mcp_context_resources.errors import ContextError, InvalidInputError, StorageError
+from mcp_context_resources.index.analysis.version import version
+from mcp_context_resources.index.database import Database
+from mcp_context_resources.index.engine import Engine
 from mcp_context_resources.index.fusion import fuse
+from mcp_context_resources.index.lexical import BrokenCacheError, LexicalCache
 from mcp_context_resources.index.local import LocalIndex
 from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.index.spec import Chunk, IndexedSource, IndexQuery
+from mcp_context_resources.workers.job import Job
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from mcp_context_resources.index.spec import Hit, IndexAnswer
@@ -161,6 +168,33 @@ async def test_an_answer_tells_what_was_looked_for_and_where_it_stands(shared: L
     assert marked(answer.hits[0]) == ["ISO-9001"]
     assert answer.hits[0].source == source()
     assert answer.hits[0].chunk.page == 1
+
+
+async def test_scores_by_words_tell_how_much_of_the_query_is_there(shared: LocalIndex) -> None:
+    all_of_it = (await ask(shared, "lost property kept for 30 days")).hits[0]
+    part = (await ask(shared, "property of the emperor of Atlantis")).hits[0]
+    assert all_of_it.chunk.text == part.chunk.text == LINES[0]
+    assert 0.5 < all_of_it.score <= 1
+    assert part.score < 0.5
+    (stop_words,) = (await ask(shared, "on a day", most=1)).hits
+    assert stop_words.score < 1
+
+
+async def test_a_word_is_found_in_the_other_script_after_those_in_its_own(tmp_path: Path) -> None:
+    texts = ["サーバーの話", "The server is here.", "nothing"]
+    async with opened(tmp_path / "index") as index:
+        await fill(index, texts)
+        assert await found(index, "server") == [texts[1], texts[0]]
+        assert await found(index, "サーバ") == [texts[0], texts[1]]
+
+
+async def test_places_are_told_of_as_many_hits_as_asked_for_and_of_any_text(shared: LocalIndex) -> None:
+    answer = await ask(shared, "iso 9001", marked=1)
+    assert [bool(hit.matched) for hit in answer.hits] == [True, False]
+    places = await shared.mark("iso 9001", [hit.chunk.text for hit in answer.hits])
+    assert [LINES[2][start:end] for start, end in places[0]] == ["ISO-9001"]
+    assert [LINES[3][start:end] for start, end in places[1]] == ["Iso", "9001"]
+    assert list(await shared.mark("iso", [])) == []
 
 
 async def test_a_phrase_must_stand_there_and_an_unwanted_word_must_not(shared: LocalIndex) -> None:
@@ -386,16 +420,23 @@ async def test_beyond_exact_vectors_nearly_all_true_neighbours_are_found(tmp_pat
         assert len({int(hit.chunk.text.split()[1]) for hit in filtered.hits} & set(best.tolist())) >= 48
 
 
-def test_both_lists_count_in_either_way_of_fusion() -> None:
-    words = [(1, 9.0), (2, 8.0), (3, 1.0)]
+def test_both_lists_count_when_they_are_made_one() -> None:
+    words = [(1, 0.9), (2, 0.8), (3, 0.1)]
     near = [(2, 0.9), (4, 0.8), (1, 0.1)]
-    for method in ("min-max", "rrf"):
-        fused = fuse(words, near, method=method)
-        assert fused[0][0] == 2
-        assert all(0 <= score <= 1 for _, score in fused)
-        assert fuse(words, near, {1}, method=method)[0][0] == 1
-    assert [number for number, _ in fuse(words, [])] == [1, 2, 3]
+    fused = fuse(words, near)
+    assert fused[0][0] == 2
+    assert all(0 <= score <= 1 for _, score in fused)
+    assert fuse(words, near, {1})[0][0] == 1
+    assert fuse([(1, 1.2), (2, 1.1), (3, 0.2)], []) == [(1, 1.0), (2, 1.0), (3, 0.2)]
     assert fuse([], []) == []
+
+
+def test_weak_words_of_a_query_do_not_outweigh_what_is_near() -> None:
+    near = [(number, 0.9 - number / 200) for number in range(100)]
+    assert fuse([(99, 0.1)], near)[0][0] == 0
+    assert fuse([(99, 1.0)], near)[0][0] in (0, 99)
+    assert fuse([(1, 0.1)], near)[0][0] == 1, "but they count"
+    assert len(fuse([], [(number, 1 - number / 1000) for number in range(300)])) == 300
 
 
 # Several servers, and what happens to them
@@ -420,6 +461,41 @@ async def test_two_servers_share_one_folder(tmp_path: Path) -> None:
         assert set(await found(one, "fare")) == set(await found(other, "fare")) == {"fare one", "fare two"}
         await other.drop(["document://a.pdf"])
         assert await found(one, "fare") == ["fare two"]
+
+
+async def test_looking_for_an_index_where_there_is_none_starts_and_makes_nothing(tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    async with opened(tmp_path / "index") as index:
+        assert list(await index.known()) == []
+        assert set(psutil.Process().children(recursive=True)) <= before
+        assert not (tmp_path / "index").exists()
+
+
+async def test_a_search_tells_what_it_cannot_find_by_its_words_yet(copied: Path) -> None:
+    new = [source(name) for name in ("a.md", "b.md")]
+    async with opened(copied) as index:
+        (words,) = copied.glob("words-*")
+        busy = tantivy.Index.open(str(words)).writer()  # as another server that takes long
+        for of in new:
+            await fill(index, [f"zebra {of.name} {number}" for number in range(100)], of)
+        answer = await ask(index, "zebra property")
+        assert [hit.chunk.text for hit in answer.hits] == [LINES[0]]
+        assert answer.behind == 2
+        assert (await ask(index, "zebra", sources=(new[0].key, source().key))).behind == 1
+        busy.wait_merging_threads()
+        answer = await ask(index, "zebra", fresh=(new[1].key,), most=200, per_source=200)
+        assert {hit.source.name for hit in answer.hits} == {"a.md", "b.md"}
+        assert (answer.total, answer.behind) == (200, 0)
+
+
+async def test_what_was_put_in_alone_is_found_at_once_however_long_it_is(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        await fill(index, [f"common word {number}" for number in range(500)])
+        assert (await ask(index, "common")).total == 500
+        await fill(index, [f"zebra word {number}" for number in range(500)], source(fingerprint="2"))
+        answer = await ask(index, "zebra")
+        assert (answer.total, answer.behind) == (500, 0)
+        assert await found(index, "common") == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
@@ -455,7 +531,8 @@ async def test_nothing_is_lost_or_doubled_when_workers_are_killed_twenty_times(t
                 if rounds % 4 == 0:
                     await killed(ask(index, "handbook"))
                 passages = await index.without_vector(MODEL, 50)
-                await index.put_vectors(MODEL, [one.digest for one in passages], vectors(len(passages)).tobytes())
+                sent = index.put_vectors(MODEL, [one.digest for one in passages], vectors(len(passages)).tobytes())
+                await (killed(sent) if rounds % 3 == 0 else sent)
             except ContextError:
                 continue
         assert kills >= 10
@@ -509,6 +586,27 @@ async def test_a_damaged_or_foreign_database_is_made_anew_and_says_so(copied: Pa
         assert await found(index, "property") == [LINES[0]]
 
 
+@pytest.mark.parametrize("mode", ["lexical", "hybrid"])
+async def test_a_database_written_over_under_way_is_made_anew_by_the_search_that_meets_it(
+    copied: Path, mode: Any
+) -> None:
+    async with opened(copied) as index:
+        before = await ask(index, "property", mode=mode)
+        assert len(before.hits) == 1
+        for file in copied.glob("index.sqlite3*"):
+            with file.open("r+b") as opened_file:
+                opened_file.write(b"garbage!" * (file.stat().st_size // 8))
+        after = await ask(index, "property", mode=mode)
+        assert (after.hits, after.chunks) == ((), 0)
+        assert after.identity != before.identity
+        (note,) = (await index.size()).notes
+        assert note == "The search index was damaged or of another version, so it had to be made anew from the files."
+        await fill(index, LINES)
+        again = await ask(index, "property", mode=mode)
+        assert [hit.chunk.text for hit in again.hits] == [LINES[0]]
+        assert again.identity == after.identity
+
+
 @pytest.mark.parametrize("harm", [_truncate, _scribble])
 @pytest.mark.parametrize("what", ["meta.json", "*.term", "*.store", "*.idx", "*.fast"])
 async def test_damaged_files_of_words_are_made_anew_from_the_database(copied: Path, harm: Any, what: str) -> None:
@@ -560,6 +658,58 @@ async def test_a_full_disk_is_told_and_breaks_nothing(copied: Path) -> None:
         await fill(index, ["a word at last"], new)
         assert await found(index, "word") == ["a word at last"]
         assert await found(index, "property") == [LINES[0]]
+
+
+@contextmanager
+def _no_room() -> Iterator[None]:
+    import resource
+
+    before, kept = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # what is imported meanwhile would leave half a file for everybody
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = kept
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
+def test_a_disk_too_full_for_new_words_leaves_those_that_are_there_answering(copied: Path) -> None:
+    engine = Engine(copied, version(), 1_000)
+    job = Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0)
+    new = source("new.pdf")
+    engine.begin(new)
+    engine.put(new, 0, chunks(["a word at last"] * 20), last=True, problem="")
+    caches = sorted(copied.glob("words-*"))
+    with _no_room():
+        for _ in range(2):
+            answer = engine.search(job, IndexQuery("property"))
+            assert [hit.chunk.text for hit in answer.hits] == [LINES[0]]
+            assert answer.behind == 1
+            assert "Free some space" in answer.problem
+        with pytest.raises(StorageError):
+            engine.maintain(job)
+    assert sorted(copied.glob("words-*")) == caches
+    answer = engine.search(job, IndexQuery("word"))
+    assert (len(answer.hits), answer.behind, answer.problem) == (20, 0, "")
+    assert engine.size("")[-1] == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
+def test_a_writer_that_dies_without_a_word_is_blamed_on_the_disk_only_where_that_is_full(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise ValueError("An index writer was killed.")
+
+    database, cache = Database(copied), LexicalCache(copied, version())
+    cache.open(database.connection())
+    monkeypatch.setattr(cache, "_take_in", die)
+    with _no_room(), pytest.raises(StorageError):
+        cache.catch_up(database, 10, 10.0)
+    with pytest.raises(BrokenCacheError):
+        cache.catch_up(database, 10, 10.0)
 
 
 async def test_the_files_are_readable_by_their_owner_only(copied: Path) -> None:

@@ -109,6 +109,42 @@ async def test_a_file_that_changes_at_every_look_is_left_out() -> None:
     assert any("changed meanwhile: log" in note for note in results.notes)
 
 
+async def test_a_search_asks_for_the_words_of_what_it_has_just_had_read_and_of_nothing_else() -> None:
+    feed, index = ScriptedFeed(log="a cat", pets="a cat, too"), MemoryIndex()
+    search = service(index, feed)
+    await search.search(SearchRequest("cat"))
+    feed.write("log", "a new cat")
+    await search.search(SearchRequest("cat"))
+    await search.search(SearchRequest("cat", marked=3))
+    assert [len(query.fresh) for query in index.queries] == [2, 1, 0]
+    assert index.queries[1].fresh[0].endswith("log")
+    assert [query.marked for query in index.queries] == [50, 50, 3]
+
+
+async def test_sources_that_cant_be_found_by_their_words_yet_are_told() -> None:
+    feed, index = ScriptedFeed(log="a cat"), MemoryIndex()
+    search = service(index, feed)
+    assert (await search.search(SearchRequest("cat"))).notes == (
+        "There is no embedding model, so the search is by words alone.",
+    )
+    index.behind = 1
+    assert (
+        "1 source is still being sorted into the index of words." in (await search.search(SearchRequest("cat"))).notes
+    )
+    index.behind = 2
+    assert (
+        "2 sources are still being sorted into the index of words." in (await search.search(SearchRequest("cat"))).notes
+    )
+
+
+async def test_places_of_words_are_told_of_hits_afterwards() -> None:
+    search = service(MemoryIndex(), ScriptedFeed(log="a cat", pets="the cat"))
+    hits = (await search.search(SearchRequest("cat", marked=0))).answer.hits
+    marked = await search.mark("cat", hits)
+    assert [hit.chunk.text[slice(*hit.matched[0])] for hit in marked] == ["cat", "cat"]
+    assert [hit.score for hit in marked] == [hit.score for hit in hits]
+
+
 async def test_vectors_find_what_shares_no_word_with_the_question() -> None:
     feed, embedder = ScriptedFeed(pets="猫が寝る", sky="雨が降る"), ScriptedEmbedder()
     search = service(MemoryIndex(), feed, embedder=embedder)
@@ -228,7 +264,7 @@ async def test_filters_choose_who_may_answer() -> None:
 
 async def test_filters_that_nothing_passes_and_an_empty_folder_find_nothing() -> None:
     index = MemoryIndex()
-    results = await service(index, ScriptedFeed(pets="a cat")).search(SearchRequest("cat", folder="elsewhere"))
+    results = await service(index, ScriptedFeed(pets="a cat")).search(SearchRequest("cat", kind="table"))
     assert (texts(results), results.searched, results.state.sources_total) == ([], 0, 1)
     results = await service(index, ScriptedFeed()).search(SearchRequest("cat"))
     assert (texts(results), results.searched, results.state.sources_total) == ([], 0, 0)
@@ -243,6 +279,47 @@ async def test_an_unknown_source_is_told_with_near_names_and_a_wrong_date_with_a
     for wrong in ("yesterday", "2026-13-01", "99999-01-01"):
         with pytest.raises(InvalidInputError):
             await search.search(SearchRequest("cat", modified_after=wrong))
+
+
+async def test_a_folder_that_is_not_there_is_told_with_near_ones() -> None:
+    feed = ScriptedFeed()
+    search = service(MemoryIndex(), feed)
+    assert (await search.search(SearchRequest("cat", folder="reports"))).searched == 0
+    feed.write("a.pdf", "a cat", folder="reports/2026")
+    assert await found(search, "cat", folder="./reports/old/../2026/") == ["a cat"]
+    for folder, near in (("report", "reports"), ("reports/2025", "reports/2026"), ("..", "reports")):
+        with pytest.raises(NotFoundError, match="no folder") as unknown:
+            await search.search(SearchRequest("cat", folder=folder))
+        assert near in unknown.value.hint
+
+
+async def test_a_place_in_a_source_names_the_source() -> None:
+    feed, tables = ScriptedFeed(), ScriptedFeed("table")
+    feed.write("guide.md", "a cat")
+    feed.write("page/3", "a cat on page three")
+    tables.write("pets", "a cat in a row")
+    search = service(MemoryIndex(), feed, tables)
+    for name, answer in (
+        ("document://guide.md/page/3#chars=1-9", "a cat"),
+        ("document://guide.md#page=3", "a cat"),
+        ("document://page/3", "a cat on page three"),
+        ("document://page/3/page/1", "a cat on page three"),
+        ("table://pets#row=3", "a cat in a row"),
+    ):
+        assert await found(search, "cat", names=(name,)) == [answer]
+    with pytest.raises(NotFoundError):
+        await search.search(SearchRequest("cat", names=("document://gone.md/page/3#chars=1-9",)))
+
+
+async def test_it_tells_how_many_sources_another_search_may_find_read() -> None:
+    feed = ScriptedFeed(pets="a cat", slow="a slow cat")
+    feed.gates["slow"] = anyio.Event()
+    search = service(MemoryIndex(), feed, wait_seconds=0.05)
+    results = await search.search(SearchRequest("slow", names=("slow",)))
+    assert (results.searched, results.reading, results.left_out) == (0, 1, ("slow",))
+    feed.gates["slow"].set()
+    await search.build()
+    assert (await search.search(SearchRequest("slow", names=("slow",)))).reading == 0
 
 
 async def test_a_feed_that_fails_leaves_the_others_answering_and_loses_nothing() -> None:
@@ -281,6 +358,80 @@ async def test_a_full_disk_leaves_what_is_indexed_answering() -> None:
     results = await search.search(SearchRequest("cat"))
     assert len(texts(results)) == 2
     assert not any("disk" in note for note in results.notes)
+
+
+@pytest.mark.parametrize("identity", ["1", "2"])
+@pytest.mark.parametrize("request_", [SearchRequest("cat"), SearchRequest("cat", kind="document")])
+async def test_an_index_lost_under_way_is_made_again_by_the_search_that_finds_it_gone(
+    identity: str, request_: SearchRequest
+) -> None:
+    feed, index = ScriptedFeed(pets="a cat", more="a cat more", empty=""), MemoryIndex()
+    search = service(index, feed, pace=Pace(), build="never")
+    await search.search(request_)
+    for _ in range(2):
+        index.lose(identity)
+        results = await search.search(request_)
+        assert sorted(texts(results)) == ["a cat", "a cat more"]
+        assert (results.searched, results.reading, results.answer.chunks) == (3, 0, 2)
+    asked = len(index.queries)
+    assert len(texts(await search.search(request_))) == 2
+    assert len(index.queries) == asked + 1
+
+
+async def test_an_index_in_the_place_of_another_is_looked_through_even_where_it_holds_as_much() -> None:
+    feed, index = ScriptedFeed(pets="a cat", more="a cat more"), MemoryIndex()
+    search = service(index, feed, pace=Pace())
+    await search.build()
+    assert len(await found(search, "cat")) == 2
+    index.lose()
+    old = service(index, ScriptedFeed(gone="a dog gone", rest="the rest"), pace=Pace())
+    await old.build()
+    assert sorted(await found(search, "cat")) == ["a cat", "a cat more"]
+
+
+async def test_what_failed_of_a_lost_index_is_tried_again_at_once_in_the_new_one() -> None:
+    feed, index = ScriptedFeed(pets="a cat", more="a cat more"), MemoryIndex()
+    search = service(index, feed, pace=Pace(retry=1_000.0))
+    await search.build()
+    assert len(await found(search, "cat")) == 2
+    failures = 0
+
+    def fail(method: str) -> None:
+        nonlocal failures
+        if method == "put" and failures < 2:
+            failures += 1
+            raise StorageError("The search index can't be used.")
+
+    index.before = fail
+    feed.write("third", "a third cat")
+    assert (await search.search(SearchRequest("cat"))).left_out == ("third",)
+    index.lose()
+    results = await search.search(SearchRequest("cat"))
+    assert failures == 2
+    assert sorted(texts(results)) == ["a cat", "a cat more", "a third cat"]
+    assert results.reading == 0
+    assert not any("taken in" in note for note in results.notes)
+
+
+async def test_that_the_index_was_made_anew_is_told_once_each_time() -> None:
+    feed, index = ScriptedFeed(pets="a cat"), MemoryIndex()
+    search = service(index, feed)
+    told = []
+    for lost in (False, True, False, True, False):
+        if lost:
+            index.lose(index.identity + "1")
+            index.notes = ("It had to be made anew.",)
+        told.append("It had to be made anew." in (await search.search(SearchRequest("cat"))).notes)
+    assert told == [False, True, False, True, False]
+
+
+async def test_why_words_cant_be_sorted_in_is_told_with_what_was_found() -> None:
+    index = MemoryIndex()
+    search = service(index, ScriptedFeed(pets="a cat"))
+    index.behind, index.problem = 1, "The disk is full. Make room."
+    results = await search.search(SearchRequest("cat"))
+    assert texts(results) == ["a cat"]
+    assert "New words can't be sorted in: The disk is full. Make room." in results.notes
 
 
 async def test_an_index_that_cant_be_asked_is_an_error() -> None:

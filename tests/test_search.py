@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from mcp_context_resources.documents.citation import parse_place
 from mcp_context_resources.errors import InvalidCursorError, InvalidInputError, StaleCursorError
@@ -16,11 +17,14 @@ from mcp_context_tools.search import SEARCH, SearchInput
 from mcp_context_tools.search_hits.near_copies import NearCopies
 from mcp_context_tools.search_hits.quotes import QUOTE_CHARS, quote_of
 from mcp_server.wire import _definition
+from tests.files import encrypted_pdf
 from tests.scripted_index import ScriptedIndex, index_documents, indexed, report, services_with
 from tests.serving import EXAMPLE_DATA, connect, data_of, error_of, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mcp_types import CallToolResult
 
     from mcp_context_tools.tool import Services, ToolResult
 
@@ -125,6 +129,14 @@ async def test_a_passage_that_stands_in_two_files_is_shown_once_and_both_are_nam
     assert "also in: copy of guide.md, page 1" in result.text
 
 
+def test_what_repeats_a_folded_copy_is_folded_into_what_was_kept() -> None:
+    text = "The counter at the station is open every day of the year from morning to evening, but not at night."
+    copies = NearCopies()
+    assert copies.earlier(0, text) is None
+    assert copies.earlier(1, text.replace("evening", "evenings")) == 0
+    assert copies.earlier(2, text.replace("evening", "evenings")) == 0
+
+
 def test_texts_are_copies_by_what_they_say_and_never_with_other_figures() -> None:
     english = f"Refunds are made within 14 days. {FILLING * 4}"
     japanese = (
@@ -198,7 +210,9 @@ async def test_any_query_gets_an_answer(cache: Path, query: str) -> None:
 
 
 async def test_where_nothing_is_found_the_hint_fits_the_reason(cache: Path) -> None:
-    index = ScriptedIndex(left_out=("new.pdf",), notes=("1 of 2 sources is still being read.",), mode="lexical")
+    index = ScriptedIndex(
+        left_out=("new.pdf",), reading=1, notes=("1 of 2 sources is still being read.",), mode="lexical"
+    )
     index.add("a.md", "The harbour opens at six.")
     async with services_with(index, EXAMPLE_DATA, cache=cache) as services:
         result = await search(services, "volcano", kinds=["document"])
@@ -209,7 +223,7 @@ async def test_where_nothing_is_found_the_hint_fits_the_reason(cache: Path) -> N
         assert result.data["notes"] == ["1 of 2 sources is still being read."]
         with pytest.raises(InvalidInputError):
             await search(services, " \n ")
-        index.chunks = []
+        index.chunks, index.left_out, index.reading = [], (), 0
         assert "no document and no table" in (await search(services, "volcano")).text
 
 
@@ -275,3 +289,167 @@ async def test_through_the_front_door_personal_data_is_taken_out_of_hits(tmp_pat
         pack = await client.call_tool("get_context", {"question": "Where does one write about lost property?"})
         assert "mika" not in text_of(pack) + str(pack.structured_content)
         assert "<EMAIL_1>" in text_of(pack)
+
+
+PRIVATE = {
+    "mail quokka.yamada@zebrafish.example to": "quokka.yamada@zebrafish.example",
+    "call 090-1234-5678 by": "090-1234-5678",
+    "card 4111 1111 1111 1111 of": "4111 1111 1111 1111",
+    "IBAN GB82 WEST 1234 5698 7654 32 with": "GB82 WEST 1234 5698 7654 32",
+    "SSN 536-90-4399 of": "536-90-4399",
+    "個人番号 123456789018 です": "123456789018",
+    "運転免許証番号 123456789012 です": "123456789012",
+    "at 〒530-0001 in": "530-0001",
+    "from 203.0.113.77 on": "203.0.113.77",
+    "password: Wombat-Kettle-77 for": "Wombat-Kettle-77",
+}
+"""A text with a value of each kind → the value."""
+
+
+def shown_of(result: CallToolResult) -> str:
+    """Return what a search shows of files, in both channels, on one line and without the marks of matches."""
+    told = text_of(result) + json.dumps(data_of(result)["hits"], ensure_ascii=False)
+    return re.sub(r"#chars=[0-9-]+|modified \S+|\"modified\": \S+|\*\*", "", told)
+
+
+async def test_through_the_front_door_no_part_of_a_private_value_is_shown_to_who_searches_for_it(
+    tmp_path: Path, cache: Path
+) -> None:
+    for number, text in enumerate(PRIVATE):
+        (tmp_path / f"note{'abcdefghij'[number]}.md").write_text(f"Harbour: {text} ferry.\n", encoding="utf-8")
+    async with connect(tmp_path, cache=cache, index={"vectors": "off"}, redaction={"enabled": True}) as client:
+        for value in PRIVATE.values():
+            parts = [part for part in re.split(r"\W+", value) if len(part) > 2]
+            for query in (" ".join(parts), " ".join(parts[:-1]) or value[:-2], f"harbour {parts[-1]}"):
+                result = await client.call_tool("search", {"query": query, "k": 20})
+                assert [part for part in parts if part in shown_of(result)] == []
+        harbour = data_of(await client.call_tool("search", {"query": "harbour", "k": 20}))["hits"]
+    assert [hit["matches"] for hit in harbour] == [["Harbour"]] * len(PRIVATE)
+
+
+async def test_through_the_front_door_no_private_value_is_cut_in_two_by_a_quote_or_a_heading(
+    tmp_path: Path, cache: Path
+) -> None:
+    filling = "the boats lie at the pier and nobody counts them in winter " * 6
+    for number, text in enumerate(PRIVATE):
+        for step in range(4):
+            dock = 100 + 4 * number + step
+            contents = {
+                "behind": f"zebra at dock {dock} {filling[: 274 - 7 * step]} {text} {filling}",
+                "before": f"{filling} {text} {filling[: 64 - 7 * step]} zebra at dock {dock + 100} {filling}",
+                "heading": f"# {filling[: 76 - 7 * step]} {text} this winter\n\nzebra at dock {dock + 200}",
+            }
+            for name, content in contents.items():
+                (tmp_path / f"{name}-{'abcdefghij'[number]}{'klmn'[step]}.md").write_text(content, encoding="utf-8")
+    arguments: dict[str, Any] = {"query": "zebra", "k": 50}
+    seen = 0
+    async with connect(tmp_path, cache=cache, index={"vectors": "off"}, redaction={"enabled": True}) as client:
+        while True:
+            result = await client.call_tool("search", arguments)
+            seen += len(data_of(result)["hits"])
+            for value in PRIVATE.values():
+                assert value[:4] not in shown_of(result)
+                assert value[-4:] not in shown_of(result)
+            if "next_cursor" not in data_of(result):
+                break
+            arguments["cursor"] = data_of(result)["next_cursor"]
+    assert seen == 12 * len(PRIVATE)
+
+
+async def test_a_search_before_anything_is_read_says_so_and_not_that_nothing_is_there(cache: Path) -> None:
+    index = ScriptedIndex(left_out=("new.pdf",), reading=1)
+    async with services_with(index, EXAMPLE_DATA, cache=cache) as services:
+        for arguments in ({}, {"sources": ["new.pdf"]}):
+            hint = (await search(services, "volcano", **arguments)).data["hint"]
+            assert hint == "Nothing could be searched yet: try again soon, some files are still being read."
+
+
+async def test_what_cant_be_read_is_named_and_nobody_is_told_to_try_again(cache: Path) -> None:
+    index = ScriptedIndex(left_out=("locked.pdf",))
+    async with services_with(index, EXAMPLE_DATA, cache=cache) as services:
+        hint = (await search(services, "volcano", sources=["locked.pdf"])).data["hint"]
+        assert "locked.pdf can't be read" in hint
+        assert "again" not in hint
+        index.add("a.md", "The harbour opens at six.")
+        hint = (await search(services, "volcano")).data["hint"]
+        assert hint == "Nothing found: try other or fewer words, as they may stand in the text."
+        index.left_out = ()
+        index.chunks = []
+        assert "fits these filters" in (await search(services, "volcano", kinds=["table"])).data["hint"]
+
+
+async def test_through_the_front_door_a_locked_file_is_told_as_locked(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "locked.pdf").write_bytes(encrypted_pdf("secret", user_password="open", owner_password="own"))
+    async with connect(tmp_path, cache=cache, index={"vectors": "off"}) as client:
+        result = await client.call_tool("search", {"query": "secret", "sources": ["locked.pdf"]})
+    assert "locked.pdf can't be read" in data_of(result)["hint"]
+    assert "password" in text_of(result)
+    assert "again soon" not in text_of(result)
+
+
+@pytest.mark.parametrize("query", ["-pump", '-"heat pump"', "\uff0dポンプ -draft"])
+async def test_a_query_of_nothing_but_exclusions_asks_for_a_word(cache: Path, query: str) -> None:
+    async with services_with(ScriptedIndex(), EXAMPLE_DATA, cache=cache) as services:
+        with pytest.raises(InvalidInputError, match="must not occur") as caught:
+            await search(services, query)
+    assert "Give a word to look for" in caught.value.hint
+
+
+async def test_through_the_front_door_the_uri_of_a_hit_leads_back_to_its_source(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "案内 所.md").write_text("# Counter\n\nLost property is kept for 30 days.\n", encoding="utf-8")
+    (tmp_path / "stops.csv").write_text("stop,ward\nLost Harbour,Middle\nTide Flats,Beach\n", encoding="utf-8")
+    async with connect(tmp_path, cache=cache, index={"vectors": "off"}) as client:
+        found = await client.call_tool("search", {"query": "lost"})
+        uris = {hit["kind"]: hit["uri"] for hit in data_of(found)["hits"]}
+        shown = re.findall(r"document://\S+", text_of(found))[0]
+        for uri in (uris["document"], shown, shown.partition("#")[0]):
+            (hit,) = data_of(await client.call_tool("search", {"query": "lost", "sources": [uri]}))["hits"]
+            assert hit["source"] == "案内 所.md"
+        hits = data_of(await client.call_tool("search", {"query": "lost", "sources": [uris["table"]]}))["hits"]
+        assert {hit["source"] for hit in hits} == {"stops"}
+        error = error_of(await client.call_tool("read_document", {"document": uris["table"]}))
+        assert "is a table" in error["message"]
+        assert 'FROM "stops"' in error["hint"]
+        for kind, tool in (("document", "read_document"), ("table", "query_tables")):
+            with pytest.raises(MCPError, match=tool):
+                await client.read_resource(uris[kind])
+
+
+async def test_through_the_front_door_a_folder_may_be_absolute_and_one_that_is_not_there_is_an_error(
+    tmp_path: Path, cache: Path
+) -> None:
+    served = tmp_path / "served"
+    for folder in ("reports/2026", "reports/2025", "契約 書類"):
+        (served / folder).mkdir(parents=True)
+        (served / folder / f"{folder[-2:]}.md").write_text("The okapi sleeps.\n", encoding="utf-8")
+
+    async def files(folder: str) -> list[str]:
+        found = data_of(await client.call_tool("search", {"query": "okapi", "folder": folder}))
+        return sorted(copy["source"] for hit in found["hits"] for copy in (hit, *hit.get("also_in", ())))
+
+    async with connect(served, cache=cache, index={"vectors": "off"}) as client:
+        for folder in ("reports/2026", f"{served}/reports/2026/", f"file://{served}/reports/2026", "reports/./2026"):
+            assert await files(folder) == ["26.md"]
+        assert len(await files(str(served))) == 3
+        for folder, near in (("report", "reports"), ("reports/2024", "reports/2025"), ("nowhere", "契約 書類")):
+            error = error_of(await client.call_tool("search", {"query": "okapi", "folder": folder}))
+            assert error["code"] == "not_found"
+            assert near in error["hint"]
+        for folder in ("/etc", str(tmp_path), f"{served}/../other"):
+            error = error_of(await client.call_tool("search", {"query": "okapi", "folder": folder}))
+            assert error["code"] == "access_denied"
+
+
+async def test_an_absolute_folder_that_two_served_folders_have_is_not_guessed(tmp_path: Path, cache: Path) -> None:
+    for root in ("one", "two"):
+        (tmp_path / root / "both").mkdir(parents=True)
+        (tmp_path / root / "both" / f"{root}.md").write_text("The okapi sleeps.\n", encoding="utf-8")
+    (tmp_path / "two" / "own").mkdir()
+    (tmp_path / "two" / "own" / "own.md").write_text("The okapi wakes.\n", encoding="utf-8")
+    async with services_with(ScriptedIndex(), tmp_path / "one", tmp_path / "two", cache=cache) as services:
+        with pytest.raises(InvalidInputError, match="another served folder"):
+            await search(services, "okapi", folder=str(tmp_path / "one" / "both"))
+        index = services.index
+        await search(services, "okapi", folder=str(tmp_path / "two" / "own"))
+    assert isinstance(index, ScriptedIndex)
+    assert [request.folder for request in index.asked] == ["own"]

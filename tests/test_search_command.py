@@ -60,6 +60,23 @@ def test_the_folder_one_is_in_is_searched_where_none_is_named(
     assert json.loads(capsys.readouterr().out)["hits"][0]["source"] == "handbook.pdf"
 
 
+def test_a_word_with_a_minus_excludes_and_is_no_option(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "draft.txt").write_text("Lost property, a draft about help.\n", encoding="utf-8")
+    for words in (["lost", "-draft"], ["-draft", "lost"], ["lost", "-help"], ["--k", "3", "--json", "-draft", "lost"]):
+        assert main(["search", *words, "--in", str(folder), *([] if "--json" in words else ["--json"])]) == 0
+        assert [hit["source"] for hit in json.loads(capsys.readouterr().out)["hits"]] == ["handbook.pdf"]
+    assert main(["search", "-draft", "--in", str(folder)]) == 1
+    assert "Give a word to look for" in capsys.readouterr().err
+    assert main(["context", "How long is lost property kept?", "-draft", "--in", str(folder)]) == 0
+    assert "thirty days" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["search", "-h"])
+    assert "examples:" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["search", "lost", "--drft"])
+    assert "unrecognized arguments: --drft" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_not_there_is_told_in_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "property", "--in", str(folder / "gone")]) == 1
     assert "does not exist" in capsys.readouterr().err

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from mcp_context_resources.documents.citation import parse_place
+from mcp_context_resources.errors import InvalidInputError
+from mcp_context_resources.tables.quoting import identifier
 from mcp_context_tools.document_views import find, outline, pages, picture, properties, tables
 from mcp_context_tools.document_views.arguments import ReadDocumentInput
 from mcp_context_tools.tool import Report, Services, Tool, ToolResult
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
     _View = Callable[[Services, ReadDocumentInput, Report], Awaitable[ToolResult]]
 
+_TABLE: Final = "table://"
 _VIEWS: Final[dict[str, _View]] = {
     "text": pages.read,
     "markdown": pages.read,
@@ -26,6 +30,12 @@ _VIEWS: Final[dict[str, _View]] = {
 
 
 async def _read_document(services: Services, arguments: ReadDocumentInput, report: Report) -> ToolResult:
+    if arguments.document.startswith(_TABLE):
+        name = unquote(arguments.document.removeprefix(_TABLE))
+        raise InvalidInputError(
+            f"{arguments.document[:200]!r} is a table, not a document.",
+            f"Read it with query_tables, such as FROM {identifier(name[:200])} LIMIT 20.",
+        )
     place = parse_place(arguments.document)
     if place.start is not None and arguments.view in ("text", "markdown") and arguments.pages is None:
         return await find.passage(services, place)

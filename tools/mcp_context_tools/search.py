@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio.to_thread
 from pydantic import Field
 
-from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.index.request import SearchRequest
 from mcp_context_tools.rendering import Untrusted, compact_json, cost, provenance, refs
+from mcp_context_tools.search_hits.asked import checked_query, folder_in_roots
 from mcp_context_tools.search_hits.paging import (
     MOST_OF_A_SOURCE,
     cursor_after,
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.request import SearchResults
     from mcp_context_resources.index.spec import Hit
     from mcp_context_resources.provenance import SourceRef
-    from mcp_context_tools.search_hits.paging import Found
+    from mcp_context_tools.search_hits.paging import Found, Place
+    from mcp_context_tools.tool import PrivateValues
 
 # As many hits are ever shown of one search, on all its pages.
 _DEPTH: Final = 200
@@ -54,30 +56,40 @@ class SearchInput(ToolInput):
 
 
 async def _search(services: Services, arguments: SearchInput, report: Report) -> ToolResult:
-    if not arguments.query.strip():
-        raise InvalidInputError("There is nothing to look for.", "Say in words what you want to find.")
     request = SearchRequest(
-        arguments.query,
+        checked_query(arguments.query),
         most=_DEPTH,
         per_source=_OF_ONE_SOURCE,
         names=tuple(arguments.sources),
         kind=arguments.kinds[0] if len(set(arguments.kinds)) == 1 else "",
-        folder=arguments.folder,
+        folder=await anyio.to_thread.run_sync(folder_in_roots, arguments.folder, services.workspace.roots),
         modified_after=arguments.modified_after,
         modified_before=arguments.modified_before,
+        marked=0,
     )
     results = await services.index.search(request, on_progress=report)
-    return await anyio.to_thread.run_sync(_laid_out, request, results, arguments, services.budget.max_chars)
+    key, order, place = await anyio.to_thread.run_sync(_laid_out, request, results, arguments)
+    page = order[place.shown : place.end]
+    marked = await services.index.mark(request.text, [found.hit for found in page])
+    order[place.shown : place.end] = [replace(found, hit=hit) for found, hit in zip(page, marked, strict=True)]
+    return await anyio.to_thread.run_sync(_fitted, key, order, place, results, request, services)
 
 
-def _laid_out(request: SearchRequest, results: SearchResults, arguments: SearchInput, max_chars: int) -> ToolResult:
-    """Show the page of hits that is asked for, as much of it as fits."""
+def _laid_out(request: SearchRequest, results: SearchResults, arguments: SearchInput) -> tuple[str, list[Found], Place]:
+    """Return what cursors belong to, the hits in the order of their pages, and the page that is asked for."""
     hits = results.answer.hits
     one_source = results.searched == 1 or len({hit.source.key for hit in hits}) == 1
     pages = in_pages(folded(hits), arguments.k, arguments.k if one_source else MOST_OF_A_SOURCE)
     key = request_key(request, arguments.k)
     place = place_at(arguments.cursor, key, pages)
-    order = [found for page in pages for found in page]
+    return key, [found for page in pages for found in page], place
+
+
+def _fitted(
+    key: str, order: list[Found], place: Place, results: SearchResults, request: SearchRequest, services: Services
+) -> ToolResult:
+    """Show the page, as much of it as fits."""
+    max_chars, private = services.budget.max_chars, services.private
     untrusted = Untrusted()
     shown = place.end
     for quote_chars in _SHORT_QUOTES:
@@ -85,7 +97,8 @@ def _laid_out(request: SearchRequest, results: SearchResults, arguments: SearchI
         while True:
             page = order[place.shown : shown]
             cursor = cursor_after(key, order, shown) if shown < len(order) else None
-            result = _render(page, place.shown, order[shown:], cursor, results, request, untrusted, quote_chars)
+            entries = [_entry(found, quote_chars, request.text, private) for found in page]
+            result = _render(page, entries, place.shown, order[shown:], cursor, results, request, untrusted)
             excess = cost(result.text, result.data) - max_chars
             if excess <= 0:
                 return result
@@ -97,22 +110,17 @@ def _laid_out(request: SearchRequest, results: SearchResults, arguments: SearchI
 
 def _render(
     page: Sequence[Found],
+    entries: Sequence[tuple[dict[str, Any], str]],
     before: int,
     rest: Sequence[Found],
     cursor: str | None,
     results: SearchResults,
     request: SearchRequest,
     untrusted: Untrusted,
-    quote_chars: int,
 ) -> ToolResult:
-    entries: list[dict[str, Any]] = []
-    lines: list[str] = []
-    for number, found in enumerate(page, start=before + 1):
-        entry, line = _entry(found, quote_chars, request.text)
-        entries.append(entry)
-        lines.append(f"{number}. {line}")
+    lines = [f"{number}. {line}" for number, (_, line) in enumerate(entries, start=before + 1)]
     used = _refs(page)
-    data: dict[str, Any] = {"hits": entries, "mode": results.mode, "searched": results.searched}
+    data: dict[str, Any] = {"hits": [entry for entry, _ in entries], "mode": results.mode, "searched": results.searched}
     text = (
         f"{untrusted.warning}\n{untrusted.wrap(chr(10).join(lines), 'hits')}" if page else what_else(results, request)
     )
@@ -137,11 +145,11 @@ def _render(
     return ToolResult(f"{text}\n{provenance(used)}" if used else text, data)
 
 
-def _entry(found: Found, quote_chars: int, query: str) -> tuple[dict[str, Any], str]:
+def _entry(found: Found, quote_chars: int, query: str, private: PrivateValues | None) -> tuple[dict[str, Any], str]:
     """Write a hit for both channels."""
     hit = found.hit
     source, chunk = hit.source, hit.chunk
-    quote = quote_of(hit, quote_chars, query=query)
+    quote = quote_of(hit, quote_chars, query=query, private=private)
     uri = place_of(source, chunk, quote.start, quote.end)
     entry: dict[str, Any] = {"source": source.name, "kind": source.kind, "uri": uri}
     if chunk.page is not None:
@@ -152,7 +160,7 @@ def _entry(found: Found, quote_chars: int, query: str) -> tuple[dict[str, Any], 
         line = f"table {source.name}, row {chunk.row} [{entry['sql']}]"
     else:
         line = f"table {source.name}"
-    if heading := heading_text(chunk.heading):
+    if heading := heading_text(chunk.heading, private):
         entry["heading"] = heading
         line += f" › {heading}"
     entry |= {"quote": quote.text, "score": round(hit.score, 3), "modified": modified_text(source)}

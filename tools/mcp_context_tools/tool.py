@@ -45,9 +45,22 @@ def telling(report: Report, message: str) -> Progress:
     return progress
 
 
+class PrivateValues(Protocol):
+    """What answers must not show while redaction is on. A tool that shows parts of a text asks it where to cut."""
+
+    def whole(self, text: str, start: int, end: int) -> tuple[int, int]:
+        """Widen characters `start` to `end` of a text so that no private value is cut in two.
+
+        Those in between are taken out of the answer, even where the part alone doesn't tell what they are.
+        """
+
+    def touched(self, text: str, start: int, end: int) -> bool:
+        """Tell whether characters `start` to `end` of a text hold any of a private value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The nouns of floor 0 that tools work with."""
+    """The nouns of floor 0 that tools work with; `private` is None where redaction is off."""
 
     workspace: Workspace
     tables: Tables
@@ -56,6 +69,7 @@ class Services:
     index: SearchIndex
     charts: Charts
     budget: BudgetSettings
+    private: PrivateValues | None = None
 
 
 @dataclass(frozen=True, slots=True)

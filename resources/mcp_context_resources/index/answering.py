@@ -18,6 +18,8 @@ from mcp_context_resources.index.request import BuildState, SearchResults
 from mcp_context_resources.index.spec import IndexAnswer, IndexQuery, IndexSize
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mcp_context_resources.index.embedding import VectorMaker
     from mcp_context_resources.index.keeping import Keeper
     from mcp_context_resources.index.listing import Listing
@@ -33,6 +35,7 @@ _LEFT_OUT: Final = 10
 _FEW: Final = 100
 _SHOWN_PROBLEMS: Final = 20
 _SIZE_SECONDS: Final = 5.0
+_REBUILDS: Final = 3
 _NO_MODEL: Final = "There is no embedding model, so the search is by words alone."
 
 
@@ -52,6 +55,7 @@ class _Found:
     changed: tuple[str, ...]
     searched: int
     note: str = ""
+    lost: bool = False
 
 
 class Searcher:
@@ -63,6 +67,7 @@ class Searcher:
         self._vectors = vectors
         self._settings = settings
         self._size: tuple[object, float, IndexSize] | None = None
+        self._told: set[str] = set()
 
     async def search(self, request: SearchRequest, report: Progress | None) -> tuple[SearchResults, Listing]:
         """Answer a request; returns what was on disk at that moment, too."""
@@ -70,6 +75,7 @@ class Searcher:
         reach.of(listing)  # a name that isn't there is told before anything is read
         ends = time.monotonic() + self._settings.wait_seconds
         question = _Question()
+        waited: set[str] = set()
 
         async def bring_up() -> Listing:
             return await self._keeper.bring_up(
@@ -78,6 +84,7 @@ class Searcher:
                 few=bool(request.names) or (request.filtered and len(reach.of(listing)) <= _FEW),
                 seconds=max(0.0, ends - time.monotonic()),
                 report=report,
+                waited=waited,
             )
 
         async def understand() -> None:
@@ -86,13 +93,19 @@ class Searcher:
         with self._vectors.asking():
             await self._keeper.ledger.refresh(float("inf"))
             listing = await alongside(bring_up, understand, stop=False)
-            found = await self._find(request, question, listing, reach.of(listing))
-            if found.changed:
+            found = await self._find(request, question, listing, reach.of(listing), waited)
+            if found.lost or found.changed:
                 self._keeper.ledger.expire()
                 listing = await self._keeper.listing()
-                await self._keeper.ledger.refresh()
-                listing = await bring_up()
-                found = await self._find(request, question, listing, reach.of(listing))
+                for _ in range(_REBUILDS if found.lost else 1):
+                    if found.lost:
+                        self._keeper.begin_anew()
+                    await self._keeper.ledger.refresh()
+                    listing = await bring_up()
+                    if self._keeper.builder.error is None:
+                        break
+                self._size = None
+                found = await self._find(request, question, listing, reach.of(listing), waited)
             answer, rerank_note = await self._reranked(request, found.answer)
         extra = [note for note in (question.note, found.note, rerank_note) if note]
         found = replace(found, answer=answer)
@@ -152,12 +165,18 @@ class Searcher:
         return self._size[2]
 
     async def _find(
-        self, request: SearchRequest, question: _Question, listing: Listing, reach: list[IndexedSource]
+        self,
+        request: SearchRequest,
+        question: _Question,
+        listing: Listing,
+        reach: list[IndexedSource],
+        waited: Collection[str],
     ) -> _Found:
         """Ask the index, and leave out what is no longer as it was listed."""
         standing = self._keeper.ledger.compare(reach)
         if not standing.ready:
             return _Found(IndexAnswer((), 0, (), 0, 0), "lexical", (), 0)
+        expected = self._keeper.ledger.chunks(reach)
         others = self._keeper.ledger.complete - standing.ready - len(standing.broken)
         everything = not request.filtered and not others
         mode: SearchMode = request.mode if question.vector else "lexical"
@@ -169,6 +188,8 @@ class Searcher:
             model=question.model if question.vector else "",
             mode=mode,
             sources=None if everything else standing.ready_keys(),
+            marked=request.marked,
+            fresh=tuple(waited),
         )
         note = ""
         try:
@@ -179,11 +200,15 @@ class Searcher:
             note, mode = f"The search is by words alone: {error}", "lexical"
             query = replace(query, vector=b"", model="", mode=mode)
             answer = await self._index.search(query, deadline=self._settings.deadline_seconds)
+        replaced = self._keeper.ledger.replaced(answer.identity)
+        if replaced:
+            self._told.clear()
         same = await still_current(listing, {hit.source.key: hit.source for hit in answer.hits}.values())
         hits = tuple(hit for hit in answer.hits if hit.source.key in same and listing.is_current(hit.source))
         kept = {hit.source.key for hit in hits}
         changed = {hit.source.key: hit.source.name for hit in answer.hits if hit.source.key not in kept}
-        return _Found(replace(answer, hits=hits), mode, tuple(changed.values()), standing.ready, note)
+        lost = replaced or answer.chunks < expected
+        return _Found(replace(answer, hits=hits), mode, tuple(changed.values()), standing.ready, note, lost)
 
     async def _reranked(self, request: SearchRequest, answer: IndexAnswer) -> tuple[IndexAnswer, str]:
         """Let a model that can sort the best hits; each takes over the score of the place it gets."""
@@ -217,6 +242,8 @@ class Searcher:
         size = await self._sized(model)
         told = [
             *notes.about_missing(waiting, len(reach)),
+            *notes.about_unsorted(found.answer.behind),
+            *notes.about_words(found.answer.problem),
             *notes.about_missing_index(builder.error),
             *notes.about_changed(found.changed),
             *notes.about_broken(unreadable),
@@ -226,8 +253,9 @@ class Searcher:
             *dict.fromkeys(
                 f"{hit.source.name}: {note}" for hit in found.answer.hits if (note := builder.notes.get(hit.source.key))
             ),
-            *size.notes,
+            *(note for note in size.notes if note not in self._told),
         ]
+        self._told.update(size.notes)
         left_out = dict.fromkeys([*waiting, *found.changed, *(name for name, _ in unreadable)])
         return SearchResults(
             answer=found.answer,
@@ -236,4 +264,5 @@ class Searcher:
             left_out=tuple(left_out)[:_LEFT_OUT],
             notes=tuple(told),
             searched=found.searched,
+            reading=len({*waiting, *found.changed}),
         )

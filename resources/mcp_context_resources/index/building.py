@@ -115,6 +115,11 @@ class Builder:
         self._list.tell()
         return batch
 
+    def resume(self) -> None:
+        """Try again at once: what the index failed of is gone."""
+        self.error = None
+        self._halted_until = 0.0
+
     def problem(self, source: IndexedSource) -> str:
         """Tell why a source is not in the index although it was tried; empty where that isn't so."""
         setback = self._setback(source)

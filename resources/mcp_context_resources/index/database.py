@@ -136,7 +136,7 @@ def translated() -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         name = getattr(error, "sqlite_errorname", "") or ""
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or _lost_its_tables(error):
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or _holds_nonsense(error):
             raise DamagedError(str(error)) from error
         if name == "SQLITE_INTERRUPT":
             raise DeadlineExceededError(
@@ -233,5 +233,5 @@ def _prepare(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _lost_its_tables(error: sqlite3.DatabaseError) -> bool:
-    return str(error).startswith(("no such table", "no such column"))
+def _holds_nonsense(error: sqlite3.DatabaseError) -> bool:
+    return str(error).startswith(("no such table", "no such column", "Could not decode to UTF-8"))

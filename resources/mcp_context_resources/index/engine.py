@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mcp_context_resources.errors import StorageError
 from mcp_context_resources.index import store, vector_files, vector_store
-from mcp_context_resources.index.database import DamagedError, Database, get_meta, get_note
-from mcp_context_resources.index.lexical import BrokenCacheError, LexicalCache, Stamp, last_of
+from mcp_context_resources.index.database import DamagedError, Database, get_meta, get_note, translated
+from mcp_context_resources.index.lexical import BrokenCacheError, LexicalCache, last_of
 from mcp_context_resources.index.reach import Reaches
 from mcp_context_resources.index.searching import Ground, search
+from mcp_context_resources.index.unsorted import last_of_sources, unsorted
 from mcp_context_resources.index.vectors import Vectors
 from mcp_context_resources.workers.cores import available_cores
 
@@ -29,14 +31,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _STEP_CHUNKS: Final = 5_000
-_STEP_SECONDS: Final = 1.0
+_STEP_SECONDS: Final = 0.5
 _SEARCH_CHUNKS: Final = 5_000
 _SEARCH_SECONDS: Final = 2.0
 _OTHER_WRITER_SECONDS: Final = 1.0
+_QUICK_CHUNKS: Final = 50
 _KEPT_DROPS: Final = 50_000
 _COUNT_AGAIN: Final = 20
-_NEW_DATABASE: Final = "The search index was damaged or of another version and is being made anew"
-_NEW_WORDS: Final = "The index of words was damaged and is being made anew"
+_NEW_DATABASE: Final = "The search index was damaged or of another version, so it had to be made anew from the files."
+_NEW_WORDS: Final = "The index of words was damaged, so it had to be made anew."
 
 
 class Engine:
@@ -51,6 +54,7 @@ class Engine:
         self._vectors: Vectors | None = None
         self._graph: GraphBuilding | None = None
         self._missing: tuple[int, float, float, dict[int, int]] = (0, 0.0, 0.0, {})
+        self._counted: sqlite3.Connection | None = None
         self._swept = False
 
     def known(self) -> list[KnownRow]:
@@ -102,56 +106,71 @@ class Engine:
         """Run something; what turns out to be damaged is replaced and it runs once more."""
         try:
             return self._with_words(run)
-        except DamagedError as error:
+        except DamagedError:
             self._vectors = self._graph = None
             self._words.close()
-            self._database.replace(f"{_NEW_DATABASE} ({str(error)[:200]}).")
+            self._database.replace(_NEW_DATABASE)
         try:
             return self._with_words(run)
         except DamagedError as error:
             raise _unusable(error) from error
 
     def _with_words(self, run: Callable[[], T]) -> T:
-        try:
-            return run()
-        except BrokenCacheError as error:
-            self._words.remake(self._database, f"{_NEW_WORDS} ({str(error)[:200]}).")
-        try:
-            return run()
-        except BrokenCacheError as error:
-            raise _unusable(error) from error
+        with translated():
+            try:
+                return run()
+            except BrokenCacheError:
+                self._words.remake(self._database, _NEW_WORDS)
+            try:
+                return run()
+            except BrokenCacheError as error:
+                raise _unusable(error) from error
+
+    def _connected(self) -> sqlite3.Connection:
+        """Return the connection; what was counted of a file that was replaced is forgotten."""
+        connection = self._database.connection()
+        if connection is not self._counted:
+            self._counted, self._reaches, self._missing = connection, Reaches(), (0, 0.0, 0.0, {})
+        return connection
 
     def _search(self, job: Job, query: IndexQuery) -> IndexAnswer:
-        connection = self._database.connection()
+        connection = self._connected()
         self._words.open(connection)
+        problem = ""
         with job.interruptible(connection.interrupt):
             if query.mode != "vector" or '"' in query.text or "「" in query.text:
-                self._catch_up(connection, min(_SEARCH_SECONDS, job.seconds_left / 2))
+                try:
+                    self._catch_up(connection, query.fresh, min(_SEARCH_SECONDS, job.seconds_left / 2))
+                except StorageError as error:  # what is there can be searched all the same
+                    problem = str(error)
             with self._database.reading():
                 searcher = self._words.searcher()
                 stamp = self._words.stamp_of(searcher)
                 reach = self._reaches.of(connection, query.sources, query.kinds, stamp.drop)
                 vectors = self._vectors_of(connection, query.model) if query.mode != "lexical" else None
                 ground = Ground(connection, self._words.schema, searcher, vectors)
-                return search(ground, query, reach, self._count_vectors(connection, vectors, reach))
+                answer = search(ground, query, reach, self._count_vectors(connection, vectors, reach))
+                late = unsorted(connection, stamp.chunk) if query.mode != "vector" else ()
+                behind = sum(reach.sources is None or source in reach.sources for source in late)
+                identity = get_meta(connection, "identity")
+                return replace(answer, behind=behind, problem=problem if behind else "", identity=identity)
 
-    def _catch_up(self, connection: sqlite3.Connection, seconds: float) -> None:
-        """Take in chunks of complete sources that the cache of words doesn't know of yet, as many as time allows."""
-        ends = time.monotonic() + seconds
-        waits = time.monotonic() + min(seconds, _OTHER_WRITER_SECONDS)
-        while self._lags(connection, self._words.stamp()):
-            if self._words.catch_up(self._database, _SEARCH_CHUNKS, max(0.1, ends - time.monotonic())):
-                return
-            if time.monotonic() > waits:
-                return
-            time.sleep(0.02)
+    def _catch_up(self, connection: sqlite3.Connection, fresh: Sequence[str], seconds: float) -> None:
+        """Take in words that the cache doesn't know of yet, where they are few or those of `fresh` sources.
 
-    def _lags(self, connection: sqlite3.Connection, stamp: Stamp) -> bool:
-        row = connection.execute(
-            "SELECT 1 FROM chunks c JOIN sources s ON s.id = c.source WHERE c.id > ? AND s.state = 1 LIMIT 1",
-            (stamp.chunk,),
-        ).fetchone()
-        return row is not None
+        The rest is left to upkeep: a search must not wait for all that is being built.
+        """
+        began, stamp = time.monotonic(), self._words.stamp()
+        with self._database.reading():
+            late, last = unsorted(connection, stamp.chunk), last_of(connection)
+            goal = last_of_sources(connection, fresh) if late and fresh else 0
+        if goal <= stamp.chunk:
+            if not late or (len(late) > 1 and last.chunk - stamp.chunk > _QUICK_CHUNKS):
+                return
+            seconds, goal = min(seconds, _OTHER_WRITER_SECONDS), stamp.chunk + 1
+        while self._words.stamp().chunk < goal and (left := began + seconds - time.monotonic()) > 0:
+            if not self._words.catch_up(self._database, _SEARCH_CHUNKS, left):
+                time.sleep(0.02)
 
     def _vectors_of(self, connection: sqlite3.Connection, model: str) -> Vectors | None:
         family = self._family(connection, *vector_store.model_of(connection, model))
@@ -187,6 +206,7 @@ class Engine:
         return missing
 
     def _size(self, model: str) -> tuple[int, int, int, int, tuple[str, ...]]:
+        self._connected()
         with self._database.reading() as connection:
             sources, chunks = connection.execute(
                 "SELECT count(*), coalesce(sum(chunks), 0) FROM sources WHERE state = 1"

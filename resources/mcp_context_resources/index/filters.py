@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import unquote
 
 from mcp_context_resources.errors import InvalidInputError, NotFoundError
 from mcp_context_resources.provenance import source_uri
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.listing import Listing
     from mcp_context_resources.index.request import SearchRequest
     from mcp_context_resources.index.spec import IndexedSource
+
+_PLACE: Final = re.compile(r"(document|table)://(?P<name>[^#]+?)(?:/page/[^/#]+)?(?:#.*)?", re.DOTALL)
+_WHOLE: Final = re.compile(r"(document|table)://(?P<name>[^#]+)(?:#.*)?", re.DOTALL)
+_SHOWN_FOLDERS: Final = 3
 
 
 class Reach:
@@ -34,7 +41,8 @@ class Reach:
 def in_reach(listing: Listing, request: SearchRequest) -> list[IndexedSource]:
     """Return the sources that a request lets answer.
 
-    Raises `NotFoundError`, with near names, for a source that isn't there, `InvalidInputError` for a date that is none.
+    Raises `NotFoundError`, with near names, for a source or folder that isn't there, `InvalidInputError` for a date
+    that is none.
     """
     sources: Iterable[IndexedSource] = _named(listing, request.names) if request.names else listing.all()
     if request.kind:
@@ -45,26 +53,55 @@ def in_reach(listing: Listing, request: SearchRequest) -> list[IndexedSource]:
     if request.modified_before:
         end = _nanoseconds(request.modified_before)
         sources = [source for source in sources if source.modified < end]
-    folder = folded(request.folder.replace("\\", "/").strip("/").removeprefix("./"))
-    if folder and folder != ".":
-        sources = [source for source in sources if folded(source.file).startswith(f"{folder}/")]
+    if folder := _folder(listing, request.folder):
+        sources = [source for source in sources if folded(source.file).startswith(folder)]
     if request.pattern:
         pattern = NamePattern(request.pattern)
         sources = [source for source in sources if pattern.matches(source.name, source.file)]
     return list(sources)
 
 
+def _folder(listing: Listing, asked: str) -> str:
+    """Return how paths of files below a folder begin, folded; nothing for the folder of all."""
+    shown = posixpath.normpath(asked.replace("\\", "/").strip("/") or ".")
+    if shown == ".":
+        return ""
+    start = f"{folded(shown)}/"
+    files = [source.file for source in listing.all()]
+    if not files or any(folded(file).startswith(start) for file in files):
+        return start
+    folders = {file[:place] for file in files for place, sign in enumerate(file) if sign == "/"}
+    near = near_names(shown, sorted(folders))
+    if not near:
+        near = sorted(folder for folder in folders if "/" not in folder)[:_SHOWN_FOLDERS]
+    raise NotFoundError(
+        f"There is no folder {asked[:200]!r} with documents or tables.",
+        f"Did you mean {', '.join(near)}?" if near else "No file lies in a folder below the served ones.",
+    )
+
+
 def _named(listing: Listing, names: Iterable[str]) -> list[IndexedSource]:
     found: dict[str, IndexedSource] = {}
     everything: list[IndexedSource] = []
     for name in names:
-        keys = (name, source_uri("document", name), source_uri("table", name))
+        keys = dict.fromkeys((name, source_uri("document", name), source_uri("table", name)))
         named = [source for key in keys if (source := listing.get(key)) is not None]
+        named = named or _cited(name, listing)
         if not named:
             everything = everything or listing.all()
             named = _called(name, everything)
         found.update((source.key, source) for source in named)
     return list(found.values())
+
+
+def _cited(name: str, listing: Listing) -> list[IndexedSource]:
+    """Return the source of a place in one, such as `document://guide.pdf/page/3#chars=10-90`."""
+    for form in (_WHOLE, _PLACE):
+        if match := form.fullmatch(name):
+            kind: Literal["document", "table"] = "table" if match[1] == "table" else "document"
+            if source := listing.get(source_uri(kind, unquote(match["name"]))):
+                return [source]
+    return []
 
 
 def _called(name: str, sources: list[IndexedSource]) -> list[IndexedSource]:

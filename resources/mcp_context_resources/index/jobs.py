@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_context_resources.index.engine import Engine
-    from mcp_context_resources.index.spec import Chunk, IndexAnswer, IndexedSource, IndexQuery, Passage
+    from mcp_context_resources.index.spec import Chunk, IndexAnswer, IndexedSource, IndexQuery, Passage, Places
     from mcp_context_resources.index.store import KnownRow
     from mcp_context_resources.workers.job import Job
 
@@ -56,6 +56,13 @@ def put_vectors(_job: Job, place: Place, model: str, digests: Sequence[str], vec
 def search(job: Job, place: Place, query: IndexQuery) -> IndexAnswer:
     """See `Index.search`."""
     return _engine(place).search(job, query)
+
+
+def mark(job: Job, text: str, texts: Sequence[str]) -> list[Places]:
+    """See `Index.mark`."""
+    from mcp_context_resources.index.searching import mark as places_in
+
+    return places_in(text, texts, lambda: job.should_stop)
 
 
 def size(_job: Job, place: Place, model: str) -> tuple[int, int, int, int, tuple[str, ...]]:

@@ -62,12 +62,12 @@ class Keeper:
             self._working -= 1
 
     async def bring_up(
-        self, listing: Listing, choose: Choose, *, few: bool, seconds: float, report: Progress | None
+        self, listing: Listing, choose: Choose, *, few: bool, seconds: float, report: Progress | None, waited: set[str]
     ) -> Listing:
         """Have the chosen sources read that are missing, and wait so many seconds; returns what is there by then.
 
         `few` go before everything else. Of many, each version of a source is waited for only once, so that a large
-        folder doesn't hold up every search until it is read.
+        folder doesn't hold up every search until it is read. The keys of those waited for are added to `waited`.
         """
         ends = time.monotonic() + seconds
         for _ in range(_LOOKS):
@@ -80,6 +80,7 @@ class Keeper:
             left = ends - time.monotonic()
             if not missing or left <= 0:
                 break
+            waited.update(source.key for source in missing)
             batch = self.builder.want(listing, missing, Level.NAMED if few else Level.ASKED, seconds=left)
             with anyio.move_on_after(left):
                 await self._until(batch, report, express=True)
@@ -92,6 +93,12 @@ class Keeper:
                 await anyio.sleep(self.builder.next_try(missing) or 0.0)
             listing = await self.listing()
         return listing
+
+    def begin_anew(self) -> None:
+        """Take back what was concluded from an index that another one has taken the place of."""
+        self.ledger.expire()
+        self.builder.resume()
+        self._waited = {}
 
     async def everything(self, report: Progress | None) -> Listing:
         """Have everything read that is missing, forget what is gone, and return when that is done.

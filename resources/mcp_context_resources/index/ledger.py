@@ -43,6 +43,7 @@ class Ledger:
         self._versions: dict[str, str] = {}
         self._problems: dict[str, KnownSource] = {}
         self._begun: dict[str, IndexedSource] = {}
+        self._identity = ""
         self._read_at = float("-inf")
         self._reading = anyio.Lock()
         # What happened while the index was being asked is newer than its answer.
@@ -78,6 +79,18 @@ class Ledger:
     def expire(self) -> None:
         """Let the index be asked at the next opportunity: what it answered doesn't fit."""
         self._read_at = float("-inf")
+
+    def chunks(self, sources: Iterable[IndexedSource]) -> int:
+        """Count the chunks of those of some sources whose versions are in the index."""
+        return sum(self._complete[source.key].chunks for source in sources if self.holds(source))
+
+    def replaced(self, identity: str) -> bool:
+        """Tell whether an answer came from another index than the one before; the index is asked again then."""
+        before, self._identity = self._identity, identity
+        if not before or before == identity:
+            return False
+        self.expire()
+        return True
 
     def holds(self, source: IndexedSource) -> bool:
         """Tell whether this version of a source is in the index, with chunks or with the problem it has."""

@@ -7,9 +7,12 @@ taking texts apart has a folder of its own, so that servers of different version
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.index.database import Database
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """Changes with the fields below."""
 
 _PREFIX: Final = "words-"
@@ -34,6 +37,9 @@ _STEP: Final = 500
 _WRITER_BYTES: Final = 48 << 20
 _TOKENIZER: Final = "ours"
 _OLD_SECONDS: Final = 14 * 24 * 3600.0
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SIGNS_OF_NO_ROOM: Final = (*(f"(os error {number})" for number in _NO_ROOM), "StorageFull", "QuotaExceeded")
+_PROBE_BYTES: Final = 1 << 20
 
 
 class Stamp(NamedTuple):
@@ -114,7 +120,8 @@ class LexicalCache:
         writer = self._writer()
         if writer is None:
             return False
-        with guarded():
+        with guarded(), self._room_made_sure():
+            writer.garbage_collect_files()  # what a write left that found no room is in the way of the next one
             stamp = self.stamp()  # read with the writer held: nobody else moves it now
             stamp, changed = self._take_in(database, writer, stamp, most, time.monotonic() + seconds)
             if changed:
@@ -139,6 +146,18 @@ class LexicalCache:
                 old = time.time() - entry.stat().st_mtime > _OLD_SECONDS
                 if old or parts[1] != identity or parts[2:3] == [self._version]:
                     shutil.rmtree(entry, ignore_errors=True)
+
+    @contextmanager
+    def _room_made_sure(self) -> Iterator[None]:
+        """Blame a full disk for what fails while there is one: a writer that dies of it says nothing of it."""
+        try:
+            yield
+        except ValueError:
+            with guarded(), tempfile.TemporaryFile(dir=self._folder) as file:
+                file.write(bytes(_PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            raise
 
     def _delete(self, writer: Any, field: str, value: int) -> None:
         # Deleting by term finds no unsigned numbers in tantivy 0.27.
@@ -201,8 +220,8 @@ def guarded() -> Iterator[None]:
         yield
     except (ValueError, OSError) as error:
         text = str(error)
-        if isinstance(error, OSError) or any(sign in text for sign in ("os error 28", "os error 27", "StorageFull")):
-            raise full("no space left on device" if "28" in text else text[:200]) from error
+        if isinstance(error, OSError) or _is_full(error):
+            raise full("there is no space left" if _is_full(error) else text[:200]) from error
         raise BrokenCacheError(text[:500]) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # how Rust's assertions arrive: no Exception
@@ -210,12 +229,17 @@ def guarded() -> Iterator[None]:
         raise BrokenCacheError(str(error)[:500]) from error
 
 
+def _is_full(error: Exception) -> bool:
+    number = getattr(error, "errno", None)
+    return number in _NO_ROOM or any(sign in str(error) for sign in _SIGNS_OF_NO_ROOM)
+
+
 def _schema() -> Any:
     builder = tantivy.SchemaBuilder()
     for name in ("id", "source", "kind"):
         builder.add_unsigned_field(name, indexed=name != "id", fast=True)
     builder.add_unsigned_field("is_stamp", indexed=True)
-    for name in ("name", "heading", "words", "characters"):
+    for name in ("name", "heading", "words", "characters", "loans"):
         builder.add_text_field(name, tokenizer_name=_TOKENIZER, index_option="freq")
     builder.add_text_field("surface", tokenizer_name=_TOKENIZER, index_option="position")
     return builder.build()
@@ -236,13 +260,14 @@ def _document(row: Any, names: dict[int, str]) -> Any:
     document.add_text("words", " ".join(terms.words))
     document.add_text("surface", " ".join(terms.surface))
     document.add_text("characters", " ".join(terms.characters))
+    document.add_text("loans", " ".join(terms.loans))
     return document
 
 
 def _bag(text: str) -> str:
     """Return all terms of a short text: single words aren't weighed against each other in it."""
     terms = terms_of(text)
-    return " ".join(dict.fromkeys((*terms.words, *terms.surface, *terms.characters)))
+    return " ".join(dict.fromkeys((*terms.words, *terms.surface, *terms.characters, *terms.loans)))
 
 
 def _stamp(schema: Any, searcher: Any) -> Stamp:

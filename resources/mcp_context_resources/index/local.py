@@ -12,6 +12,7 @@ import anyio.to_thread
 from mcp_context_resources.errors import ContextError, StorageError
 from mcp_context_resources.index import jobs
 from mcp_context_resources.index.analysis.version import version
+from mcp_context_resources.index.database import FILE_NAME
 from mcp_context_resources.index.spec import IndexedSource, IndexSize, KnownSource
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.pool import WorkerPool
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_context_resources.index.settings import IndexSettings
-    from mcp_context_resources.index.spec import Chunk, IndexAnswer, IndexQuery, Passage
+    from mcp_context_resources.index.spec import Chunk, IndexAnswer, IndexQuery, Passage, Places
     from mcp_context_resources.index.store import KnownRow
 
 T = TypeVar("T")
@@ -67,7 +68,9 @@ class LocalIndex:
 
     async def known(self) -> Sequence[KnownSource]:
         """See `Index.known`; of a source there may be one version that is complete and one that isn't."""
-        rows = await self._write(jobs.known)
+        if not (self._folder / FILE_NAME).exists():
+            return []  # a server that only looks whether there is anything starts no process
+        rows = await self._read(jobs.known)
         return await anyio.to_thread.run_sync(_known, rows)
 
     async def begin(self, source: IndexedSource) -> int:
@@ -102,11 +105,19 @@ class LocalIndex:
     async def search(self, query: IndexQuery, *, deadline: float) -> IndexAnswer:
         """See `Index.search`."""
         self._keep_up()
-        return await self._searching.run(jobs.search, self._place, query, deadline=deadline, waiting_counts=True)
+        answer = await self._searching.run(jobs.search, self._place, query, deadline=deadline, waiting_counts=True)
+        if answer.behind:  # perhaps another server left it behind
+            self._changed = True
+            self._keep_up()
+        return answer
+
+    async def mark(self, text: str, texts: Sequence[str]) -> Sequence[Places]:
+        """See `Index.mark`."""
+        return await self._searching.run(jobs.mark, text, tuple(texts), deadline=_DEADLINE) if texts else []
 
     async def size(self, model: str = "") -> IndexSize:
         """See `Index.size`."""
-        sources, chunks, vectors, size, notes = await self._write(jobs.size, model)
+        sources, chunks, vectors, size, notes = await self._read(jobs.size, model)
         return IndexSize(sources, chunks, vectors, size, notes)
 
     async def release(self) -> None:
@@ -127,6 +138,10 @@ class LocalIndex:
         self._keep_up()
         while self._upkeep is not None:
             await asyncio.wait({self._upkeep})
+
+    async def _read(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Ask the process that searches: the one that writes may be at a long task."""
+        return await self._searching.run(function, self._place, *arguments, deadline=_DEADLINE)
 
     async def _write(self, function: Callable[..., T], *arguments: Any, changes: bool = False) -> T:
         answer = await self._writing.run(function, self._place, *arguments, deadline=_DEADLINE)

@@ -26,6 +26,18 @@ def about_missing(names: Sequence[str], total: int) -> list[str]:
     return [f"{len(names)} of {total} {noun} {verb} still being read: {first_names(names, _SHOWN_NAMES)}."]
 
 
+def about_unsorted(sources: int) -> list[str]:
+    """Say how many sources can't all be found by their words yet."""
+    if not sources:
+        return []
+    return [f"{sources} {'source is' if sources == 1 else 'sources are'} still being sorted into the index of words."]
+
+
+def about_words(problem: str) -> list[str]:
+    """Say why words can't be sorted in."""
+    return [f"New words can't be sorted in: {problem}"] if problem else []
+
+
 def about_broken(broken: Sequence[tuple[str, str]]) -> list[str]:
     """Say which sources, by name and problem, can't be searched at all."""
     if not broken:

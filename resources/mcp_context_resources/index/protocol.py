@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         IndexSize,
         KnownSource,
         Passage,
+        Places,
     )
 
 
@@ -68,6 +69,10 @@ class Index(Protocol):
 
     async def search(self, query: IndexQuery, *, deadline: float) -> IndexAnswer:
         """Find chunks of complete sources, within `deadline` seconds."""
+        ...
+
+    async def mark(self, text: str, texts: Sequence[str]) -> Sequence[Places]:
+        """Return the places of the words of a query in each of some texts, as `Hit.matched` tells them."""
         ...
 
     async def size(self, model: str = "") -> IndexSize:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import tantivy
@@ -36,6 +37,16 @@ NAME_WEIGHT: Final = 0.4
 IDENTIFIER_WEIGHT: Final = 2.0
 """Weight of an identifier that stands in the text whole, whatever its signs."""
 
+WEAK_WEIGHT: Final = 0.3
+"""Weight of a word that says nothing of what a text is about."""
+
+LOAN_WEIGHT: Final = 1.0
+"""Weight of a word that English and Japanese have in common, where it stands in the other script."""
+
+FULL_SCORE: Final = 2.0
+"""What a text scores that holds all of a query, for each unit of the sum of its words' rarities; BM25 gives a word that
+fills a text 2.2 of it."""
+
 _DEEPER: Final = 4
 _DEEPEST: Final = 20_000
 _LONG_LIST: Final = 50_000
@@ -44,7 +55,10 @@ Clause = tuple[Any, Any]
 
 
 class Ranking(NamedTuple):
-    """Chunks and their scores, the best first; how many hold words of the query; those that hold an identifier."""
+    """Chunks and their scores, the best first; how many hold words of the query; those that hold an identifier.
+
+    A score is the share of the query that stands in the chunk; it may be a little over 1.
+    """
 
     found: list[tuple[int, float]]
     total: int
@@ -59,10 +73,14 @@ def rank(
         return Ranking([], 0, frozenset())
     with guarded():
         limits = [*_bounds(schema, reach), *_demands(schema, wanted)]
-        should = _Clauses(schema).of(wanted)
-        query = tantivy.Query.boolean_query([(tantivy.Occur.Must, should), *limits])
+        clauses = _Clauses(schema)
+        better = [(tantivy.Occur.Should, clause) for clause in clauses.weak(wanted)]
+        query = tantivy.Query.boolean_query([(tantivy.Occur.Must, clauses.of(wanted)), *better, *limits])
         found, total = _search(searcher, query, reach, most, accepts)
-        return Ranking(found, total, _exact(schema, searcher, wanted, limits, most))
+        full = _full_score(searcher, wanted)
+        return Ranking(
+            [(chunk, score / full) for chunk, score in found], total, _exact(schema, searcher, wanted, limits, most)
+        )
 
 
 class _Clauses:
@@ -76,11 +94,18 @@ class _Clauses:
         clauses += [self._term("surface", pair, PAIRS_WEIGHT) for pair in wanted.pairs]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses])
 
+    def weak(self, wanted: Wanted) -> list[Any]:
+        """Make clauses that find nothing by themselves."""
+        return [self._any("words", word.terms, WEAK_WEIGHT) for word in wanted.weak if word.terms]
+
     def _word(self, word: Sought) -> Any:
         whole = IDENTIFIER_WEIGHT if word.identifier else 1.0
-        clauses = [self._any("words", word.terms, WORDS_WEIGHT * whole)] if word.terms else []
+        loan = (word.loan,) if word.loan else ()
+        either = [self._term("words", term, WORDS_WEIGHT * whole) for term in word.terms]
+        either += [self._term("loans", term, LOAN_WEIGHT) for term in loan]
+        clauses = [_best_of(either)] if either else []
         clauses += self._surface(word, SURFACE_WEIGHT * whole)
-        bag = tuple(dict.fromkeys((*word.terms, *(word.parts if not word.terms else ()))))
+        bag = tuple(dict.fromkeys((*word.terms, *loan, *(word.parts if not word.terms else ()))))
         clauses.append(self._any("heading", bag, HEADING_WEIGHT))
         clauses.append(self._any("name", bag, NAME_WEIGHT))
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses])
@@ -96,13 +121,30 @@ class _Clauses:
         return [self._term("surface", word.parts[0], weight)]
 
     def _any(self, field: str, terms: Collection[str], weight: float) -> Any:
-        alternatives = [self._term(field, term, weight) for term in terms]
-        return alternatives[0] if len(alternatives) == 1 else tantivy.Query.disjunction_max_query(alternatives)
+        return _best_of([self._term(field, term, weight) for term in terms])
 
     def _term(self, field: str, term: str, weight: float) -> Any:
         option = "position" if field == "surface" else "freq"
         query = tantivy.Query.term_query(self._schema, field, term, option)
         return query if weight == 1.0 else tantivy.Query.boost_query(query, weight)
+
+
+def _best_of(clauses: list[Any]) -> Any:
+    return clauses[0] if len(clauses) == 1 else tantivy.Query.disjunction_max_query(clauses)
+
+
+def _full_score(searcher: Any, wanted: Wanted) -> float:
+    """Return what a chunk would score that holds every word of a query, weak ones counted in full; more than 0."""
+    chunks = max(1, searcher.num_docs)
+    rarities = 0.0
+    for word in (*wanted.words, *wanted.weak):
+        holding = max(
+            [searcher.doc_freq("words", term) for term in word.terms]
+            or [min((searcher.doc_freq("surface", part) for part in word.parts), default=0)]
+        )
+        weight = IDENTIFIER_WEIGHT if word.identifier else 1.0
+        rarities += weight * math.log(1 + (max(0, chunks - holding) + 0.5) / (holding + 0.5))
+    return FULL_SCORE * rarities
 
 
 def _bounds(schema: Any, reach: Reach) -> list[Clause]:

@@ -22,7 +22,8 @@ class SearchRequest:
 
     At most `most` hits are wanted, at most `per_source` of one source. `pattern` is a glob or a part of a name or file
     path, `folder` a folder as file paths show it. `modified_after` (from that moment on) and `modified_before` (earlier
-    than that moment) are ISO dates or times, UTC. `names` are sources by name, URI, file path or glob.
+    than that moment) are ISO dates or times, UTC. `names` are sources by name, URI, file path or glob. Of the best
+    `marked` hits the places of the words are told; `SearchIndex.mark` tells them of others.
     """
 
     text: str
@@ -35,6 +36,7 @@ class SearchRequest:
     modified_before: str = ""
     names: tuple[str, ...] = ()
     mode: SearchMode = "hybrid"
+    marked: int = 50
 
     @property
     def filtered(self) -> bool:
@@ -69,7 +71,8 @@ class SearchResults:
     """What was found, of versions of files that are on disk now, and how.
 
     `mode` is how it was really searched. `left_out` are the first names of sources that couldn't be searched in time
-    or at all, `notes` what a person should be told, `searched` how many sources were searched.
+    or at all, `notes` what a person should be told, `searched` how many sources were searched, `reading` how many are
+    being read or changed meanwhile, so that another search may find more.
     """
 
     answer: IndexAnswer
@@ -78,3 +81,4 @@ class SearchResults:
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
     searched: int
+    reading: int = 0

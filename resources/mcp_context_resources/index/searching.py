@@ -20,10 +20,11 @@ from mcp_context_resources.index.store import read_chunks, select_in
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable, Sequence
 
     from mcp_context_resources.index.analysis.query import Wanted
     from mcp_context_resources.index.reach import Reach
-    from mcp_context_resources.index.spec import IndexQuery
+    from mcp_context_resources.index.spec import IndexQuery, Places
     from mcp_context_resources.index.vector_store import Matrix
     from mcp_context_resources.index.vectors import Vectors
 
@@ -33,6 +34,8 @@ MOST_HITS: Final = 1_000
 _DEEPEST: Final = 16_000
 _DEEPER: Final = 4
 _CHECKED_BY_WORDS: Final = 2_000
+_WORDS_TO_A_VECTOR: Final = 10
+_READ_AT_ONCE: Final = 100
 
 
 class Ground(NamedTuple):
@@ -73,12 +76,21 @@ def search(ground: Ground, query: IndexQuery, reach: Reach, with_vector: int) ->
     )
 
 
+def mark(text: str, texts: Sequence[str], stops: Callable[[], bool]) -> list[Places]:
+    """Return the places of the words of a query in each of some texts; none in those after `stops`."""
+    marking = Marking(wanted_of(text))
+    return [() if stops() else marking.places(one) for one in texts]
+
+
 def _rank(ground: Ground, query: IndexQuery, wanted: Wanted, reach: Reach, depth: int) -> _Both:
     question = _question(query, ground.vectors) if query.mode != "lexical" else None
     check = _Check(ground.connection, wanted)
     words = ranking_by_words.Ranking([], 0, frozenset())
     if query.mode != "vector" or wanted.phrases:
-        most = max(depth, _CHECKED_BY_WORDS) if wanted.phrases and question is not None else depth
+        # What is near may be further down in the list by words, and counts there, too.
+        most = depth if question is None else depth * _WORDS_TO_A_VECTOR
+        if wanted.phrases and question is not None:
+            most = max(most, _CHECKED_BY_WORDS)
         accepts = check.phrases if wanted.phrases or wanted.without_phrases else None
         words = ranking_by_words.rank(ground.schema, ground.searcher, wanted, reach, most, accepts)
     if question is None or ground.vectors is None or not len(ground.vectors):
@@ -109,8 +121,9 @@ def _hits(
     of_source: dict[int, int] = {}
     hits: list[Hit] = []
     marking = Marking(wanted)
-    for first in range(0, len(fused), 4 * most):
-        some = fused[first : first + 4 * most]
+    step = max(_READ_AT_ONCE, most)
+    for first in range(0, len(fused), step):
+        some = fused[first : first + step]
         stored = read_chunks(ground.connection, [number for number, _ in some])
         for number, score in some:
             found = stored.get(number)
@@ -124,7 +137,7 @@ def _hits(
                     score=min(1.0, max(0.0, score)),
                     lexical_rank=word_rank.get(number),
                     vector_rank=vector_rank.get(number),
-                    matched=marking.places(found.chunk.text),
+                    matched=marking.places(found.chunk.text) if len(hits) < query.marked else (),
                     digest=found.digest,
                 )
             )

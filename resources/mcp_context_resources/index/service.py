@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.listing import Listing
     from mcp_context_resources.index.protocol import Index
     from mcp_context_resources.index.settings import IndexSettings
+    from mcp_context_resources.index.spec import Hit
 
 __all__ = ["BuildState", "Progress", "SearchIndex", "SearchRequest", "SearchResults"]
 
@@ -68,6 +70,11 @@ class SearchIndex:
             self._searched_at = time.monotonic()
             self._wake.set()
         return results
+
+    async def mark(self, text: str, hits: Sequence[Hit]) -> list[Hit]:
+        """Return hits with the places of the words of a query in them. Raises the index's errors."""
+        places = await self._index.mark(text, [hit.chunk.text for hit in hits])
+        return [replace(hit, matched=matched) for hit, matched in zip(hits, places, strict=True)]
 
     async def build(self, *, on_progress: Progress | None = None, vectors: bool = True) -> BuildState:
         """Bring the index up to date and return when all is done that can be done.

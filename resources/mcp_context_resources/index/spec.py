@@ -77,7 +77,8 @@ class IndexQuery:
 
     `vector` is the question's, little-endian float32 of length 1, made by the model `model`; without one the search
     is lexical. At most `most` hits are returned, at most `per_source` of them from one source. `sources` are the keys
-    that may answer (None: all), `kinds` the kinds of chunks.
+    that may answer (None: all), `kinds` the kinds of chunks. Of the best `marked` hits the places of words are told.
+    `fresh` are keys of sources put in just now: their words are waited for a moment, where the index sorts them late.
     """
 
     text: str
@@ -88,13 +89,20 @@ class IndexQuery:
     mode: SearchMode = "hybrid"
     sources: tuple[str, ...] | None = field(default=None, repr=False)
     kinds: tuple[ChunkKind, ...] = ()
+    marked: int = 1_000
+    fresh: tuple[str, ...] = field(default=(), repr=False)
+
+
+Places = tuple[tuple[int, int], ...]
+"""Places in a text, from and to, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk that was found.
 
-    `score` is between 0 and 1, the best hit's of a query in both ways at most 1, comparable within one answer only.
+    `score` is between 0 and 1, comparable within one answer only. By words alone it is the share of the query, weighed
+    by how rare its words are, that stands in the chunk.
     `lexical_rank` and `vector_rank` are its places from 1 among all found that way (None: not among them). `matched`
     are places in the text of the chunk (from, to) where words of the query stand.
     """
@@ -104,7 +112,7 @@ class Hit:
     score: float
     lexical_rank: int | None = None
     vector_rank: int | None = None
-    matched: tuple[tuple[int, int], ...] = ()
+    matched: Places = ()
     digest: str = ""
 
 
@@ -114,7 +122,8 @@ class IndexAnswer:
 
     `terms` are the words that were looked for; none are left of a query of nothing but signs. `vectors` tells how many
     of the chunks in reach have a vector of the query's model, `chunks` how many there are. `exact` tells that every
-    vector was compared.
+    vector was compared. `behind` is how many complete sources in reach can't all be found by their words yet,
+    `problem` why that will not get better by itself. `identity` tells the index from another one that took its place.
     """
 
     hits: tuple[Hit, ...]
@@ -123,6 +132,9 @@ class IndexAnswer:
     chunks: int
     vectors: int
     exact: bool = True
+    behind: int = 0
+    problem: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

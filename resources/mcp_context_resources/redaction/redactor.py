@@ -58,6 +58,10 @@ class Redactor:
         """Redact one text, and in it also `known` values (value → kind)."""
         return self._redacted([text], known or {}, {})[0][0]
 
+    def find(self, text: str, known: Mapping[str, str] | None = None) -> list[Finding]:
+        """Return where values stand in a text, in order and without overlap, `known` ones (value → kind) too."""
+        return merged(self._find(text, known or {}))
+
     def result(self, text: str, data: dict[str, Any], known: Mapping[str, str] | None = None) -> Redacted:
         """Redact both channels of a result; a value that one channel shows as such is taken out of both."""
         parts, signs = _parts_of(data)

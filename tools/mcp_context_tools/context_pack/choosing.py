@@ -15,6 +15,7 @@ _RANK_WEIGHT: Final = 0.12
 _WITHOUT_WORDS: Final = 0.45
 _NEIGHBOURS: Final = ((1, 0.75), (2, 0.45))
 _LEAST_TELLING: Final = 20
+_FACT_VALUE: Final = 2.0
 
 Taken = dict["Piece", "Block"]
 """Pieces that were chosen, the most valuable first, each with its block."""
@@ -39,9 +40,9 @@ def weigh(question: str, blocks: Sequence[Block]) -> None:
             for distance, share in _NEIGHBOURS:
                 near += [own[at] * share for at in (place - distance, place + distance) if 0 <= at < len(own)]
             words = _WITHOUT_WORDS if shares_none else max(near)
-            fixed = piece.data.get("kind") == "computed"
             rank = 1 / (1 + _RANK_WEIGHT * piece.value)
-            piece.value = piece.value if fixed else rank * (_WITHOUT_WORDS + (1 - _WITHOUT_WORDS) * words)
+            computed = piece.data.get("kind") == "computed"
+            piece.value = _FACT_VALUE if computed else rank * (_WITHOUT_WORDS + (1 - _WITHOUT_WORDS) * words)
 
 
 def choose(blocks: Sequence[Block], costs: dict[Piece, int], opening: Callable[[Block], int], room: int) -> Taken:

@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from mcp_context_resources.errors import ContextError, NotFoundError
 from mcp_context_resources.sentences import flat, sentences
+from mcp_context_tools.context_pack.cutting import whole_before
 from mcp_context_tools.context_pack.spec import Block, Piece
 from mcp_context_tools.search_hits.places import heading_text
 from mcp_context_tools.search_hits.quotes import visible
@@ -111,7 +112,22 @@ def _sentences_round(page: str, start: int, end: int, *, lines: bool) -> list[tu
     first = page.rfind("\n\n", 0, max(0, start - _AROUND)) + 1
     last = min(len(page), end + _AROUND)
     found = [(first + begin, first + stop) for begin, stop in sentences(page[first:last], lines=lines)]
-    return [span for span in found if span[1] > start and span[0] < end]
+    return [span for span in _untorn(page, found) if span[1] > start and span[0] < end]
+
+
+def _untorn(page: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Move the border of sentences that were cut for their length to where it tears nothing."""
+    whole: list[tuple[int, int]] = []
+    for begin, stop in spans:
+        if not whole or whole[-1][1] != begin:
+            whole.append((begin, stop))
+            continue
+        first = whole.pop()[0]
+        border = first + whole_before(page[first:stop], begin - first)
+        if border > first:
+            whole.append((first, first + len(page[first:border].rstrip())))
+        whole.append((border + len(page[border:stop]) - len(page[border:stop].lstrip()), stop))
+    return whole
 
 
 def _apart(spans: dict[tuple[int, int], int]) -> list[tuple[int, int]]:

@@ -12,11 +12,13 @@ from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.index.request import SearchRequest
 from mcp_context_resources.provenance import now_text
 from mcp_context_tools.context_pack.choosing import choose, weigh, without_last
+from mcp_context_tools.context_pack.cutting import cut_whole
 from mcp_context_tools.context_pack.excerpts import read_excerpts
+from mcp_context_tools.context_pack.sifting import LESS_TO_DO, NOT_SEARCHED, answered_only, near_best
 from mcp_context_tools.context_pack.spec import Gathered, Pack
 from mcp_context_tools.context_pack.tables import read_tables
 from mcp_context_tools.context_pack.token_counter import token_counter
-from mcp_context_tools.context_pack.writing import Frame, label, secret_word, write
+from mcp_context_tools.context_pack.writing import Frame, by_reason, label, secret_word, write
 from mcp_context_tools.rendering import cost
 from mcp_context_tools.search_hits.paging import folded
 from mcp_context_tools.search_hits.telling import how_searched, what_else
@@ -39,6 +41,7 @@ _TOKENS_A_HIT: Final = 25
 _LEAST_HITS: Final = 12
 _TEXT_KEPT: Final = 0.8
 _LEAST_CHARS: Final = 12
+_CUT: Final = " …"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +75,22 @@ async def pack_context(services: Services, wanted: Wanted, report: Report) -> Pa
     )
     results = await services.index.search(request, on_progress=report)
     gathered = Gathered(notes=list(results.notes))
-    gathered.missing |= dict.fromkeys(results.left_out, "it could not be searched")
-    ranked = list(enumerate(await anyio.to_thread.run_sync(folded, results.answer.hits)))
-    await report(1, 2, "reading passages")
+    gathered.missing |= dict.fromkeys(results.left_out, NOT_SEARCHED)
+    near = near_best(results.answer.hits)
+    gathered.missing |= {
+        hit.source.name: LESS_TO_DO
+        for hit in results.answer.hits[len(near) :]
+        if hit.source.key not in {kept.source.key for kept in near}
+    }
+    ranked = list(enumerate(await anyio.to_thread.run_sync(folded, near)))
     async with anyio.create_task_group() as group:
         documents = [one for one in ranked if one[1].hit.chunk.page is not None]
         tables = [one for one in ranked if one[1].hit.chunk.page is None]
         group.start_soon(read_excerpts, services, documents, gathered)
         group.start_soon(read_tables, services, wanted.question, tables, gathered)
     gathered.blocks.sort(key=lambda block: (block.rank, block.source.key, block.page or 0))
+    await report(1, 2, "read the best passages")
+    answered_only(gathered)
     await anyio.to_thread.run_sync(weigh, wanted.question, gathered.blocks)
     texts = [piece.text for block in gathered.blocks for piece in block.pieces]
     counter = await token_counter(services, wanted.question, "\n".join(texts[:20]))
@@ -162,7 +172,7 @@ class Packing:
 
     async def _nothing(self, request: SearchRequest) -> Pack:
         """Say that nothing was found, and what can be done."""
-        missing = [f"Not read: {name} ({why})." for name, why in self._missing.items()]
+        missing = [f"Not read: {by_reason(self._missing, self._unnamed(request))}."] if self._missing else []
         first = what_else(self._results, request)
         lines = [first]
         for line in [self._frame.searched, *self._frame.notes, *missing, f"As of {now_text()}."]:
@@ -177,6 +187,13 @@ class Packing:
         tokens = (await self._counter.count([text]))[0]
         return Pack(text, self._told(content, tokens), tokens, self._results.mode, found=False)
 
+    def _unnamed(self, request: SearchRequest) -> dict[str, int]:
+        """Count the sources that could not be searched and are not named, where that is known."""
+        results = self._results
+        if request.filtered or not results.left_out:
+            return {}
+        return {NOT_SEARCHED: max(0, results.state.sources_total - results.searched - len(results.left_out))}
+
     def _too_small(self) -> Pack:
         text = "The best passage doesn't fit: raise max_tokens."
         content: dict[str, Any] = {"passages": [], "tables": [], "hint": text, "sources": [], "truncated": True}
@@ -184,11 +201,11 @@ class Packing:
 
 
 def _shorten(piece: Piece) -> bool:
-    """Cut a piece at the end of a word; returns whether anything was left to cut."""
-    kept = int(len(piece.text) * _TEXT_KEPT)
-    if kept < _LEAST_CHARS:
+    """Cut a piece at the end of a sentence or word; returns whether anything was left to cut."""
+    text = piece.text.removesuffix(_CUT)
+    kept = cut_whole(text, int(len(text) * _TEXT_KEPT))
+    if len(kept) < _LEAST_CHARS:
         return False
-    blank = piece.text.rfind(" ", kept // 2, kept)
-    piece.end -= len(piece.text) - kept if piece.end else 0
-    piece.text = piece.text[: blank if blank > 0 else kept].rstrip(" …") + " …"
+    piece.end -= len(text) - len(kept) if piece.end else 0
+    piece.text = kept + _CUT
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from mcp_context_resources.index.spec import IndexedSource, SearchMode
@@ -31,7 +31,8 @@ class Piece:
 class Block:
     """Pieces of one page of a document (`page` set) or of one table; `rank` is that of its best hit, from 0.
 
-    `copies` are the names of sources that say the same.
+    `copies` are the names of sources that say the same. A table `answers` the question by a figure where it is the one
+    the question names, or where only its columns are named and so no other table may have them.
     """
 
     source: IndexedSource
@@ -41,6 +42,7 @@ class Block:
     page: int | None = None
     heading: str = ""
     copies: list[str] = field(default_factory=list)
+    answers: Literal["", "named", "alone"] = ""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from mcp_context_resources.errors import ContextError, NotFoundError
+from mcp_context_tools.context_pack.cutting import cut_whole
 from mcp_context_tools.context_pack.lookups import rows_like, suggestion
 from mcp_context_tools.context_pack.spec import Block, Piece
 from mcp_context_tools.rendering import compact_json
@@ -14,10 +15,11 @@ from mcp_context_tools.search_hits.places import row_sql
 from mcp_context_tools.search_hits.quotes import matches_of, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mcp_context_resources.index.spec import Hit
-    from mcp_context_resources.tables.spec import Column
+    from mcp_context_resources.tables.spec import Column, Fetched
+    from mcp_context_tools.context_pack.lookups import Suggestion
     from mcp_context_tools.context_pack.spec import Gathered
     from mcp_context_tools.search_hits.paging import Found
     from mcp_context_tools.tool import Services
@@ -28,8 +30,9 @@ _COLUMNS_CHARS: Final = 600
 _ROW_CHARS: Final = 600
 _SECONDS: Final = 5.0
 _CELL_CHARS: Final = 200
-_MOST_GROUPS: Final = 10
-_FACT_VALUE: Final = 2.0
+_MOST_LOOKED_AT: Final = 3
+_WHOLE_CELL_CHARS: Final = 2_000
+_ROW_TOTAL_CHARS: Final = 100_000
 
 
 async def read_tables(
@@ -62,7 +65,7 @@ async def read_tables(
 async def _block(services: Services, question: str, ranked: Sequence[tuple[int, Found]]) -> Block:
     best, source = ranked[0][0], ranked[0][1].hit.source
     page = await services.tables.query(
-        f"{row_sql(source.name, 1)}",
+        row_sql(source.name, 1),
         None,
         max_rows=1,
         max_chars=_ROW_CHARS,
@@ -74,22 +77,20 @@ async def _block(services: Services, question: str, ranked: Sequence[tuple[int, 
     block.pieces.append(_piece(f"columns: {_listed(columns)}", best, kind="columns"))
     fitting = suggestion(question, source.name, columns)
     rows = [(rank, one.hit) for rank, one in ranked if one.hit.chunk.row is not None]
-    sql = fitting.sql
-    if rows and not fitting.certain:
-        sql = _like_the_rows(source.name, [hit for _, hit in rows], columns, question) or sql
-    computed = await _computed(services, sql) if fitting.certain else None
+    computed = await _computed(services, fitting) if fitting.certain else None
     if computed is not None:
-        piece = _piece(f"computed from all its rows: {sql} = {computed}", best, kind="computed")
-        piece.data |= {"sql": sql, "value": computed}
-        piece.value = _FACT_VALUE
+        piece = _piece(f"computed from all its rows: {fitting.sql} = {computed}", best, kind="computed")
+        piece.data |= {"sql": fitting.sql, "value": computed}
         block.pieces.append(piece)
-    elif (result := await _result(services, sql)) is not None:
-        shown = f" gives {result}" if result else ""
-        piece = _piece(f"SQL: {sql}{shown}", best, kind="sql")
-        piece.data |= {"sql": sql, "result": result}
-        block.pieces.append(piece)
+        block.answers = "named" if fitting.names_table else "alone"
+    else:
+        like = "" if fitting.certain else await _like_the_rows(services, question, source.name, rows)
+        if await _can_run(services, sql := like or fitting.sql):
+            piece = _piece(f"SQL: {sql}", best, kind="sql")
+            piece.data["sql"] = sql
+            block.pieces.append(piece)
     for rank, hit in rows[:_MOST_ROWS]:
-        text = " ".join(visible(hit.chunk.text).split())[:_ROW_CHARS]
+        text = cut_whole(" ".join(visible(hit.chunk.text).split()), _ROW_CHARS)
         piece = _piece(f"row {hit.chunk.row}: {text}", rank, kind="row")
         piece.data |= {"row": hit.chunk.row, "text": text, "sql": row_sql(source.name, hit.chunk.row or 1)}
         block.pieces.append(piece)
@@ -110,54 +111,66 @@ def _listed(columns: Sequence[Column]) -> str:
         chars += len(entry) + 2
         if listed and chars > _COLUMNS_CHARS:
             return f"{', '.join(listed)} and {len(columns) - len(listed)} more"
-        listed.append(" ".join(entry.split())[:_CELL_CHARS])
+        listed.append(cut_whole(" ".join(entry.split()), _CELL_CHARS))
     return ", ".join(listed)
 
 
-def _like_the_rows(table: str, hits: Sequence[Hit], columns: Sequence[Column], question: str) -> str:
-    """Return SQL for the rows that hold the matched words of the best row where they stand in one column's value."""
-    for hit in hits:
-        text = hit.chunk.text
+async def _like_the_rows(services: Services, question: str, table: str, rows: Sequence[tuple[int, Hit]]) -> str:
+    """Return SQL for the rows that hold the matched words of the best row in the column in which it has them."""
+    for _, hit in rows[:_MOST_LOOKED_AT]:
+        fetched = await _fetched(services, row_sql(table, hit.chunk.row or 1))
+        if fetched is None or not fetched.rows:
+            continue
+        cells = [(len(value), name.name, value.casefold()) for name, value in _texts(fetched)]
         for start, end in sorted(matches_of(hit, question), key=lambda span: span[0] - span[1]):
-            for column in columns:
-                begins = text.find(f"{column.name}: ")
-                value = begins + len(column.name) + 2
-                ends = text.find("; ", value)
-                if begins >= 0 and value <= start and end <= (ends if ends >= 0 else len(text)):
-                    return rows_like(table, column.name, text[start:end])
+            words = hit.chunk.text[start:end]
+            # Of several columns with the words the one with the shortest value says little else.
+            if holders := [(chars, name) for chars, name, value in cells if words.casefold() in value]:
+                return rows_like(table, min(holders)[1], words)
     return ""
 
 
-async def _computed(services: Services, sql: str) -> str | None:
-    try:
-        page = await services.tables.query(
-            sql, None, max_rows=1, max_chars=_ROW_CHARS, max_cell_chars=_CELL_CHARS, seconds=_SECONDS
-        )
-    except ContextError:
+def _texts(fetched: Fetched) -> Iterator[tuple[Column, str]]:
+    """Give the columns of the first row with what stands in them."""
+    for column, value in zip(fetched.columns, fetched.rows[0], strict=True):
+        if value is not None:
+            yield column, _cell(value)
+
+
+async def _computed(services: Services, fitting: Suggestion) -> str | None:
+    """Return what a statement gives; None where it fails, gives nothing or isn't the only answer."""
+    if fitting.holds:
+        sure = await _fetched(services, fitting.holds)
+        if sure is None or not sure.rows or sure.rows[0][0] is not True:
+            return None
+    fetched = await _fetched(services, fitting.sql)
+    if fetched is None or not fetched.rows or fetched.more:
         return None
-    value = page.fetched.rows[0][0] if page.fetched.rows else None
-    return None if value is None else _cell(value)
+    texts = list(_texts(fetched))
+    if len(fetched.columns) == 1:
+        return cut_whole(texts[0][1], _CELL_CHARS) if texts else None
+    shown = "; ".join(f"{column.name}: {cut_whole(text, _CELL_CHARS)}" for column, text in texts)
+    return cut_whole(" ".join(visible(shown).split()), _ROW_CHARS)
 
 
-async def _result(services: Services, sql: str) -> str | None:
-    """Return the few rows that a statement of figures gives, nothing of one that lists rows; None where it fails."""
-    figures = sql.startswith("SELECT")
+async def _fetched(services: Services, sql: str) -> Fetched | None:
+    """Return the first row of what a statement gives, with cells whole as far as they are read; None if it fails."""
     try:
         page = await services.tables.query(
-            sql if figures else f"EXPLAIN {sql}",
+            sql,
             None,
-            max_rows=_MOST_GROUPS,
-            max_chars=_ROW_CHARS,
-            max_cell_chars=_CELL_CHARS,
+            max_rows=1,
+            max_chars=_ROW_TOTAL_CHARS,
+            max_cell_chars=_WHOLE_CELL_CHARS,
             seconds=_SECONDS,
         )
     except ContextError:
         return None
-    fetched = page.fetched
-    if not figures:
-        return ""
-    rows = ", ".join(" ".join(visible(": ".join(map(_cell, row))).split()) for row in fetched.rows)
-    return f"{rows}, …" if fetched.more else rows
+    return page.fetched
+
+
+async def _can_run(services: Services, sql: str) -> bool:
+    return await _fetched(services, f"EXPLAIN {sql}") is not None
 
 
 def _cell(value: object) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.documents.citation import place_uri
+from mcp_context_tools.context_pack.cutting import cut_whole
 from mcp_context_tools.search_hits.places import shown_place
 from mcp_context_tools.search_hits.quotes import visible
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 _WORD_LETTERS: Final = 7
 _LABEL_CHARS: Final = 200
 _COPIES: Final = 3
-_NAMES: Final = 5
+_NAMES: Final = 3
+_REASONS: Final = 4
 _NOTES: Final = 4
 _SKIPPED: Final = " … "
 
@@ -102,9 +104,9 @@ def _tail(frame: Frame, left_out: dict[str, str], refs: Sequence[SourceRef]) -> 
     if frame.tail == "all":
         lines.append(frame.searched)
         told = "\n".join(frame.notes)
-        unsaid = [f"{name} ({why})" for name, why in left_out.items() if name not in told]
+        unsaid = {name: why for name, why in left_out.items() if name not in told}
         if unsaid:
-            lines.append(f"Left out: {'; '.join(unsaid[:_NAMES])}{'; …' if len(unsaid) > _NAMES else ''}")
+            lines.append(f"Left out: {by_reason(unsaid)}")
         lines += frame.notes[:_NOTES]
     if frame.tail != "none" and refs:
         modified = ", ".join(f"{ref.name} {ref.modified}" for ref in refs)
@@ -172,5 +174,18 @@ def _left_out(taken: Taken, blocks: Sequence[Block], frame: Frame) -> dict[str, 
     return {_one_line(name): _one_line(why) for name, why in (no_room | frame.missing).items()}
 
 
+def by_reason(missing: dict[str, str], more: dict[str, int] | None = None) -> str:
+    """Name what is missing in one line, sources with the same reason together; `more` counts others by reason."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in missing.items():
+        reasons.setdefault(why, []).append(name)
+    said = []
+    for why, names in list(reasons.items())[:_REASONS]:
+        others = max(0, len(names) - _NAMES) + (more or {}).get(why, 0)
+        rest = f" and {others:,} more" if others else ""
+        said.append(f"{', '.join(names[:_NAMES])}{rest} ({why})")
+    return f"{'; '.join(said)}{'; …' if len(reasons) > _REASONS else ''}"
+
+
 def _one_line(text: str) -> str:
-    return " ".join(visible(text).split())[:_LABEL_CHARS]
+    return cut_whole(" ".join(visible(text).split()), _LABEL_CHARS)

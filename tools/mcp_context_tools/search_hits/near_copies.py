@@ -28,7 +28,8 @@ class NearCopies:
 
     def __init__(self) -> None:
         self._exact: dict[str, int] = {}
-        self._sketches: list[tuple[int, frozenset[int], list[str]]] = []
+        self._sketches: dict[int, tuple[frozenset[int], list[str]]] = {}
+        self._holders: dict[int, list[int]] = {}
 
     def earlier(self, place: int, text: str, *, exactly: bool = False) -> int | None:
         """Return the place of an earlier text that this one repeats, or remember it under its place.
@@ -41,10 +42,15 @@ class NearCopies:
         if exactly:
             return None
         sketch, figures = _sketch(whole), _FIGURES.findall(text)
-        for earlier, other, others_figures in self._sketches:
+        # Only texts that share hashes can resemble each other, and most share none.
+        for earlier in sorted({one for value in sketch for one in self._holders.get(value, ())}):
+            other, others_figures = self._sketches[earlier]
             if figures == others_figures and _resemblance(sketch, other) >= ALIKE:
+                self._exact[whole] = earlier  # the place of what is kept, not of what was folded into it
                 return earlier
-        self._sketches.append((place, sketch, figures))
+        self._sketches[place] = sketch, figures
+        for value in sketch:
+            self._holders.setdefault(value, []).append(place)
         return None
 
 
@@ -54,9 +60,9 @@ def _folded(text: str) -> str:
 
 def _sketch(text: str) -> frozenset[int]:
     coded = text.encode("utf-32-le", "surrogatepass")
-    last = max(1, len(text) - _SHINGLE + 1)
-    hashes = {zlib.crc32(coded[4 * place : 4 * (place + _SHINGLE)]) for place in range(last)}
-    return frozenset(heapq.nsmallest(_SKETCH, hashes))
+    last = max(4, len(coded) - 4 * (_SHINGLE - 1))
+    hashes = set(map(zlib.crc32, [coded[place : place + 4 * _SHINGLE] for place in range(0, last, 4)]))
+    return frozenset(sorted(hashes)[:_SKETCH])
 
 
 def _resemblance(one: frozenset[int], other: frozenset[int]) -> float:

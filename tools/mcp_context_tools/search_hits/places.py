@@ -13,6 +13,7 @@ from mcp_context_resources.tables.quoting import identifier
 
 if TYPE_CHECKING:
     from mcp_context_resources.index.spec import Chunk, IndexedSource
+    from mcp_context_tools.tool import PrivateValues
 
 _RESERVED: Final = re.compile(r"[%#?\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069]+")
 _HEADINGS: Final = 4
@@ -38,10 +39,16 @@ def row_sql(table: str, row: int) -> str:
     return f"FROM {identifier(table)} LIMIT 1 OFFSET {row - 1}"
 
 
-def heading_text(heading: tuple[str, ...]) -> str:
-    """Write the innermost headings above a passage on one line."""
-    shown = (" ".join(part.split())[:_HEADING_CHARS] for part in heading[-_HEADINGS:])
+def heading_text(heading: tuple[str, ...], private: PrivateValues | None = None) -> str:
+    """Write the innermost headings above a passage on one line, long ones cut, but no `private` value in two."""
+    shown = (_heading(" ".join(part.split()), private) for part in heading[-_HEADINGS:])
     return " › ".join(part for part in shown if part)
+
+
+def _heading(text: str, private: PrivateValues | None) -> str:
+    if len(text) <= _HEADING_CHARS or private is None:
+        return text[:_HEADING_CHARS]
+    return text[: private.whole(text, 0, _HEADING_CHARS)[1]]
 
 
 def ref_of(source: IndexedSource) -> SourceRef:

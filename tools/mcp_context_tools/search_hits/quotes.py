@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_context_resources.index.spec import Hit
+    from mcp_context_tools.tool import PrivateValues
 
 QUOTE_CHARS: Final = 300
 """Most characters of a quote, its ellipses and marks not counted."""
@@ -46,8 +47,12 @@ def visible(text: str) -> str:
     return _UNSEEN.sub("", text)
 
 
-def quote_of(hit: Hit, max_chars: int = QUOTE_CHARS, *, query: str = "") -> Quote:
-    """Quote a hit round the matches that say most, from the beginning of a sentence where that is near."""
+def quote_of(hit: Hit, max_chars: int = QUOTE_CHARS, *, query: str = "", private: PrivateValues | None = None) -> Quote:
+    """Quote a hit round the matches that say most, from the beginning of a sentence where that is near.
+
+    Of `private` values none is cut in two, which may make a quote longer; no match is told that shows a part of one,
+    and none is in bold, since a value with marks inside is not known again.
+    """
     text = hit.chunk.text
     matched = matches_of(hit, query)
     first, last = _densest(text, matched, max_chars)
@@ -56,6 +61,9 @@ def quote_of(hit: Hit, max_chars: int = QUOTE_CHARS, *, query: str = "") -> Quot
     if end < len(text):
         end = max(cut_text(text, start=start, max_chars=max_chars).end, min(last, end))
     end = min(end, len(text))
+    if private is not None:
+        start, end = private.whole(text, start, end)
+        matched = [span for span in matched if not private.touched(text, *span)]
     pieces, at = [], start
     for begin, stop in matched:
         if at <= begin and stop <= end:
@@ -66,7 +74,8 @@ def quote_of(hit: Hit, max_chars: int = QUOTE_CHARS, *, query: str = "") -> Quot
     before, after = "… " if text[:start].strip() else "", " …" if text[end:].strip() else ""
     signed = f"{before}{signed}{after}"
     plain = signed.replace(_OPEN, "").replace(_CLOSE, "")
-    return Quote(plain, signed.replace(_OPEN, "**").replace(_CLOSE, "**"), matches, start, end)
+    marked = plain if private is not None else signed.replace(_OPEN, "**").replace(_CLOSE, "**")
+    return Quote(plain, marked, matches, start, end)
 
 
 def matches_of(hit: Hit, query: str) -> list[tuple[int, int]]:

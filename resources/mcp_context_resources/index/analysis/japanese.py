@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -18,15 +19,20 @@ _FUNCTION_WORDS: Final = frozenset(
 )
 _HELPING: Final = "非自立可能"  # verbs such as する, ある, ください
 _MOST_LATIN_CHARS: Final = 40
+_KATAKANA: Final = re.compile("[\u30a1-\u30fa\u30fc-\u30ff]{2,}")
 
 
 class Morpheme(NamedTuple):
-    """A word of a text: its dictionary form in hiragana, its place, and whether it carries no meaning of its own."""
+    """A word of a text: its dictionary form in hiragana, its place, and whether it carries no meaning of its own.
+
+    A `loan` is written in katakana, as words from other languages are.
+    """
 
     term: str
     start: int
     end: int
     weak: bool
+    loan: bool = False
 
 
 def morphemes(text: str) -> Iterator[Morpheme]:
@@ -36,14 +42,15 @@ def morphemes(text: str) -> Iterator[Morpheme]:
         return
     for first in range(0, len(text), _MOST_CHARS):
         for found in tokenizer.tokenize(text[first : first + _MOST_CHARS]):
-            if term := _term(found.normalized_form()):
+            term, loan = _term(found.normalized_form())
+            if term:
                 part, kind, *_ = found.part_of_speech()
                 weak = part in _FUNCTION_WORDS or kind == _HELPING or found.surface() in JAPANESE_STOP_WORDS
-                yield Morpheme(term, first + found.begin(), first + found.end(), weak)
+                yield Morpheme(term, first + found.begin(), first + found.end(), weak, loan)
 
 
-def terms(text: str) -> list[str]:
-    """Return the words of a run of Japanese text, as `morphemes` does, quicker."""
+def terms(text: str) -> list[tuple[str, bool]]:
+    """Return the words of a run of Japanese text and whether they are loans, as `morphemes` does, quicker."""
     tokenizer = _tokenizer()
     if tokenizer is None:
         return []
@@ -52,7 +59,7 @@ def terms(text: str) -> list[str]:
         for first in range(0, len(text), _MOST_CHARS)
         for found in tokenizer.tokenize(text[first : first + _MOST_CHARS])
     ]
-    return [form for form in forms if form]
+    return [form for form in forms if form[0]]
 
 
 @lru_cache(maxsize=65_536)
@@ -64,13 +71,14 @@ def loan_word(word: str) -> str:
     found = tokenizer.tokenize(word)
     if len(found) != 1:
         return ""
-    term = _term(found[0].normalized_form())
+    term, _ = _term(found[0].normalized_form())
     return "" if term.isascii() else term
 
 
 @lru_cache(maxsize=65_536)
-def _term(form: str) -> str:
-    return to_hiragana("".join(form.split()).casefold())
+def _term(form: str) -> tuple[str, bool]:
+    plain = "".join(form.split()).casefold()
+    return to_hiragana(plain), _KATAKANA.fullmatch(plain) is not None
 
 
 @cache

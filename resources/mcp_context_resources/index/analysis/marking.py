@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from mcp_context_resources.index.analysis.folding import fold_with_places, to_hiragana
 from mcp_context_resources.index.analysis.japanese import morphemes
 from mcp_context_resources.index.analysis.phrases import plain
-from mcp_context_resources.index.analysis.terms import alternatives, word_terms
-from mcp_context_resources.index.analysis.words import JAPANESE_RUN, parse_unit, placed_spans
+from mcp_context_resources.index.analysis.terms import loan_of, loans_of, word_terms
+from mcp_context_resources.index.analysis.words import JAPANESE_RUN, parse_unit, placed_spans, stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,13 +26,11 @@ class Marking:
 
     def __init__(self, wanted: Wanted) -> None:
         self._phrases = wanted.phrases
-        self._terms = {term for word in wanted.words for term in word.terms}
+        self._terms = {term for word in wanted.words for term in (*word.terms, word.loan) if term}
         spaceless = [word for word in wanted.words if not word.text.isascii()]
         self._surfaces = {to_hiragana(word.text) for word in spaceless}
         self._japanese = any(not term.isascii() for term in self._terms)
-        self._loan_words = any(
-            not term.isascii() for word in wanted.words if word.text.isascii() for term in word.terms
-        )
+        self._loan_words = any(word.loan and word.text.isascii() for word in wanted.words)
         self._seen: dict[tuple[str | None, str], tuple[tuple[int, int], ...]] = {}
 
     def places(self, text: str) -> tuple[tuple[int, int], ...]:
@@ -58,11 +56,13 @@ class Marking:
 
     def _read_word(self, kind: str | None, text: str) -> Iterator[tuple[int, int]]:
         word = parse_unit(kind, text)
-        if word.whole in self._terms or (not word.compound and not self._terms.isdisjoint(word_terms(word))):
+        if word.whole in self._terms or (
+            not word.compound and not self._terms.isdisjoint((*word_terms(word), *loans_of(word)))
+        ):
             yield word.start, word.end
             return
         for part, start, end in word.parts:
-            if not self._terms.isdisjoint(alternatives(part)):
+            if not self._terms.isdisjoint((stem(part), loan_of(part))):
                 yield start, end
 
     def _in_run(self, run: str, offset: int) -> Iterator[tuple[int, int]]:

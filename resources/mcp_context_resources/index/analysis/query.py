@@ -11,7 +11,7 @@ from mcp_context_resources.index.analysis.japanese import Morpheme, morphemes
 from mcp_context_resources.index.analysis.phrases import Phrase, phrase_of
 from mcp_context_resources.index.analysis.scripts import HAN, KANA
 from mcp_context_resources.index.analysis.stop_words import STOP_WORDS
-from mcp_context_resources.index.analysis.terms import alternatives, pairs, word_terms
+from mcp_context_resources.index.analysis.terms import loan_of, pairs, smaller, word_terms
 from mcp_context_resources.index.analysis.words import Run, Word, stem, units
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class Sought:
     """A word looked for, `text` as it is shown.
 
     `terms` are its forms among the words of a text, any of which will do; `parts` are its neighbours in the surface.
-    An `identifier` says more as a whole than its parts do; a `weak` word says nothing of what a text is about.
+    An `identifier` says more as a whole than its parts do; a `weak` word says nothing of what a text is about. `loan`
+    is its form among the loans of a text.
     """
 
     text: str
@@ -54,17 +55,22 @@ class Sought:
     parts: tuple[str, ...]
     identifier: bool = False
     weak: bool = False
+    loan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A query, taken apart. `pairs` are those of characters that words without spaces between them share."""
+    """A query, taken apart. `pairs` are those of characters that words without spaces between them share.
+
+    No text is found for its `weak` words; of those found, one that holds them, too, is the better.
+    """
 
     words: tuple[Sought, ...]
     pairs: tuple[str, ...]
     phrases: tuple[Phrase, ...] = ()
     without_terms: frozenset[str] = frozenset()
     without_phrases: tuple[Phrase, ...] = ()
+    weak: tuple[Sought, ...] = ()
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -90,9 +96,9 @@ def wanted_of(text: str) -> Wanted:
                 phrases.append(phrase)
         place = match.end()
     positive = "".join((*rest, text[place:]))
-    words, loose = _words(positive)
+    words, weak, loose = _words(positive)
     if not words:
-        words, loose = _words(text)
+        words, weak, loose = _words(text)
         unwanted = []
     forbidden = [_forbidden(some) for some in unwanted[:MOST_PHRASES]]
     return Wanted(
@@ -101,10 +107,12 @@ def wanted_of(text: str) -> Wanted:
         tuple(dict.fromkeys(phrases))[:MOST_PHRASES],
         frozenset().union(*(terms for terms, _ in forbidden)),
         tuple(phrase for _, phrase in forbidden if phrase is not None),
+        weak,
     )
 
 
-def _words(text: str) -> tuple[tuple[Sought, ...], tuple[str, ...]]:
+def _words(text: str) -> tuple[tuple[Sought, ...], tuple[Sought, ...], tuple[str, ...]]:
+    """Return the words of a text, its weak ones where it has others, and its pairs of characters."""
     found: list[Sought] = []
     loose: list[str] = []
     before: Word | None = None
@@ -120,21 +128,25 @@ def _words(text: str) -> tuple[tuple[Sought, ...], tuple[str, ...]]:
             found.append(Sought(f"{label} {number}", (label + number,), (label, unit.parts[0][0]), identifier=True))
         found += _of_word(unit)
         before = unit
+    weak: list[Sought] = []
     if any(not word.weak for word in found):
+        weak = [word for word in found if word.weak]
         found = [word for word in found if not word.weak]
-    chosen = tuple(dict.fromkeys(found))[:MOST_WORDS]
-    return chosen, tuple(dict.fromkeys(loose))[:MOST_WORDS]
+    chosen, others = (tuple(dict.fromkeys(words))[:MOST_WORDS] for words in (found, weak))
+    return chosen, others, tuple(dict.fromkeys(loose))[:MOST_WORDS]
 
 
 def _of_word(word: Word) -> Iterator[Sought]:
     parts = tuple(part for part, _, _ in word.parts)
     if not word.compound:
-        yield Sought(word.whole, tuple(word_terms(word)), parts, weak=word.whole in STOP_WORDS)
+        weak = word.whole in STOP_WORDS
+        yield Sought(word.whole, tuple(word_terms(word)), parts, weak=weak, loan=loan_of(word.whole))
         return
     yield Sought(word.whole, (word.whole,), parts, identifier=True)
-    for piece in dict.fromkeys((*word.pieces, *parts)):
+    for piece in smaller(word):
         if piece != word.whole:
-            yield Sought(piece, tuple(alternatives(piece)), (piece,) if piece in parts else (), weak=len(piece) == 1)
+            own = (piece,) if piece in parts else ()
+            yield Sought(piece, (stem(piece),), own, weak=len(piece) == 1, loan=loan_of(piece))
 
 
 def _labels(label: Word, number: Word) -> bool:
@@ -158,12 +170,14 @@ def _of_run(run: Run) -> tuple[list[Sought], list[str]]:
     loose: list[str] = []
     last: Morpheme | None = None
     for piece in pieces:
+        surface = text[piece.start : piece.end]
+        terms = (piece.term,) if piece.term else ()
+        loan = piece.term if piece.loan else ""
+        shown = run.text[piece.start : piece.end]
+        words.append(Sought(shown, terms, tuple(pairs(surface)), weak=piece.weak, loan=loan))
         if piece.weak and strong:
             last = None
             continue
-        surface = text[piece.start : piece.end]
-        terms = (piece.term,) if piece.term else ()
-        words.append(Sought(run.text[piece.start : piece.end], terms, tuple(pairs(surface)), weak=piece.weak))
         if last is not None and last.end == piece.start:
             loose.append(text[piece.start - 1 : piece.start + 1])
         loose += pairs(surface) if len(surface) > 2 else []
@@ -176,9 +190,7 @@ def _pieces(run: Run) -> Iterable[Morpheme]:
     found: list[Morpheme] = []
     for start, text in run.japanese():
         offset = start - run.start
-        found += [
-            Morpheme(piece.term, offset + piece.start, offset + piece.end, piece.weak) for piece in morphemes(text)
-        ]
+        found += [piece._replace(start=offset + piece.start, end=offset + piece.end) for piece in morphemes(text)]
     place = 0
     for piece in [*found, Morpheme("", len(run.text), len(run.text), weak=True)]:
         for match in _BY_SCRIPT.finditer(run.text, place, max(place, piece.start)):

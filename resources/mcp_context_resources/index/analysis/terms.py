@@ -15,35 +15,41 @@ class Terms(NamedTuple):
     """Terms of a text, in its order.
 
     `words` are dictionary forms and stems; `surface` is what stands there, cut as small as can be, pairs of characters
-    where a script has no spaces; `characters` are those scripts' single characters.
+    where a script has no spaces; `characters` are those scripts' single characters. `loans` are what words of English
+    and Japanese have in common: the Japanese forms of Latin words, and the words written in katakana.
     """
 
     words: list[str]
     surface: list[str]
     characters: list[str]
+    loans: list[str]
 
 
 def terms_of(text: str) -> Terms:
     """Take a text apart."""
-    words, surface, characters = found = Terms([], [], [])
+    words, surface, characters, loans = found = Terms([], [], [], [])
     for kind, text_of_unit in spans(fold(text)):
         if kind == "run":
             plain = to_hiragana(text_of_unit)
             characters.extend(plain)
             surface.extend(pairs(plain))
             for piece in JAPANESE_RUN.findall(text_of_unit):
-                words.extend(terms(piece))
+                for term, loan in terms(piece):
+                    words.append(term)
+                    if loan:
+                        loans.append(term)
         else:
-            of_surface, of_words = _terms_of_unit(kind, text_of_unit)
+            of_surface, of_words, of_loans = _terms_of_unit(kind, text_of_unit)
             surface.extend(of_surface)
             words.extend(of_words)
+            loans.extend(of_loans)
     return found
 
 
 @lru_cache(maxsize=65_536)
-def _terms_of_unit(kind: str | None, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _terms_of_unit(kind: str | None, text: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     word = parse_unit(kind, text)
-    return tuple(part for part, _, _ in word.parts), tuple(word_terms(word))
+    return tuple(part for part, _, _ in word.parts), tuple(word_terms(word)), tuple(loans_of(word))
 
 
 def pairs(run: str) -> list[str]:
@@ -52,19 +58,22 @@ def pairs(run: str) -> list[str]:
 
 
 def word_terms(word: Word) -> list[str]:
-    """Return the terms of a word: stems of its parts and pieces, what it is whole, its Japanese form."""
+    """Return the terms of a word: stems of its parts and pieces, what it is whole."""
     if not word.compound and word.whole == word.pieces[0]:
-        return alternatives(word.whole)
-    found = [word.whole]
-    for piece in dict.fromkeys((*word.pieces, *(part for part, _, _ in word.parts))):
-        found += alternatives(piece)
-    return list(dict.fromkeys(found))
+        return [stem(word.whole)]
+    return list(dict.fromkeys((word.whole, *(stem(piece) for piece in smaller(word)))))
 
 
-def alternatives(word: str) -> list[str]:
-    """Return the stem of a single word and its Japanese form, where there is one."""
-    stemmed = stem(word)
-    if word in STOP_WORDS:
-        return [stemmed]
-    japanese = loan_word(word) or loan_word(stemmed)
-    return [stemmed, japanese] if japanese else [stemmed]
+def loans_of(word: Word) -> list[str]:
+    """Return the Japanese forms of a word and of what it is made of, where there are any."""
+    return [loan for piece in smaller(word) if (loan := loan_of(piece))]
+
+
+def loan_of(word: str) -> str:
+    """Return the Japanese form of a single word, where there is one; of a word that says something."""
+    return "" if word in STOP_WORDS else loan_word(word) or loan_word(stem(word))
+
+
+def smaller(word: Word) -> list[str]:
+    """Return what a word is made of, each once: its pieces and its parts."""
+    return list(dict.fromkeys((*word.pieces, *(part for part, _, _ in word.parts))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import metadata
 from typing import Final
 
-ANALYSIS: Final = 1
+ANALYSIS: Final = 2
 """Changes with every change of the terms a text is found by."""
 
 
