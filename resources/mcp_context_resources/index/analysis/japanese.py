@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -13,6 +13,7 @@ from mcp_context_resources.index.analysis.stop_words import JAPANESE_STOP_WORDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_log = logging.getLogger("fresh_context")
 _MOST_CHARS: Final = 12_000  # of one call; the engine takes 49,149 bytes
 _FUNCTION_WORDS: Final = frozenset(
     {"助詞", "助動詞", "補助記号", "記号", "空白", "接続詞", "連体詞", "感動詞", "代名詞"}
@@ -84,8 +85,12 @@ def _term(form: str) -> tuple[str, bool]:
 @cache
 def _tokenizer() -> Any:
     """Load the dictionary; None where it isn't installed or can't be read."""
-    with contextlib.suppress(Exception):
+    try:
         import sudachipy
 
         return sudachipy.Dictionary(dict="core").tokenizer(mode=sudachipy.SplitMode.C)
-    return None
+    except ModuleNotFoundError:
+        return None
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, pairs of characters find Japanese, too
+        _log.warning("The Japanese dictionary can't be read: %s. Japanese is found by pairs of characters.", error)
+        return None
