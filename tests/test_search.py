@@ -408,7 +408,7 @@ async def test_through_the_front_door_the_uri_of_a_hit_leads_back_to_its_source(
         hits = data_of(await client.call_tool("search", {"query": "lost", "sources": [uris["table"]]}))["hits"]
         assert {hit["source"] for hit in hits} == {"stops"}
         error = error_of(await client.call_tool("read_document", {"document": uris["table"]}))
-        assert "is a table" in error["message"]
+        assert "a table, not a document" in error["message"]
         assert 'FROM "stops"' in error["hint"]
         for kind, tool in (("document", "read_document"), ("table", "query_tables")):
             with pytest.raises(MCPError, match=tool):

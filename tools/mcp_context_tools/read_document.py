@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from mcp_context_resources.documents.citation import parse_place
-from mcp_context_resources.errors import InvalidInputError
+from mcp_context_resources.errors import NotFoundError
 from mcp_context_resources.tables.quoting import identifier
 from mcp_context_tools.document_views import find, outline, pages, picture, properties, tables
 from mcp_context_tools.document_views.arguments import ReadDocumentInput
@@ -32,8 +32,8 @@ _VIEWS: Final[dict[str, _View]] = {
 async def _read_document(services: Services, arguments: ReadDocumentInput, report: Report) -> ToolResult:
     if arguments.document.startswith(_TABLE):
         name = unquote(arguments.document.removeprefix(_TABLE))
-        raise InvalidInputError(
-            f"{arguments.document[:200]!r} is a table, not a document.",
+        raise NotFoundError(
+            f"{arguments.document[:200]!r} names a table, not a document.",
             f"Read it with query_tables, such as FROM {identifier(name[:200])} LIMIT 20.",
         )
     place = parse_place(arguments.document)
