@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcp_server import __version__, models_command, search_command
+from mcp_server.user_folder import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mcp_server.configuration import Configuration
     from mcp_server.hosts.claude_desktop import InstallReport
+    from mcp_server.settings import Settings
 
 _OVERVIEW = """\
 Serve what is true now in your folders to any MCP client: tables by SQL, documents page by page, and a small local
@@ -162,8 +164,6 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _configuration(arguments: argparse.Namespace) -> Configuration:
-    import platformdirs
-
     from mcp_server import configuration
 
     flags: dict[str, Any] = {}
@@ -180,7 +180,7 @@ def _configuration(arguments: argparse.Namespace) -> Configuration:
         flags,
         os.environ,
         config_file=arguments.config,
-        user_folder=platformdirs.user_config_path("fresh-context", appauthor=False),
+        user_folder=user_folder(),
     )
 
 
@@ -189,11 +189,6 @@ def _serve(arguments: argparse.Namespace) -> int:
         return _serve_http(arguments)
     from mcp_server.front_door.door import open_door
 
-    def user_folder() -> Path:
-        import platformdirs
-
-        return platformdirs.user_config_path("fresh-context", appauthor=False)
-
     door = open_door(arguments, os.environ, __version__, user_folder)
     settings = _configuration(arguments).settings
     # With these, making the server can still find a fault.
@@ -201,10 +196,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         door.settle()
     from mcp_server import stdio
 
-    if settings.redaction.enabled:
-        from mcp_server.redacting import redact_logs
-
-        redact_logs(settings.redaction)
+    _redact_logs(settings)
     return stdio.serve(settings, door)
 
 
@@ -215,11 +207,15 @@ def _serve_http(arguments: argparse.Namespace) -> int:
     settings = _configuration(arguments).settings
     from mcp_server.http.serving import serve_http
 
+    _redact_logs(settings)
+    return serve_http(settings, settings.http)
+
+
+def _redact_logs(settings: Settings) -> None:
     if settings.redaction.enabled:
         from mcp_server.redacting import redact_logs
 
         redact_logs(settings.redaction)
-    return serve_http(settings, settings.http)
 
 
 def _token(arguments: argparse.Namespace) -> int:

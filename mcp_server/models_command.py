@@ -11,6 +11,8 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_server.user_folder import user_folder
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -79,15 +81,12 @@ def add_parser(commands: Any) -> None:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    import platformdirs
-
     from mcp_server import configuration
 
     flags: dict[str, Any] = dict(map(configuration.parse_assignment, arguments.set))
     if arguments.folders:
         flags["workspace.roots"] = arguments.folders
-    user_folder = platformdirs.user_config_path("fresh-context", appauthor=False)
-    return configuration.load(flags, os.environ, config_file=arguments.config, user_folder=user_folder).settings
+    return configuration.load(flags, os.environ, config_file=arguments.config, user_folder=user_folder()).settings
 
 
 def _present(settings: Settings, name: str | None = None) -> LocalModels:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final, TextIO
 if TYPE_CHECKING:
     from types import TracebackType
 
-_EVERY_SECONDS: Final = 0.2
-_BAR: Final = 24
+EVERY_SECONDS: Final = 0.2
+"""How often a line on a terminal is written over."""
+
+BAR_COLUMNS: Final = 24
 
 
 class ProgressLine:
@@ -39,7 +41,7 @@ class ProgressLine:
             self._file, self._tenth, self._began = file, -1, (now, done)
         tenth = 10 * done // max(total, 1)
         if self._terminal:
-            if done == total or now - self._shown_at >= _EVERY_SECONDS:
+            if done == total or now - self._shown_at >= EVERY_SECONDS:
                 self._shown_at = now
                 self._stream.write(f"\r{self._text(done, total, now)}\x1b[K")
         elif tenth > self._tenth:
@@ -48,11 +50,10 @@ class ProgressLine:
         self._stream.flush()
 
     def _text(self, done: int, total: int, now: float) -> str:
-        filled = _BAR * done // max(total, 1)
-        bar = f"[{'#' * filled}{'.' * (_BAR - filled)}] " if self._terminal else ""
+        bar = progress_bar(BAR_COLUMNS * done // max(total, 1)) if self._terminal else ""
         seconds = now - self._began[0]
         rate = (done - self._began[1]) / seconds if seconds > 0.5 else 0.0
-        left = f", {_duration((total - done) / rate)} left" if rate and done < total else ""
+        left = f", {duration((total - done) / rate)} left" if rate and done < total else ""
         speed = f", {rate / 1e6:.1f} MB/s" if rate else ""
         return f"{self._file}: {bar}{100 * done // max(total, 1)} % of {total / 1e6:,.1f} MB{speed}{left}"
 
@@ -62,12 +63,14 @@ class ProgressLine:
             self._stream.flush()
 
 
-def _duration(seconds: float) -> str:
+def progress_bar(filled: int) -> str:
+    """Draw a bar of which so many of `BAR_COLUMNS` columns are filled, and a space behind it."""
+    return f"[{'#' * filled}{'.' * (BAR_COLUMNS - filled)}] "
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as `2 h 5 min`, `3 min 20 s` or `20 s`."""
     minutes, rest = divmod(int(seconds), 60)
-    return (
-        f"{minutes // 60} h {minutes % 60} min"
-        if minutes >= 60
-        else f"{minutes} min {rest} s"
-        if minutes
-        else f"{rest} s"
-    )
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mcp_server.steps_line import StepsLine, shown
+from mcp_server.user_folder import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -139,8 +140,6 @@ def _add_filters(parser: Any) -> None:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    import platformdirs
-
     from mcp_server import configuration
 
     flags: dict[str, Any] = dict(map(configuration.parse_assignment, arguments.set))
@@ -150,8 +149,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         flags["index.wait_seconds"] = arguments.wait
     # Nothing is read in the background: the command itself says what, and when it is done.
     flags["index.build"] = "never"
-    user_folder = platformdirs.user_config_path("fresh-context", appauthor=False)
-    settings = configuration.load(flags, os.environ, config_file=arguments.config, user_folder=user_folder).settings
+    settings = configuration.load(flags, os.environ, config_file=arguments.config, user_folder=user_folder()).settings
     if not settings.workspace.roots:
         workspace = settings.workspace.model_copy(update={"roots": (Path.cwd(),)})
         settings = settings.model_copy(update={"workspace": workspace})

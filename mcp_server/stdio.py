@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from mcp.server.runner import serve_dual_era_loop, serve_loop
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCResponse, jsonrpc_message_adapter
 
+from mcp_server.logs import log_to_stderr
 from mcp_server.server import create_server
 
 if TYPE_CHECKING:
@@ -36,11 +36,7 @@ def serve(settings: Settings, door: Door) -> int:
 
     Raises `ConfigurationError` before anything is served when the settings can't work.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=settings.server.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    log_to_stderr(settings.server.log_level)
     server = create_server(settings)
     names = ", ".join(str(root) for root in settings.workspace.roots)
     logging.getLogger("fresh_context").info("serving %s", names)

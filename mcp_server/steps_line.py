@@ -6,12 +6,12 @@ import time
 import unicodedata
 from typing import TYPE_CHECKING, Final, TextIO
 
+from mcp_server.progress_line import BAR_COLUMNS, EVERY_SECONDS, duration, progress_bar
+
 if TYPE_CHECKING:
     from types import TracebackType
 
-_EVERY_SECONDS: Final = 0.2
 _LINE_EVERY_SECONDS: Final = 10.0
-_BAR: Final = 24
 _WIDTH: Final = 100
 _LEAST_SECONDS: Final = 3.0
 _LEAST_SHARE: Final = 0.02
@@ -44,7 +44,7 @@ class StepsLine:
         if done < self._done or total != self._total:
             self._began = (now, done)  # other work, to be timed by itself
         self._done, self._total = done, total
-        if now - self._shown_at < (_EVERY_SECONDS if self._terminal else _LINE_EVERY_SECONDS):
+        if now - self._shown_at < (EVERY_SECONDS if self._terminal else _LINE_EVERY_SECONDS):
             return
         self._shown_at = now
         text = self._text(message or "working", now)
@@ -55,13 +55,12 @@ class StepsLine:
         if not self._total:
             return shown(message, _WIDTH)
         share = min(1.0, self._done / self._total)
-        filled = int(_BAR * share)
-        bar = f"[{'#' * filled}{'.' * (_BAR - filled)}] " if self._terminal else ""
+        bar = progress_bar(int(BAR_COLUMNS * share)) if self._terminal else ""
         seconds, steps = now - self._began[0], self._done - self._began[1]
         left = ""
         if seconds >= _LEAST_SECONDS and steps >= _LEAST_SHARE * self._total:
-            left = f", about {_duration((self._total - self._done) * seconds / steps)} left"
-        return f"{bar}{int(100 * share)} %{left}: {shown(message, _WIDTH - _BAR)}"
+            left = f", about {duration((self._total - self._done) * seconds / steps)} left"
+        return f"{bar}{int(100 * share)} %{left}: {shown(message, _WIDTH - BAR_COLUMNS)}"
 
 
 def shown(text: str, most: int | None = None) -> str:
@@ -76,10 +75,3 @@ def shown(text: str, most: int | None = None) -> str:
         if columns > most:
             return text[: max(0, place - 1)] + "…"
     return text
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

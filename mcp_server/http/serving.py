@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import ssl
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -20,6 +19,7 @@ from mcp_server.http.connection import connection_class
 from mcp_server.http.graceful_server import GracefulServer
 from mcp_server.http.lifecycle import Lifecycle
 from mcp_server.http.token_file import kept_token, token_path
+from mcp_server.logs import log_to_stderr
 from mcp_server.server import create_server
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ def serve_http(
 
 
 def _configure_logs(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr(level)
     if level != "debug":
         for chatty in ("mcp", "uvicorn", "httpx2", "httpcore2"):
             logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -12,6 +12,7 @@ from typing import Final
 
 from mcp_context_resources.errors import ConfigurationError
 from mcp_server.http.authentication import MIN_TOKEN_CHARS, is_token
+from mcp_server.user_folder import user_folder
 
 _NAME: Final = "http-token"
 _BYTES: Final = 32
@@ -22,9 +23,7 @@ def token_path(given: Path | None) -> Path:
     """Return where the token is kept: the file `given`, else one in the user's configuration folder."""
     if given is not None:
         return given.expanduser().absolute()
-    import platformdirs
-
-    return platformdirs.user_config_path("fresh-context", appauthor=False) / _NAME
+    return user_folder() / _NAME
 
 
 def kept_token(path: Path) -> str:

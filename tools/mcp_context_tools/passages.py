@@ -10,7 +10,7 @@ from mcp_context_resources.documents.citation import parse_place, place_uri
 from mcp_context_resources.errors import NotFoundError, PromptTooLongError, UnreadableSourceError
 from mcp_context_resources.provenance import source_uri
 from mcp_context_resources.workspace.names import lookup_key
-from mcp_context_tools.rendering import compact_json, csv_line
+from mcp_context_tools.rendering import cell_line, csv_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +162,7 @@ async def _rows(services: Services, sql: str, name: str, uri: str, material: Mat
     )
     material.sources += [ref for ref in page.sources if ref not in material.sources]
     fetched = page.fetched
-    columns = [_one_line(column.name) for column in fetched.columns]
+    columns = [cell_line(column.name) for column in fetched.columns]
     lines: list[str] = []
     for row in fetched.rows:
         line = _row_line(columns, row)
@@ -185,13 +185,7 @@ async def _rows(services: Services, sql: str, name: str, uri: str, material: Mat
 def _row_line(columns: Sequence[str], row: Sequence[object]) -> str:
     """Write a row so that it can be understood and quoted by itself: `id: 7; name: Alice`."""
     cells = zip(columns, row, strict=True)
-    return "; ".join(f"{column}: {_one_line(cell)}" for column, cell in cells if cell is not None) + "\n"
-
-
-def _one_line(cell: object) -> str:
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    return " ".join((compact_json(cell) if isinstance(cell, list | dict) else str(cell)).split())
+    return "; ".join(f"{column}: {cell_line(cell)}" for column, cell in cells if cell is not None) + "\n"
 
 
 def _check_length(material: Material, max_chars: int, name: str) -> None:

@@ -22,6 +22,13 @@ def compact_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
+def cell_line(cell: object) -> str:
+    """Write a cell of a table on one line."""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return " ".join((compact_json(cell) if isinstance(cell, list | dict) else str(cell)).split())
+
+
 def cost(text: str, data: object) -> int:
     """Count the characters of a result on the wire: both channels, JSON escapes included."""
     return len(compact_json(text)) + len(compact_json(data))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -34,6 +33,7 @@ from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workers.pool import WorkerPool
 from mcp_context_resources.workspace.discovery import ignore_spec
+from mcp_context_resources.workspace.source import file_state
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -336,8 +336,4 @@ def _tell_problems(source: Source, content: object) -> None:
 
 def _has_changed(source: Source) -> bool:
     """Tell whether a file is no longer the one that was found; one that is gone was still read whole."""
-    try:
-        status = os.stat(source.path)
-    except OSError:
-        return False
-    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino) != source.state
+    return file_state(source.path) not in ((), source.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,6 +12,15 @@ from mcp_context_resources.provenance import Kind, SourceRef, now_text, source_u
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def file_state(path: str | Path) -> tuple[int, ...]:
+    """Return what `Source.state` is of the file that is there now; empty where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 @dataclass(frozen=True, slots=True)

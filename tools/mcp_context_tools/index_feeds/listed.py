@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from mcp_context_resources.errors import NotFoundError, SourceChangedError
+from mcp_context_resources.workspace.source import file_state
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -46,12 +46,4 @@ class Listed:
         file, fingerprint = self._files.get(source.key, (None, ""))
         if file is None or fingerprint != source.fingerprint:
             return False
-        return all(_is_there(member) for member in file.members or (file,))
-
-
-def _is_there(source: Source) -> bool:
-    try:
-        status = os.stat(source.origin or source.path)
-    except OSError:
-        return False
-    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino) == source.state
+        return all(file_state(one.origin or one.path) == one.state for one in file.members or (file,))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.errors import DeadlineExceededError, OutOfMemoryError
 from mcp_context_resources.index.spec import Chunk
 from mcp_context_resources.tables.quoting import identifier
-from mcp_context_tools.index_feeds.row_text import one_line
+from mcp_context_tools.rendering import cell_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -123,7 +123,7 @@ def _statement(columns: Sequence[Column], relation: str) -> str:
 
 def _content(column: Column, measured: Sequence[Any]) -> ColumnContent:
     filled, distinct, values, words = measured
-    texts = [_cut(one_line(value), _VALUE_CHARS) for value in values or () if value is not None]
+    texts = [_cut(cell_line(value), _VALUE_CHARS) for value in values or () if value is not None]
     # Few values cost little, and a remark here and there is what people look for.
     varied = distinct * _REPEATED >= filled or distinct >= _VARIED or filled <= _FEW
     is_text = _is_text(column)
@@ -148,7 +148,7 @@ def _column_line(column: ColumnContent) -> str:
 
 
 def _name(column: Column) -> str:
-    return _cut(one_line(column.name), _NAME_CHARS)
+    return _cut(cell_line(column.name), _NAME_CHARS)
 
 
 def _cut(text: str, most: int) -> str:
