@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -144,6 +145,11 @@ def render(table: Table) -> str:
         ]
     lines += [f"  {note}" for note in table.notes]
     return "\n".join(lines)
+
+
+def show_part(bench: str, part: str, rows: Sequence[Row], notes: Sequence[str]) -> None:
+    """Write what one part of a long bench found to standard error: a later part may fail, or take an hour."""
+    print(f"{render(Table(bench, part, tuple(rows), tuple(notes)))}\n", file=sys.stderr, flush=True)
 
 
 def as_json(table: Table) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.measure import BenchError, Row, Table
+from bench.measure import BenchError, Row, Table, show_part
 from bench.model_direct import Direct
 from bench.model_killed import killed
 from bench.model_label_data import Labelled, help_pages, opinions
@@ -78,6 +78,7 @@ async def run(options: Options) -> Table:
                 for name, measure in parts.items():
                     print(f"model: {name} ...", file=sys.stderr, flush=True)
                     found = await measure()
+                    show_part("model", name, *found)
                     rows += found[0]
                     notes += found[1]
         finally:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.measure import BenchError, Row, Table
+from bench.measure import BenchError, Row, Table, show_part
 from bench.search_changes import changed, killed
 from bench.search_chunks import sizes
 from bench.search_evaluation import evaluate
@@ -41,6 +41,7 @@ async def run(options: Options) -> Table:
         evaluation = await evaluate(sets, scratch, options)
         rows = evaluation.rows()
         notes += [*evaluation.matrix(), *evaluation.notes, *_reading()]
+        show_part("search", "what is found", rows, notes)
         material = Material(sets)
         parts: dict[str, Callable[[], Awaitable[tuple[list[Row], list[str]]]]] = {
             "packs": lambda: packs(sets, scratch, options),
@@ -51,6 +52,7 @@ async def run(options: Options) -> Table:
         for name, measure in parts.items():
             print(f"search: {name} ...", file=sys.stderr, flush=True)
             found = await measure()
+            show_part("search", name, *found)
             rows += found[0]
             notes += found[1]
         if not options.quick:
