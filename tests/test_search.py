@@ -356,6 +356,27 @@ async def test_through_the_front_door_no_private_value_is_cut_in_two_by_a_quote_
     assert seen == 12 * len(PRIVATE)
 
 
+async def test_through_the_front_door_no_private_value_is_cut_in_two_by_a_pack(tmp_path: Path, cache: Path) -> None:
+    filling = "the boats lie at the pier and nobody counts them in winter " * 40
+    for number, text in enumerate(PRIVATE):
+        for step in range(6):
+            content = f"zebra at dock {100 + 6 * number + step} {filling[: 479 - 5 * step]} {text} {filling}"
+            (tmp_path / f"note-{'abcdefghij'[number]}{'klmnop'[step]}.md").write_text(content, encoding="utf-8")
+    shown = 0
+    async with connect(tmp_path, cache=cache, index={"vectors": "off"}, redaction={"enabled": True}) as client:
+        for max_tokens in (120, 200, 300, 600, 8_000):
+            for value, name in zip(PRIVATE.values(), "abcdefghij", strict=True):
+                arguments = {"question": "zebra", "max_tokens": max_tokens, "sources": [f"note-{name}*"]}
+                pack = await client.call_tool("get_context", arguments)
+                told = re.sub(
+                    r"#chars=[0-9-]+", "", text_of(pack) + json.dumps(data_of(pack)["passages"], ensure_ascii=False)
+                )
+                shown += "zebra" in told
+                assert value[:4] not in told
+                assert value[-4:] not in told
+    assert shown > 20
+
+
 async def test_a_search_before_anything_is_read_says_so_and_not_that_nothing_is_there(cache: Path) -> None:
     index = ScriptedIndex(left_out=("new.pdf",), reading=1)
     async with services_with(index, EXAMPLE_DATA, cache=cache) as services:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mcp_context_tools.tool import PrivateValues
 
 _WHOLE: Final = 200
 _BEYOND: Final = 20
@@ -13,13 +16,19 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|(?<=[。！？｡])")
 _WIDE: Final = re.compile(r"(?<=[\u3041-\u30ff\u3400-\u9fff])(?=[\u3041-\u30ff\u3400-\u9fff])")
 
 
-def cut_whole(text: str, most: int) -> str:
+def cut_whole(text: str, most: int, private: PrivateValues | None = None) -> str:
     """Cut a text to at most `most` characters: at the end of a sentence in its last quarter, else of a word.
 
     A run without a blank or Japanese punctuation stays whole or goes whole if it is shorter than 200 characters; a
-    longer one is cut between two Japanese letters, and anywhere only if it has none. May leave nothing.
+    longer one is cut between two Japanese letters, and anywhere only if it has none. May leave nothing, and may be
+    longer by the rest of a `private` value.
     """
-    return text if len(text) <= most else text[: whole_before(text, max(0, most))].rstrip()
+    if len(text) <= most:
+        return text
+    end = whole_before(text, max(0, most))
+    if private is not None and end:
+        end = private.whole(text, 0, end)[1]
+    return text[:end].rstrip()
 
 
 def whole_before(text: str, at: int) -> int:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.spec import IndexedSource
     from mcp_context_tools.context_pack.spec import Gathered
     from mcp_context_tools.search_hits.paging import Found
-    from mcp_context_tools.tool import Services
+    from mcp_context_tools.tool import PrivateValues, Services
 
 _MOST_DOCUMENTS: Final = 16
 _AT_ONCE: Final = 2
@@ -58,7 +58,7 @@ async def read_excerpts(services: Services, found: Sequence[tuple[int, Found]], 
         except ContextError as error:
             gathered.missing[source.name] = error.message
         else:
-            gathered.blocks += await anyio.to_thread.run_sync(_blocks, ranked, reading, gathered)
+            gathered.blocks += await anyio.to_thread.run_sync(_blocks, ranked, reading, gathered, services.private)
 
     async with anyio.create_task_group() as group:
         for ranked in list(by_document.values())[:_MOST_DOCUMENTS]:
@@ -67,14 +67,19 @@ async def read_excerpts(services: Services, found: Sequence[tuple[int, Found]], 
         gathered.missing.setdefault(ranked[0][1].hit.source.name, "less to do with the question")
 
 
-def _blocks(ranked: Sequence[tuple[int, Found]], reading: FromDocument[Reading], gathered: Gathered) -> list[Block]:
+def _blocks(
+    ranked: Sequence[tuple[int, Found]],
+    reading: FromDocument[Reading],
+    gathered: Gathered,
+    private: PrivateValues | None,
+) -> list[Block]:
     pages = {page.number: page.text for page in reading.content.pages if page.start == 0}
     by_page: dict[int, list[tuple[int, Found]]] = {}
     for rank, one in ranked:
         by_page.setdefault(one.hit.chunk.page or 0, []).append((rank, one))
     blocks = []
     for number, on_page in by_page.items():
-        block = _block(number, on_page, pages.get(number, ""), reading)
+        block = _block(number, on_page, pages.get(number, ""), reading, private)
         if block.pieces:
             blocks.append(block)
         else:
@@ -82,17 +87,24 @@ def _blocks(ranked: Sequence[tuple[int, Found]], reading: FromDocument[Reading],
     return blocks
 
 
-def _block(number: int, ranked: Sequence[tuple[int, Found]], page: str, reading: FromDocument[Reading]) -> Block:
-    """Cut the sentences that hits on a page stand in out of it."""
+def _block(
+    number: int,
+    ranked: Sequence[tuple[int, Found]],
+    page: str,
+    reading: FromDocument[Reading],
+    private: PrivateValues | None,
+) -> Block:
+    """Cut the sentences that hits on a page stand in out of it, no `private` value in two."""
     source: IndexedSource = ranked[0][1].hit.source
-    block = Block(source, reading.ref, ranked[0][0], [], page=number, heading=_heading(ranked))
+    block = Block(source, reading.ref, ranked[0][0], [], page=number, heading=_heading(ranked, private))
     best: dict[tuple[int, int], int] = {}
     for rank, one in ranked:
         chunk = one.hit.chunk
         start = chunk.start if page.startswith(chunk.text, chunk.start) else page.find(chunk.text)
         if start < 0 or not chunk.text:
             continue
-        for span in _sentences_round(page, start, start + len(chunk.text), lines=chunk.kind == "table"):
+        for begin, stop in _sentences_round(page, start, start + len(chunk.text), lines=chunk.kind == "table"):
+            span = (begin, stop) if private is None else private.whole(page, begin, stop)
             best[span] = min(rank, best.get(span, rank))
         block.copies += [copy.source.name for copy in one.copies if copy.source.key != source.key]
     block.copies = list(dict.fromkeys(block.copies))
@@ -155,5 +167,5 @@ def _bridged(page: str, spans: list[tuple[int, int]], best: dict[tuple[int, int]
     return sorted([*spans, *extra])
 
 
-def _heading(ranked: Sequence[tuple[int, Found]]) -> str:
-    return next((text for _, one in ranked if (text := heading_text(one.hit.chunk.heading))), "")
+def _heading(ranked: Sequence[tuple[int, Found]], private: PrivateValues | None) -> str:
+    return next((text for _, one in ranked if (text := heading_text(one.hit.chunk.heading, private))), "")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcp_context_tools.context_pack.choosing import Taken
     from mcp_context_tools.context_pack.spec import Block, Piece
     from mcp_context_tools.context_pack.token_counter import TokenCounter
-    from mcp_context_tools.tool import Report, Services
+    from mcp_context_tools.tool import PrivateValues, Report, Services
 
 LEAST_TOKENS: Final = 100
 MOST_TOKENS: Final = 50_000
@@ -94,14 +94,22 @@ async def pack_context(services: Services, wanted: Wanted, report: Report) -> Pa
     await anyio.to_thread.run_sync(weigh, wanted.question, gathered.blocks)
     texts = [piece.text for block in gathered.blocks for piece in block.pieces]
     counter = await token_counter(services, wanted.question, "\n".join(texts[:20]))
-    return await Packing(wanted, results, gathered, counter).packed(request)
+    return await Packing(wanted, results, gathered, counter, services.private).packed(request)
 
 
 class Packing:
     """Fits what was gathered into the room there is."""
 
-    def __init__(self, wanted: Wanted, results: SearchResults, gathered: Gathered, counter: TokenCounter) -> None:
+    def __init__(
+        self,
+        wanted: Wanted,
+        results: SearchResults,
+        gathered: Gathered,
+        counter: TokenCounter,
+        private: PrivateValues | None = None,
+    ) -> None:
         self._wanted = wanted
+        self._private = private
         self._results = results
         self._blocks = gathered.blocks
         self._missing = gathered.missing
@@ -154,7 +162,7 @@ class Packing:
                 taken = without_last(taken, costs, over)
             elif self._frame.tail != "none":
                 self._frame.tail = "none"
-            elif not _shorten(next(iter(taken))):
+            elif not _shorten(next(iter(taken)), self._private):
                 return self._too_small()
 
     def _told(self, content: dict[str, Any], tokens: int) -> dict[str, Any]:
@@ -200,11 +208,11 @@ class Packing:
         return Pack(text, self._told(content, len(text.split()) * 2), 20, self._results.mode, found=False)
 
 
-def _shorten(piece: Piece) -> bool:
+def _shorten(piece: Piece, private: PrivateValues | None) -> bool:
     """Cut a piece at the end of a sentence or word; returns whether anything was left to cut."""
     text = piece.text.removesuffix(_CUT)
-    kept = cut_whole(text, int(len(text) * _TEXT_KEPT))
-    if len(kept) < _LEAST_CHARS:
+    kept = cut_whole(text, int(len(text) * _TEXT_KEPT), private)
+    if not _LEAST_CHARS <= len(kept) < len(text):
         return False
     piece.end -= len(text) - len(kept) if piece.end else 0
     piece.text = kept + _CUT

@@ -90,7 +90,7 @@ async def _block(services: Services, question: str, ranked: Sequence[tuple[int, 
             piece.data["sql"] = sql
             block.pieces.append(piece)
     for rank, hit in rows[:_MOST_ROWS]:
-        text = cut_whole(" ".join(visible(hit.chunk.text).split()), _ROW_CHARS)
+        text = cut_whole(" ".join(visible(hit.chunk.text).split()), _ROW_CHARS, services.private)
         piece = _piece(f"row {hit.chunk.row}: {text}", rank, kind="row")
         piece.data |= {"row": hit.chunk.row, "text": text, "sql": row_sql(source.name, hit.chunk.row or 1)}
         block.pieces.append(piece)
@@ -148,9 +148,9 @@ async def _computed(services: Services, fitting: Suggestion) -> str | None:
         return None
     texts = list(_texts(fetched))
     if len(fetched.columns) == 1:
-        return cut_whole(texts[0][1], _CELL_CHARS) if texts else None
-    shown = "; ".join(f"{column.name}: {cut_whole(text, _CELL_CHARS)}" for column, text in texts)
-    return cut_whole(" ".join(visible(shown).split()), _ROW_CHARS)
+        return cut_whole(texts[0][1], _CELL_CHARS, services.private) if texts else None
+    shown = "; ".join(f"{column.name}: {cut_whole(text, _CELL_CHARS, services.private)}" for column, text in texts)
+    return cut_whole(" ".join(visible(shown).split()), _ROW_CHARS, services.private)
 
 
 async def _fetched(services: Services, sql: str) -> Fetched | None:
