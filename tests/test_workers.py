@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,6 +215,33 @@ async def test_a_worker_reads_its_folders_only_and_writes_nowhere(
     link.symlink_to(outside)
     with pytest.raises(PermissionError):
         await pool.run(worker_jobs.read, str(link), deadline=30)
+
+
+MEASURED = """
+import psutil
+from mcp_context_resources.workers import landlock
+from mcp_context_resources.workers.own_memory import OwnMemory
+
+memory, process = OwnMemory(), psutil.Process()
+before = process.memory_info().rss
+landlock.restrict(readable=[], writable=[], executable=[])
+try:
+    process.memory_info()
+except psutil.AccessDenied:
+    print(0.5 < memory.resident() / before < 2)
+"""
+
+
+@enforced
+def test_a_process_that_may_open_nothing_any_more_still_knows_its_memory() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", MEASURED],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+    )
+    assert ran.stdout == "True\n"
 
 
 @enforced

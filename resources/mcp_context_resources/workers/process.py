@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mcp_context_resources.errors import ContextError, OutOfMemoryError
 from mcp_context_resources.workers.job import Job
+from mcp_context_resources.workers.own_memory import OwnMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +31,9 @@ T = TypeVar("T")
 class _Watch(threading.Thread):
     """Interrupts the current job when it is due, and ends the process when it outgrows its memory."""
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, memory: OwnMemory, memory_bytes: int) -> None:
         super().__init__(daemon=True, name="watch")
-        import psutil
-
-        self._process = psutil.Process()
+        self._memory = memory
         self._memory_bytes = memory_bytes
         self._job: Job | None = None
         self._busy = threading.Event()
@@ -57,7 +56,7 @@ class _Watch(threading.Thread):
                 time.sleep(_INTERRUPT_AGAIN_SECONDS)
             elif job is not None and (ticks := ticks + 1) % _MEASURED_EVERY == 0:
                 job.measure()
-            if self._process.memory_info().rss > self._memory_bytes:
+            if self._memory.resident() > self._memory_bytes:
                 os._exit(EXIT_OVER_MEMORY)
             if os.getppid() != self._parent:  # the server is gone; only Linux tells us so by itself
                 os._exit(1)
@@ -73,9 +72,10 @@ def start(board: CallBoard, confinement: Confinement, preload: tuple[str, ...]) 
     """Initialise a worker: import its engine, then give up every right the engine doesn't need."""
     for module in preload:
         importlib.import_module(module)
+    memory = OwnMemory()
     confinement.apply()
     _Current.board = board
-    _Current.watch = _Watch(confinement.memory_bytes)
+    _Current.watch = _Watch(memory, confinement.memory_bytes)
     _Current.watch.start()
 
 
