@@ -73,6 +73,20 @@ async def test_join_partners_need_evidence(
     assert bool(data.get("join_partners")) is joined
 
 
+async def test_a_table_of_hundreds_of_columns_is_described(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "wide.csv").write_text(
+        f"{','.join(f'c{n}' for n in range(230))}\n{','.join(map(str, range(230)))}\n{',' * 229}\n"
+    )
+    async with connect(tmp_path, cache=cache) as client:
+        data = data_of(await client.call_tool("describe_table", {"table": "wide"}))
+    columns = columns_of(data)
+    assert len(columns) == 230
+    assert (columns["c0"]["min"], columns["c199"]["max"], columns["c120"]["distinct"]) == ("0", "199", 1)
+    assert columns["c120"]["nulls"] == 1
+    assert columns["c229"]["min"] is None
+    assert "Only the first 200 columns were measured." in data["notes"]
+
+
 async def test_a_large_table_is_measured_by_a_sample_and_the_answer_says_so(tmp_path: Path, cache: Path) -> None:
     columns = ", ".join(f"i + {n} AS c{n}" for n in range(59))
     with duckdb.connect() as connection:

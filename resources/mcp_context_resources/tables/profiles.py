@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Described = Sequence[tuple[Any, ...]]
 
 _PROFILED_COLUMNS: Final = 200
+# The engine sets memory aside for each column whose different values it counts, whatever the number of rows.
+_MEASURED_AT_ONCE: Final = 50
 # Up to so many cells a table is measured whole, beyond by a sample of its rows.
 _WHOLE_CELLS: Final = 40_000_000
 _SAMPLE_CELLS: Final = 2_000_000
@@ -74,7 +76,8 @@ def _profile(job: Job, table: TableSpec, example_rows: int, max_cell_chars: int,
         whole = rows * len(measured) <= _WHOLE_CELLS
         sampled = _take_sample(cursor, name, rows, [column for column, *_ in measured])
         try:
-            columns = _measured(cursor, name if whole else _SAMPLE, measured, exact=not sampled)
+            # Where the sample is all there is, the file need not be read again.
+            columns = _measured(cursor, name if whole and sampled else _SAMPLE, measured, exact=not sampled)
             notes = _value_notes(cursor, described)
         finally:
             cursor.execute(f"DROP TABLE IF EXISTS {_SAMPLE}")
@@ -109,6 +112,28 @@ def _take_sample(cursor: duckdb.DuckDBPyConnection, name: str, rows: int, column
 def _measured(
     cursor: duckdb.DuckDBPyConnection, relation: str, described: Described, *, exact: bool
 ) -> list[ColumnProfile]:
+    columns: list[ColumnProfile] = []
+    for first in range(0, len(described), _MEASURED_AT_ONCE):
+        some = described[first : first + _MEASURED_AT_ONCE]
+        rows, counted = _counted(cursor, relation, some, exact=exact)
+        for (column, kind, *_), (filled, approximate, minimum, maximum, exactly) in zip(some, counted, strict=True):
+            distinct = exactly if exactly >= 0 else min(approximate, filled)
+            looked_up = len(columns) < _FREQUENT_COLUMNS
+            frequent = _frequent(cursor, column, kind, distinct, filled) if looked_up else ()
+            unique = exactly == rows > 1
+            columns.append(
+                ColumnProfile(column, kind, rows - filled, distinct, minimum, maximum, frequent, unique=unique)
+            )
+    return columns
+
+
+def _counted(
+    cursor: duckdb.DuckDBPyConnection, relation: str, described: Described, *, exact: bool
+) -> tuple[int, list[tuple[Any, ...]]]:
+    """Return the number of rows, and of each column the filled cells, about how many values, ends, how many values.
+
+    The last is exact, -1 where that isn't counted.
+    """
     aggregates = ["count(*)"]
     for column, kind, *_ in described:
         quoted_name = identifier(column)
@@ -117,17 +142,8 @@ def _measured(
         # Exact, so that a key is one; of nested values the approximate count will do.
         unique = exact and not any(mark in kind for mark in "([")
         aggregates.append(f"count(DISTINCT {quoted_name})" if unique else "-1")
-    counted = cursor.execute(f"SELECT {', '.join(aggregates)} FROM {relation}").fetchone() or (0,)
-    columns = []
-    for position, (column, kind, *_) in enumerate(described):
-        filled, distinct, minimum, maximum, exactly = counted[1 + 5 * position : 6 + 5 * position]
-        distinct = exactly if exactly >= 0 else min(distinct, filled)
-        frequent = _frequent(cursor, column, kind, distinct, filled) if position < _FREQUENT_COLUMNS else ()
-        unique = exactly == counted[0] > 1
-        columns.append(
-            ColumnProfile(column, kind, counted[0] - filled, distinct, minimum, maximum, frequent, unique=unique)
-        )
-    return columns
+    found = cursor.execute(f"SELECT {', '.join(aggregates)} FROM {relation}").fetchone() or (0,)
+    return found[0], [found[start : start + 5] for start in range(1, len(found), 5)]
 
 
 def _frequent(
