@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BENCHES: Final = {
-    "start": "cold start over stdio against a bare mcp SDK server; sizes against their limits",
+    "wire": "start, lists, small calls and a soak over stdio, against a bare mcp SDK server and Google's Toolbox",
     "tables": "query_tables against plain duckdb and another MCP server: speed, bytes, memory, safety",
     "documents": "read_document on real PDFs against the PDF libraries and other MCP servers: speed, text, bytes",
     "pdf_tables": "tables found in PDFs of known truth, against pdfplumber and another MCP server",
@@ -40,7 +40,7 @@ reading a table:
 
 examples:
   python -m bench                       all benches
-  python -m bench start tables          two of them
+  python -m bench wire tables           two of them
   python -m bench tables --runs 15      more runs where figures spread
   python -m bench --quick --json FILE   a first look, with every single value kept
 """

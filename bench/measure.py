@@ -17,7 +17,21 @@ if TYPE_CHECKING:
     Contender = Callable[[], Awaitable[Sample]]
 
 Unit = Literal[
-    "s", "B", "characters", "pages/s", "tokens/s", "statements", "F1", "tables", "error rate", "%", "calls", "rows"
+    "s",
+    "B",
+    "characters",
+    "pages/s",
+    "tokens/s",
+    "statements",
+    "F1",
+    "tables",
+    "error rate",
+    "%",
+    "calls",
+    "rows",
+    "threads",
+    "files",
+    "processes",
 ]
 
 OURS: Final = "ours"

@@ -33,8 +33,12 @@ def our_arguments(*folders: Path, scratch: Path, settings: tuple[str, ...] = ())
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment without settings of the server."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("FRESH_CONTEXT_")}
+    """Return this process's environment without settings of the server; its modules are compiled once, as installed."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("FRESH_CONTEXT_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
 
 
 @asynccontextmanager

@@ -90,6 +90,10 @@ class WireClient:
         """Return when a request was sent that nobody has waited for yet, by `time.perf_counter`."""
         return self._waiting[number].sent
 
+    def forget(self, number: int) -> None:
+        """Wait no more for a request, because it was cancelled; an answer that comes all the same is dropped."""
+        self._waiting.pop(number, None)
+
     async def answer(self, number: int, *, within: float = _GIVE_UP_SECONDS) -> Answer:
         """Wait for the answer to a request; it may have come already.
 

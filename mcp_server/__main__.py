@@ -2,7 +2,7 @@
 
 import sys
 
-from mcp_server.cli import main
+if __name__ == "__main__":  # workers import this module too, and need none of it
+    from mcp_server.cli import main
 
-if __name__ == "__main__":
     sys.exit(main())

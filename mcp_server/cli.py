@@ -14,9 +14,9 @@ from mcp_server.user_folder import user_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mcp_context_resources.errors import ContextError
     from mcp_server.configuration import Configuration
     from mcp_server.hosts.claude_desktop import InstallReport
-    from mcp_server.settings import Settings
 
 _OVERVIEW = """\
 Serve what is true now in your folders to any MCP client: tables by SQL, documents page by page, and a small local
@@ -40,6 +40,7 @@ _FLAGS = {
     "ignore": "workspace.ignore",
     "redact": "redaction.enabled",
     "log_level": "server.log_level",
+    "log_format": "server.log_format",
     "http": "http.address",
     "tls_certificate": "http.tls_certificate",
     "tls_key": "http.tls_key",
@@ -55,12 +56,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments)
     except ContextError as error:
+        if _told_as_json(arguments, error):
+            return 1
         print(f"fresh-context: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _told_as_json(arguments: argparse.Namespace, error: ContextError) -> bool:
+    if arguments.run is not _serve:
+        return False
+    from mcp_server.logs import told_as_json
+
+    wanted = arguments.log_format or os.environ.get("FRESH_CONTEXT_SERVER_LOG_FORMAT")
+    return told_as_json(error, wanted=wanted == "json")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser(
         "serve",
         help="serve folders to an MCP client over stdio, or over HTTP",
-        description="Serve folders over standard input and output: the command an MCP host runs. Logs go to stderr."
+        description="Serve folders over standard input and output: the command an MCP host runs. Logs go to stderr,"
+        " a line for each call."
         " With --http, serve them over HTTP instead, to clients that have the token of `fresh-context token`.",
     )
     _add_settings(serve)
@@ -154,6 +167,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tools", metavar="NAMES", help="serve only these tools, separated by commas")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="what is logged to stderr")
+    parser.add_argument("--log-format", choices=("text", "json"), help="how it is logged; json: one object a line")
     parser.add_argument(
         "--set",
         action="append",
@@ -196,7 +210,6 @@ def _serve(arguments: argparse.Namespace) -> int:
         door.settle()
     from mcp_server import stdio
 
-    _redact_logs(settings)
     return stdio.serve(settings, door)
 
 
@@ -207,15 +220,7 @@ def _serve_http(arguments: argparse.Namespace) -> int:
     settings = _configuration(arguments).settings
     from mcp_server.http.serving import serve_http
 
-    _redact_logs(settings)
     return serve_http(settings, settings.http)
-
-
-def _redact_logs(settings: Settings) -> None:
-    if settings.redaction.enabled:
-        from mcp_server.redacting import redact_logs
-
-        redact_logs(settings.redaction)
 
 
 def _token(arguments: argparse.Namespace) -> int:

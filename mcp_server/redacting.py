@@ -19,6 +19,8 @@ from mcp_context_resources.sentences import flat
 from mcp_context_tools.rendering import compact_json, cost, csv_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp_context_resources.redaction.finding import Finding
     from mcp_context_resources.redaction.settings import RedactionSettings
     from mcp_context_tools.tool import Report, Services, Tool, ToolResult
@@ -117,9 +119,11 @@ class RedactedCall:
             f"With placeholders the answer is too long for {most:,} characters.", "Ask for fewer rows or pages."
         )
 
-    def text(self, text: str) -> str:
-        """Redact a text, and in it what the arguments held."""
-        return self._redactor.text(text, self._known)
+    def text(self, text: str, data: dict[str, Any] | None = None) -> str:
+        """Redact a text, and in it what the arguments held, and what `data` shows to be private by its columns."""
+        if data is None:
+            return self._redactor.text(text, self._known)
+        return self._redactor.result(text, data, self._known).text
 
     def error(self, error: ContextError) -> ContextError:
         """Redact an error, and in it what the arguments held."""
@@ -224,8 +228,10 @@ def _error(redactor: Redactor, error: ContextError, used: dict[str, str]) -> Con
     return type(error)(redactor.text(error.message, used), redactor.text(error.hint, used))
 
 
-def redact_logs(settings: RedactionSettings) -> None:
+def redact_logs(settings: RedactionSettings) -> Callable[[str], str]:
     """Have every log line of this process redacted, tracebacks too. Their placeholders can't be turned back.
+
+    Returns what redacts a text in the same way, for what else goes into a line.
 
     Raises `ConfigurationError` when the libraries of the `redact` extra are missing.
     """
@@ -242,8 +248,11 @@ def redact_logs(settings: RedactionSettings) -> None:
         if record.exc_info and record.exc_info[0] is not None:
             record.exc_text = redactor.text("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
             record.exc_info = None
+        elif record.exc_text:
+            record.exc_text = redactor.text(record.exc_text)
         if record.stack_info:
             record.stack_info = redactor.text(record.stack_info)
         return record
 
     logging.setLogRecordFactory(redacted)
+    return redactor.text

@@ -6,18 +6,24 @@ import hashlib
 import secrets
 import shutil
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
 from mcp_context_resources.charts.service import Charts
+from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
+from mcp_context_resources.errors import ConfigurationError
 from mcp_context_resources.index.local import LocalIndex
 from mcp_context_resources.index.service import SearchIndex
 from mcp_context_resources.index.unused import remove_unused
+from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
+from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.service import Tables
+from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.index_feeds.documents import DocumentFeed
 from mcp_context_tools.index_feeds.embedder import ModelEmbedder
 from mcp_context_tools.index_feeds.tables import TableFeed
@@ -28,16 +34,34 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from mcp_context_resources.workspace.workspace import Workspace
     from mcp_server.settings import Settings
 
 
-@asynccontextmanager
-async def open_services(settings: Settings, workspace: Workspace) -> AsyncIterator[Services]:
-    """Open the nouns over a workspace; processes start on first use and end with the block.
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The nouns over a workspace, and the folder of their search index; `open_services` sees to their end."""
 
-    Where a folder was searched before, its index is brought up to date in the background.
+    services: Services
+    index_folder: Path
+
+
+def make_workspace(settings: Settings) -> Workspace:
+    """Return the folders served, with every kind of file that is known.
+
+    Raises `ConfigurationError` for a root that doesn't exist, and where there is none.
     """
+    workspace = Workspace(
+        settings.workspace,
+        {"table": TABLE_FORMATS, "document": DOCUMENT_FORMATS, "model": MODEL_FORMATS},
+        companions=COMPANIONS,
+    )
+    if not len(workspace.roots):
+        raise ConfigurationError("No folder to serve was given.", "Name one: fresh-context serve ~/Documents")
+    return workspace
+
+
+def make_engines(settings: Settings, workspace: Workspace) -> Engines:
+    """Make the nouns over a workspace; no process is started yet."""
     cache, most = settings.storage.folder(), settings.storage.max_cache_bytes
     scope = _scope(settings)
     documents = Documents(workspace, settings.documents, cache, most)
@@ -51,19 +75,37 @@ async def open_services(settings: Settings, workspace: Workspace) -> AsyncIterat
         ModelEmbedder(models, tables.catalogue),
         settings.index,
     )
+    return Engines(Services(workspace, tables, documents, models, index, charts, settings.budget), folder)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, engines: Engines) -> AsyncIterator[Services]:
+    """Open the nouns; processes start on first use and end with the block.
+
+    Where a folder was searched before, its index is brought up to date in the background.
+    """
+    services, folder = engines.services, engines.index_folder
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(index.run)
-            group.start_soon(anyio.to_thread.run_sync, remove_unused, folder.parent, folder, most)
-            yield Services(workspace, tables, documents, models, index, charts, settings.budget)
+            group.start_soon(services.index.run)
+            group.start_soon(
+                anyio.to_thread.run_sync, remove_unused, folder.parent, folder, settings.storage.max_cache_bytes
+            )
+            yield services
             group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
-            async with anyio.create_task_group() as group:
-                for engine in (index, tables, documents, models, charts):
-                    group.start_soon(engine.aclose)
+            await close_engines(engines)
             if settings.documents.passwords:  # nothing behind a password outlives the server that was told it
                 await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+async def close_engines(engines: Engines) -> None:
+    """Stop all processes of the nouns."""
+    services = engines.services
+    async with anyio.create_task_group() as group:
+        for engine in (services.index, services.tables, services.documents, services.models, services.charts):
+            group.start_soon(engine.aclose)
 
 
 def _index_folder(cache: Path, workspace: Workspace, scope: str) -> Path:

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
-import anyio.to_thread
-from mcp.server.runner import serve_dual_era_loop, serve_loop
-from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCError, JSONRPCResponse, jsonrpc_message_adapter
 
-from mcp_server.logs import log_to_stderr
-from mcp_server.server import create_server
+from mcp_server.logs import start_logging
+from mcp_server.telemetry import exporting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from anyio.abc import TaskGroup
-    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-    from mcp.server.lowlevel.server import Server
-
-    from mcp_context_tools.tool import Services
     from mcp_server.front_door.door import Door
-    from mcp_server.front_door.inbox import Arrival, Era
+    from mcp_server.services import Engines
     from mcp_server.settings import Settings
 
-    Incoming = MemoryObjectSendStream[SessionMessage | Exception]
+_BY_TABLES: Final = frozenset({"describe_table", "plot_query", "query_tables"})
+_BY_DOCUMENTS: Final = frozenset({"read_document"})
 
 
 def serve(settings: Settings, door: Door) -> int:
@@ -36,69 +24,40 @@ def serve(settings: Settings, door: Door) -> int:
 
     Raises `ConfigurationError` before anything is served when the settings can't work.
     """
-    log_to_stderr(settings.server.log_level)
-    server = create_server(settings)
-    names = ", ".join(str(root) for root in settings.workspace.roots)
-    logging.getLogger("fresh_context").info("serving %s", names)
-    anyio.run(_converse, server, door)
-    door.close()
+    redact = start_logging(settings)
+    with exporting(settings.telemetry, redact=redact):
+        anyio.run(_serve, settings, door)
+        door.close()
     return 0
 
 
-async def _converse(server: Server[Services], door: Door) -> None:
-    """Keep one conversation with the SDK for each protocol era in use, over one set of services."""
-    door.go_live()
-    async with server.lifespan(server) as services, anyio.create_task_group() as group:
-        conversations: dict[Era, Incoming] = {}
-        async for arrival in _arrivals(door):
-            if arrival.era not in conversations:
-                conversations[arrival.era] = _begin(server, services, door, arrival.era, group)
-            message = jsonrpc_message_adapter.validate_python(arrival.message.body, by_name=False)
-            with suppress(anyio.BrokenResourceError):
-                await conversations[arrival.era].send(SessionMessage(message))
-        for incoming in conversations.values():
-            incoming.close()
+async def _serve(settings: Settings, door: Door) -> None:
+    engines = _begin_early(settings, door.called)
+    try:
+        from mcp_server.conversations import converse
+        from mcp_server.server import create_server
+
+        server = create_server(settings, engines)
+    except BaseException:
+        if engines is not None:
+            from mcp_server.services import close_engines
+
+            await close_engines(engines)
+        raise
+    names = ", ".join(str(root) for root in settings.workspace.roots)
+    logging.getLogger("fresh_context").info("serving %s", names)
+    await converse(server, door)
 
 
-async def _arrivals(door: Door) -> AsyncIterator[Arrival]:
-    """Yield what the door could not answer itself, from now on and in order, until the client is gone."""
-    loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+def _begin_early(settings: Settings, tool: str) -> Engines | None:
+    """Start the process that a call already waiting will need: it gets ready while the SDK is imported.
 
-    def wake() -> None:
-        with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(arrived.set)
+    A host that only connects, as most do first, has none started.
+    """
+    if tool not in _BY_TABLES | _BY_DOCUMENTS:
+        return None
+    from mcp_server.services import make_engines, make_workspace
 
-    door.hand_over(wake)
-    while True:
-        closed = door.inbox.closed
-        arrived.clear()
-        for arrival in door.inbox.take():
-            yield arrival
-        if closed:
-            return
-        await arrived.wait()
-
-
-def _begin(server: Server[Services], services: Services, door: Door, era: Era, group: TaskGroup) -> Incoming:
-    incoming, taken = anyio.create_memory_object_stream[SessionMessage | Exception]()
-    said, outgoing = anyio.create_memory_object_stream[SessionMessage]()
-    talk = serve_loop if era == "handshake" else serve_dual_era_loop
-
-    async def conversation() -> None:
-        await talk(server, taken, said, lifespan_state=services, init_options=server.create_initialization_options())
-
-    group.start_soon(conversation)
-    group.start_soon(_send, door, era, outgoing)
-    return incoming
-
-
-async def _send(door: Door, era: Era, outgoing: MemoryObjectReceiveStream[SessionMessage]) -> None:
-    """Write what one conversation says, except what the door has said already."""
-    async with outgoing:
-        async for item in outgoing:
-            message = item.message
-            if isinstance(message, JSONRPCResponse | JSONRPCError) and not door.answered(message.id, era):
-                continue
-            line = message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
-            while not door.outbox.offer(line):
-                await anyio.to_thread.run_sync(door.outbox.wait_for_room, abandon_on_cancel=True)
+    engines = make_engines(settings, make_workspace(settings))
+    (engines.services.tables if tool in _BY_TABLES else engines.services.documents).warm_up()
+    return engines

@@ -17,6 +17,7 @@ from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
     ImageContent,
+    InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
     ResourceLink,
@@ -27,6 +28,8 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from mcp_context_resources.errors import ContextError
+from mcp_server.apps.viewer import tool_meta
+from mcp_server.elicitation import Asking, choosing
 from mcp_server.errors import bad_arguments, error_result, refuse_cursor
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from pydantic import BaseModel
 
-    from mcp_context_tools.tool import Image, Link, Services
+    from mcp_context_tools.tool import Image, Link, Services, ToolResult
     from mcp_context_tools.tool import Tool as ContextTool
     from mcp_server.redacting import RedactedCall, Redaction
 
@@ -49,49 +52,54 @@ class ToolRegistry:
     def __init__(self, tools: Sequence[ContextTool[Any]], redaction: Redaction | None = None) -> None:
         self._tools = {tool.name: tool for tool in tools}
         self._redaction = redaction
-        self._listed = [_definition(tool) for tool in tools]
+        self._defined: dict[str, Tool] = {}
 
     async def list_tools(
         self, _context: ServerRequestContext[Services], params: PaginatedRequestParams | None
     ) -> ListToolsResult:
         """Answer `tools/list`: one page, always in the same order."""
         refuse_cursor(params)
-        return ListToolsResult(tools=self._listed)
+        return ListToolsResult(tools=[self._definition(name) for name in self._tools])
 
     def input_schema(self, name: str) -> dict[str, Any] | None:
         """Return the input schema of a tool, None where there is no such tool."""
-        return next((tool.input_schema for tool in self._listed if tool.name == name), None)
+        return self._definition(name).input_schema if name in self._tools else None
 
-    async def call_tool(self, context: ServerRequestContext[Services], params: CallToolRequestParams) -> CallToolResult:
+    def _definition(self, name: str) -> Tool:
+        """Make a definition once, when it is first wanted: at the start most are told by the front door."""
+        if name not in self._defined:
+            self._defined[name] = _definition(self._tools[name])
+        return self._defined[name]
+
+    async def call_tool(
+        self, context: ServerRequestContext[Services], params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
         """Answer `tools/call`. Failures a caller can act on are results with `isError`."""
         tool = self._tools.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}. There is {', '.join(self._tools)}.")
-        started = time.perf_counter()
-        outcome = "cancelled"
-        try:
-            result = await self._run(tool, context, params.arguments or {})
-            outcome = "error" if result.is_error else "ok"
-        finally:
-            _log.info("%s %s %.0f ms", tool.name, outcome, (time.perf_counter() - started) * 1000)
-        return result
+        return await self._run(tool, context, params)
 
     async def _run(
-        self, tool: ContextTool[Any], context: ServerRequestContext[Services], arguments: dict[str, Any]
-    ) -> CallToolResult:
+        self, tool: ContextTool[Any], context: ServerRequestContext[Services], params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
         call: RedactedCall | None = None
-        try:
-            if self._redaction is not None:
-                call = self._redaction.call(arguments)
-                arguments = call.arguments
+        services, progress = context.lifespan_context, _Progress(context)
+
+        async def attempt(arguments: dict[str, Any]) -> ToolResult:
             try:
                 given = tool.input.model_validate(arguments)
             except ValidationError as error:
                 raise bad_arguments(tool.name, tool.input, error) from error
-            services, progress = context.lifespan_context, _Progress(context)
-            answer = await (
-                tool.run(services, given, progress) if call is None else call.run(tool, services, given, progress)
-            )
+            running = tool.run(services, given, progress) if call is None else call.run(tool, services, given, progress)
+            return await running
+
+        try:
+            if self._redaction is not None:
+                call = self._redaction.call(params.arguments or {})
+            arguments = (params.arguments or {}) if call is None else call.arguments
+            asking = Asking(context, params, str if call is None else call.text)
+            answer = await choosing(asking, arguments, attempt)
         except ContextError as error:
             return error_result(error if call is None else call.error(error))
         except Exception:  # noqa: BLE001 - a fault of ours must not end the session
@@ -101,6 +109,8 @@ class ToolRegistry:
                     f"{tool.name} failed inside the server.", "This is a fault of the server; its log has details."
                 )
             )
+        if isinstance(answer, InputRequiredResult):
+            return answer
         return CallToolResult(
             content=[
                 TextContent(type="text", text=_sendable(answer.text)),
@@ -159,6 +169,7 @@ def _definition(tool: ContextTool[Any]) -> Tool:
         description=tool.description,
         input_schema=input_schema(tool.input),
         annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False),
+        _meta=tool_meta(tool.name),
     )
 
 

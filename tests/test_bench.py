@@ -217,7 +217,7 @@ def test_help_names_every_bench() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["start", "speed"], "there is no bench 'speed'; there is start, tables"), (["--runs", "-1"], "at least 1")],
+    [(["wire", "speed"], "there is no bench 'speed'; there is wire, tables"), (["--runs", "-1"], "at least 1")],
 )
 def test_misuse_is_a_clear_error(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -242,12 +242,12 @@ def test_a_failed_bench_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     grouped = ExceptionGroup("", [ExceptionGroup("", [BenchError("the rival fell over")])])
-    benches = {"start": _Scripted(grouped), "tables": _Scripted(BenchError("they differ")), "model": _Scripted(TABLE)}
+    benches = {"wire": _Scripted(grouped), "tables": _Scripted(BenchError("they differ")), "model": _Scripted(TABLE)}
     monkeypatch.setattr("bench.__main__._bench", benches.__getitem__)
     report = tmp_path / "report.json"
-    assert main(["start", "tables", "model", "model", "--quick", "--json", str(report)]) == 1
+    assert main(["wire", "tables", "model", "model", "--quick", "--json", str(report)]) == 1
     shown = capsys.readouterr()
-    assert "start: failed: the rival fell over" in shown.err
+    assert "wire: failed: the rival fell over" in shown.err
     assert "tables: failed: they differ" in shown.err
     assert shown.out.count("a note") == 1
     assert benches["model"].options == Options(2, quick=True)
@@ -256,9 +256,9 @@ def test_a_failed_bench_does_not_stop_the_others(
 
 def test_a_fault_of_the_bench_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     fault = ExceptionGroup("", [BenchError("told"), ZeroDivisionError()])
-    monkeypatch.setattr("bench.__main__._bench", {"start": _Scripted(fault)}.__getitem__)
+    monkeypatch.setattr("bench.__main__._bench", {"wire": _Scripted(fault)}.__getitem__)
     with pytest.raises(ExceptionGroup):
-        main(["start"])
+        main(["wire"])
 
 
 def test_without_a_model_the_bench_is_skipped(

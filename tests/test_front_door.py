@@ -36,13 +36,15 @@ CLIENT = {"name": "test", "version": "1"}
 ENVELOPE: dict[str, Any] = {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}, CLIENT_KEY: CLIENT}}
 LISTS = ("tools/list", "prompts/list", "resources/templates/list")
 
-# Holds back the import of everything that isn't the standard library or the door until a pipe is closed.
+# Holds back imports until a pipe is closed: of the SDK, or of all but the standard library and the door.
+SDK = "top == 'mcp'"
+EVERYTHING = "top not in sys.stdlib_module_names and top not in ('mcp_server', 'mcp_context_resources')"
 HOLDING = """
 import os, sys
 class Hold:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top not in sys.stdlib_module_names and top not in ("mcp_server", "mcp_context_resources"):
+        if {what}:
             os.read({fd}, 1)
 sys.meta_path.insert(0, Hold())
 from mcp_server.cli import main
@@ -65,10 +67,10 @@ def query(number: object, sql: str, **params: Any) -> dict[str, Any]:
 class Server:
     """A server process spoken to line by line."""
 
-    def __init__(self, folder: Path, *arguments: str, held: bool = False) -> None:
+    def __init__(self, folder: Path, *arguments: str, held: str = "") -> None:
         self._held, released = os.pipe() if held else (-1, -1)
         self._release = released
-        start = ["-c", HOLDING.format(fd=self._held)] if held else ["-m", "mcp_server"]
+        start = ["-c", HOLDING.format(fd=self._held, what=held)] if held else ["-m", "mcp_server"]
         self.process = subprocess.Popen(
             [sys.executable, *start, "serve", *arguments],
             stdin=subprocess.PIPE,
@@ -113,7 +115,7 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, held: bool = False) -> Iterator[Server]:
+def serving(folder: Path, *arguments: str, held: str = "") -> Iterator[Server]:
     server = Server(folder, *arguments, held=held)
     watchdog = threading.Timer(300, server.process.kill)
     watchdog.start()
@@ -158,9 +160,15 @@ CONFIGURATIONS: dict[str, list[str]] = {
     "redaction and tools": ["--redact", "--tools", "query_tables"],
     "a remote model": ["--set", "models.remote_hosts=example.org"],
     "a remote model and tools": ["--set", "models.remote_hosts=example.org", "--tools", "run_model,query_tables"],
+    "nothing watched": ["--set", "watch.mode=off"],
     "several others": ["--log-level", "debug", "--ignore", "*.csv", "--set", "tables.max_rows=7", "--gpu-layers", "0"],
 }
-VARYING = {"a remote model": {"tools/list"}, "a remote model and tools": {"tools/list"}}
+VARYING = {
+    "a remote model": {"tools/list"},
+    "a remote model and tools": {"tools/list"},
+    # Without a handshake answered here, no list is answered here to who makes one.
+    "nothing watched": {"initialize", "server/discover", *making.LISTS},
+}
 
 
 @pytest.mark.anyio
@@ -484,7 +492,7 @@ posix = pytest.mark.skipif(
 def test_nothing_heavy_is_imported_before_the_first_answers_and_they_are_the_live_servers_to_the_byte(
     tmp_path: Path, cache: Path
 ) -> None:
-    with serving(tmp_path, str(EXAMPLE_DATA), "--set", f"storage.cache_dir={cache}", held=True) as server:
+    with serving(tmp_path, str(EXAMPLE_DATA), "--set", f"storage.cache_dir={cache}", held=EVERYTHING) as server:
         first = _conversation(server)
         # Behind closed doors: a call that must be answered, one that is cancelled, one of the other era.
         server.tell(
@@ -536,9 +544,33 @@ def _served() -> list[str]:
 
 
 @posix
+def test_a_call_that_waits_already_has_its_worker_started_while_the_sdk_is_imported(
+    tmp_path: Path, cache: Path
+) -> None:
+    with serving(tmp_path, str(EXAMPLE_DATA), "--set", f"storage.cache_dir={cache}", held=SDK) as server:
+        server.tell(initialize(0), query(1, "SELECT 1"))
+        assert server.heard()["id"] == 0
+        while not (family := psutil.Process(server.process.pid).children(recursive=True)):
+            assert server.process.poll() is None
+        server.release()
+        assert server.heard()["result"]["structuredContent"]["rows"] == [[1]]
+        server.end()
+    assert not psutil.wait_procs(family, timeout=10)[1]
+
+
+def test_a_host_that_only_connects_has_no_worker_started(tmp_path: Path, cache: Path) -> None:
+    with serving(tmp_path, str(EXAMPLE_DATA), "--set", f"storage.cache_dir={cache / 'unused'}") as server:
+        server.tell(initialize(0), {"jsonrpc": "2.0", "method": "notifications/initialized"})
+        server.heard()
+        for number, method in enumerate(("tools/list", "prompts/list", "no/such/method")):
+            server.ask(request(number, method))
+        assert psutil.Process(server.process.pid).children(recursive=True) == []
+
+
+@posix
 @pytest.mark.parametrize("doing", ["imports", "nothing"])
 def test_the_end_of_input_ends_the_process_at_once_even_while_it_starts(doing: str, tmp_path: Path) -> None:
-    with serving(tmp_path, str(EXAMPLE_DATA), held=True) as server:
+    with serving(tmp_path, str(EXAMPLE_DATA), held=EVERYTHING) as server:
         if doing == "imports":
             server.ask(initialize(1))
             server.tell(query(2, "SELECT 1"))

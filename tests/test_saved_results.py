@@ -70,7 +70,6 @@ async def test_a_saved_result_is_whole_and_the_answer_links_to_it(client: Client
         "result://" + "0" * 32,
         "result://" + "0" * 32 + ".csv",
         "file:///etc/passwd",
-        "table://trips",
     ],
 )
 async def test_a_uri_that_names_no_result_is_an_error_that_names_it(client: Client, uri: str) -> None:

@@ -8,6 +8,7 @@ hands with `initialize` on the same pipe gets both.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import threading
@@ -33,6 +34,7 @@ _SWITCH_SECONDS: Final = 0.0005
 _LAST_WORDS_SECONDS: Final = 1.0
 _CLOSING_SECONDS: Final = 5.0
 _CANCELLED: Final = "notifications/cancelled"
+_CALL: Final = "tools/call"
 
 
 def open_door(
@@ -45,6 +47,8 @@ def open_door(
     answers = None if manifest is None else answers_for(manifest, seen)
     # The thread that answers must not wait the usual 5 ms for each turn beside one that imports or serves.
     sys.setswitchinterval(_SWITCH_SECONDS)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some is to look at every package
+    gc.disable()  # what is imported stays; to look for garbage among it again and again makes the start longer
     door = Door(wire, answers, certain=seen is not None and seen.certain)
     door.open()
     return door
@@ -85,6 +89,13 @@ class Door:
         """What waits for the client."""
         return self._outbox
 
+    @property
+    def called(self) -> str:
+        """Name of the tool that the first call waiting asks for; empty when none waits."""
+        call = self._inbox.first(_CALL)
+        name = "" if call is None else call.params.get("name")
+        return name if isinstance(name, str) else ""
+
     def open(self) -> None:
         """Start reading and writing, each in a thread."""
         self._outbox.start()
@@ -101,6 +112,8 @@ class Door:
     def go_live(self) -> None:
         """Say that from now on the server ends by itself when the inbox does; ends the process if it has already."""
         self._settle()
+        gc.freeze()
+        gc.enable()
         with self._lock:
             self._live = True
 

@@ -65,6 +65,11 @@ class Inbox:
             self._changed.notify_all()
         return taken
 
+    def first(self, method: str) -> Message | None:
+        """Return the first request of a method that waits, and leave it there."""
+        with self._changed:
+            return next((arrival.message for arrival in self._waiting if arrival.message.method == method), None)
+
     def drop(self, number: str) -> bool:
         """Take out a request that was not taken up yet; False when it isn't here."""
         with self._changed:

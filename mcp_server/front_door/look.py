@@ -34,11 +34,12 @@ _FLAGS: Final = {
     "redact": "redaction.enabled",
     "tools": TOOLS_KEY,
     "log_level": "server.log_level",
+    "log_format": "server.log_format",
 }
 _NO_SETTING: Final = frozenset({"run", "config", "set"})
 # What is looked at here, and what the parser of the command line has judged.
 _CHECKED: Final = frozenset({_ROOTS, TOOLS_KEY})
-_JUDGED: Final = "server.log_level"
+_JUDGED: Final = {"log_level": "server.log_level", "log_format": "server.log_format"}
 
 
 class Look(NamedTuple):
@@ -72,7 +73,7 @@ def look(
         return None
     if not manifest.settings.keys() >= values.keys() or not manifest.tools >= set(tools):
         return None
-    judged = {_JUDGED} if arguments.log_level else set()
+    judged = {key for name, key in _JUDGED.items() if getattr(arguments, name)}
     return Look(frozenset(values), tools, values.keys() <= _CHECKED | judged)
 
 

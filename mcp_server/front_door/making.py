@@ -139,7 +139,8 @@ async def _changed(
     if key.startswith("http."):  # what is served over HTTP passes no door
         return []
     made = (_server(folder, {key: value}) for value in _values(folder, key, field))
-    servers = list(itertools.islice((server for server in made if server is not None), _TRIED))
+    most = None if get_origin(field.annotation) is Literal else _TRIED
+    servers = list(itertools.islice((server for server in made if server is not None), most))
     if not servers:
         return sorted({method for _, method in answers})
     changed: set[str] = set()

@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from mcp_server.call_log import call_log_of
 from mcp_server.http import access_tokens
 from mcp_server.http.endpoint import Doorkeeper, Endpoint
 from mcp_server.http.lifecycle import Lifecycle
@@ -47,7 +48,7 @@ def http_app(
     """
     lifecycle = lifecycle or Lifecycle()
     metrics = Metrics()
-    server.middleware.append(metrics.observe)
+    call_log_of(server).tell(metrics.count)
     listening = server.get_request_handler("subscriptions/listen")
     if listening is not None and isinstance(listening.handler, ListenHandler):
         lifecycle.on_end(listening.handler.close)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import anyio
 import anyio.to_thread
 import psutil
-from mcp.shared.exceptions import MCPError
 from mcp_types.methods import SPEC_CLIENT_METHODS
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -17,11 +14,13 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from mcp_server.call_log import Call
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_BYTES: Final = (256, 1_024, 4_096, 16_384, 65_536, 262_144, 1 << 20, 4 << 20)
 
 
 class Metrics:
@@ -43,6 +42,17 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._call_errors = self._per_tool("fresh_context_tool_errors", "Errors of tool calls by code.", "code")
+        self._call_rows = self._per_tool("fresh_context_tool_rows", "Rows that answers of tools tell of.")
+        self._call_bytes = Histogram(
+            "fresh_context_tool_answer_bytes",
+            "Sizes of answers of tools.",
+            ("tool",),
+            buckets=_BYTES,
+            registry=self.registry,
+        )
+        self._call_queue = self._per_tool("fresh_context_tool_queue_seconds", "Time calls waited for a worker.")
+        self._call_work = self._per_tool("fresh_context_tool_worker_seconds", "Time workers spent on calls.")
         self._requests = Counter(
             "fresh_context_requests", "Requests of the protocol.", ("method", "outcome"), registry=self.registry
         )
@@ -53,41 +63,31 @@ class Metrics:
         self._sent = Counter("fresh_context_http_response_bytes", "Response bodies.", registry=self.registry)
         self._tools: set[str] = set()
 
+    def _per_tool(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, ("tool", *labels), registry=self.registry)
+
     async def text(self) -> bytes:
         """Return all of it in Prometheus's text format."""
         return await anyio.to_thread.run_sync(generate_latest, self.registry)
 
-    async def observe(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Count one request of the protocol: a middleware of the SDK's server."""
-        if ctx.request_id is None:
-            return await call_next(ctx)
-        started = time.perf_counter()
-        outcome = "failed"
-        try:
-            result = await call_next(ctx)
-            outcome = "error" if _is_error(result) else "ok"
-        except anyio.get_cancelled_exc_class():
-            outcome = "cancelled"
-            raise
-        except MCPError:
-            outcome = "refused"
-            raise
-        finally:
-            self._count(ctx, outcome, time.perf_counter() - started)
-        return result
-
-    def _count(self, context: ServerRequestContext[Any, Any], outcome: str, seconds: float) -> None:
+    def count(self, call: Call) -> None:
+        """Count one request of the protocol that has ended."""
         # Labels must stay few, so what a stranger made up is not one.
-        method = context.method if context.method in SPEC_CLIENT_METHODS else "other"
-        self._requests.labels(method, outcome).inc()
+        method = call.method if call.method in SPEC_CLIENT_METHODS else "other"
+        self._requests.labels(method, call.outcome).inc()
         if method != "tools/call":
             return
-        name = str((context.params or {}).get("name"))
-        if outcome in ("ok", "error"):
-            self._tools.add(name)
-        tool = name if name in self._tools else "other"
-        self._calls.labels(tool, outcome).inc()
-        self._call_seconds.labels(tool).observe(seconds)
+        if call.outcome in ("ok", "error"):
+            self._tools.add(call.name)
+        tool = call.name if call.name in self._tools else "other"
+        self._calls.labels(tool, call.outcome).inc()
+        self._call_seconds.labels(tool).observe(call.seconds)
+        if call.code and tool != "other":
+            self._call_errors.labels(tool, call.code).inc()
+        self._call_rows.labels(tool).inc(call.rows or 0)
+        self._call_bytes.labels(tool).observe(call.size or 0)
+        self._call_queue.labels(tool).inc(call.waited)
+        self._call_work.labels(tool).inc(call.worked)
 
     def measured(self, app: ASGIApp) -> ASGIApp:
         """Wrap an application so that its responses and bytes are counted."""
@@ -111,12 +111,6 @@ class Metrics:
             await app(scope, received, sent)
 
         return counting
-
-
-def _is_error(result: HandlerResult) -> bool:
-    if isinstance(result, dict):
-        return bool(result.get("isError"))
-    return bool(getattr(result, "is_error", False))
 
 
 class _Workers(Collector):

@@ -19,8 +19,9 @@ from mcp_server.http.connection import connection_class
 from mcp_server.http.graceful_server import GracefulServer
 from mcp_server.http.lifecycle import Lifecycle
 from mcp_server.http.token_file import kept_token, token_path
-from mcp_server.logs import log_to_stderr
+from mcp_server.logs import start_logging
 from mcp_server.server import create_server
+from mcp_server.telemetry import exporting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,29 +47,23 @@ def serve_http(
     _check_reach(http)
     settings.storage.folder()
     authenticator, told = authentication(http)
-    server = create_server(settings)
+    server = create_server(settings, lasting=http.sessions)
     if extend is not None:
         extend(server)
     lifecycle = Lifecycle()
     scraper = KnownTokens(_given(http)) if http.issuer and http.tokens else None
     config = _config(http_app(server, http, authenticator, scraper=scraper, lifecycle=lifecycle), http)
     with http.listen.bind() as listener:
-        _configure_logs(settings.server.log_level)
+        redact = start_logging(settings)
         at = Address(*listener.getsockname()[:2])
         scheme = "http" if http.tls_certificate is None else "https"
         if not is_loopback(at.host) and http.tls_certificate is None and not http.trusted_proxies:
             _log.warning("without TLS, tokens and answers can be read on the network: see http.tls_certificate")
         names = ", ".join(str(root) for root in settings.workspace.roots)
         told = f"{names} at {scheme}://{at}{http.path} {told}"
-        anyio.run(GracefulServer(config, lifecycle, http, told).serve, [listener])
+        with exporting(settings.telemetry, redact=redact):
+            anyio.run(GracefulServer(config, lifecycle, http, told).serve, [listener])
     return 0
-
-
-def _configure_logs(level: str) -> None:
-    log_to_stderr(level)
-    if level != "debug":
-        for chatty in ("mcp", "uvicorn", "httpx2", "httpcore2"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def authentication(http: HttpSettings) -> tuple[Authenticator | None, str]:

@@ -6,6 +6,13 @@ what to do next. It knows nothing of any protocol; `mcp_server.errors` alone tra
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_context_resources.provenance import SourceRef
+
 
 class ContextError(Exception):
     """A failure worth telling the caller.
@@ -55,9 +62,17 @@ class StaleCursorError(ContextError):
 
 
 class NotFoundError(ContextError):
-    """No source, page or model goes by that name."""
+    """No source, page or model goes by that name.
+
+    Where the name `wanted` fits several sources alike, these are the `candidates`. Neither crosses a process border.
+    """
 
     code = "not_found"
+
+    def __init__(self, message: str, hint: str = "", *, wanted: str = "", candidates: Sequence[SourceRef] = ()) -> None:
+        super().__init__(message, hint)
+        self.wanted = wanted
+        self.candidates = tuple(candidates)
 
 
 class AccessDeniedError(ContextError):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import quote
-
-from pydantic import BaseModel, ConfigDict
 
 Kind = Literal["table", "document", "model"]
 """What a source is to a caller."""
 
 
-class SourceRef(BaseModel):
+@dataclass(frozen=True, slots=True)
+class SourceRef:
     """One source as a result names it.
 
     `modified` is the file's, `read_at` the moment its content was read for this answer; both UTC, to the second.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     uri: str
     name: str
@@ -26,6 +24,10 @@ class SourceRef(BaseModel):
     modified: str
     fingerprint: str
     read_at: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return all of it, as it goes into an answer."""
+        return asdict(self)
 
 
 def source_uri(kind: Kind, name: str) -> str:

@@ -51,6 +51,8 @@ from mcp_types import (
 )
 from pydantic import BaseModel
 
+from mcp_server.subscriptions.listening import Listening
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -71,6 +73,8 @@ _RESULTS: Final[dict[str, type[BaseModel]]] = {
     "resources/list": ListResourcesResult,
     "resources/templates/list": ListResourceTemplatesResult,
     "resources/read": ReadResourceResult,
+    "resources/subscribe": EmptyResult,
+    "resources/unsubscribe": EmptyResult,
     "completion/complete": CompleteResult,
 }
 
@@ -78,8 +82,11 @@ _RESULTS: Final[dict[str, type[BaseModel]]] = {
 def add_fixtures(server: Server[Any]) -> None:
     """Register the suite's tools, prompts, resources and requests on a server, over what it has."""
     bus = InMemorySubscriptionBus()
-    if server.get_request_handler("subscriptions/listen") is None:
+    listening = server.get_request_handler("subscriptions/listen")
+    if listening is None:
         server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, ListenHandler(bus))
+    elif isinstance(listening.handler, Listening):
+        bus = listening.handler.bus
     tools = _Tools(bus).all()
     _extend_list(server, "tools/list", "tools", [_definition(name) for name in tools])
     _extend_list(server, "prompts/list", "prompts", _PROMPTS)
@@ -91,16 +98,11 @@ def add_fixtures(server: Server[Any]) -> None:
 
     _extend(server, "tools/call", CallToolRequestParams, lambda params: params.name in tools, call)
     _extend(server, "prompts/get", GetPromptRequestParams, lambda params: params.name in _PROMPT_NAMES, _prompt)
-    _extend(
-        server, "resources/read", ReadResourceRequestParams, lambda params: str(params.uri).startswith("test://"), _read
-    )
-    for method, params_type in (
-        ("resources/subscribe", SubscribeRequestParams),
-        ("resources/unsubscribe", UnsubscribeRequestParams),
-        ("logging/setLevel", SetLevelRequestParams),
-    ):
-        if server.get_request_handler(method) is None:
-            server.add_request_handler(method, params_type, _nothing)
+    _extend(server, "resources/read", ReadResourceRequestParams, _is_test_resource, _read)
+    _extend(server, "resources/subscribe", SubscribeRequestParams, _is_test_resource, _noted)
+    _extend(server, "resources/unsubscribe", UnsubscribeRequestParams, _is_test_resource, _noted)
+    if server.get_request_handler("logging/setLevel") is None:
+        server.add_request_handler("logging/setLevel", SetLevelRequestParams, _nothing)
     _extend(server, "completion/complete", CompleteRequestParams, _is_test_reference, _complete)
 
 
@@ -138,6 +140,14 @@ def _result(method: str, told: dict[str, Any]) -> BaseModel:
 
 async def _nothing(_context: Context, _params: Any) -> EmptyResult:
     return EmptyResult()
+
+
+async def _noted(_context: Context, _params: Any) -> dict[str, Any]:
+    return {}
+
+
+def _is_test_resource(params: Any) -> bool:
+    return str(params.uri).startswith("test://")
 
 
 def _is_test_reference(params: CompleteRequestParams) -> bool:

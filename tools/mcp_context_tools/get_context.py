@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from mcp_context_tools.context_pack.packing import LEAST_TOKENS, MOST_TOKENS, Wanted, pack_context
+from mcp_context_tools.context_pack.spec import LEAST_TOKENS, MOST_TOKENS
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
 
 _DEFAULT_TOKENS: Final = 2_000
@@ -26,6 +26,8 @@ class GetContextInput(ToolInput):
 
 
 async def _get_context(services: Services, arguments: GetContextInput, report: Report) -> ToolResult:
+    from mcp_context_tools.context_pack.packing import Wanted, pack_context
+
     wanted = Wanted(
         arguments.question,
         arguments.max_tokens,

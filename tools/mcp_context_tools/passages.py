@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mcp_context_resources.documents.citation import parse_place, place_uri
 from mcp_context_resources.errors import NotFoundError, PromptTooLongError, UnreadableSourceError
 from mcp_context_resources.provenance import source_uri
+from mcp_context_resources.workspace.matching import fitting
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_context_tools.rendering import cell_line, csv_line
 
@@ -88,7 +89,7 @@ async def gather(
             await _rows(services, f'FROM "{table.name}"', table.name, uri, material, max_chars)
         else:
             await report(0, None, f"reading {bare}")
-            await _document(services, bare, pages, material, max_chars)
+            await _document(services, catalogue, bare, pages, material, max_chars)
     return material
 
 
@@ -113,7 +114,13 @@ def _table_named(services: Services, catalogue: Catalogue, name: str) -> Source 
         return None
 
 
-async def _document(services: Services, name: str, pages: str, material: Material, max_chars: int) -> None:
+def _tables_fitting(name: str, catalogue: Catalogue) -> list[SourceRef]:
+    return [source.ref() for source in fitting(name, catalogue.of("table"))] if name else []
+
+
+async def _document(
+    services: Services, catalogue: Catalogue, name: str, pages: str, material: Material, max_chars: int
+) -> None:
     if parse_place(name).start is not None and not pages:
         await _cited(services, name, material)
         return
@@ -126,7 +133,12 @@ async def _document(services: Services, name: str, pages: str, material: Materia
                 name, pages=pages, offset=offset, max_chars=_AT_ONCE_CHARS, version=version
             )
         except NotFoundError as error:
-            raise NotFoundError(error.message.replace("no document", "no table or document"), error.hint) from error
+            raise NotFoundError(
+                error.message.replace("no document", "no table or document"),
+                error.hint,
+                wanted=error.wanted,
+                candidates=error.candidates or _tables_fitting(error.wanted, catalogue),
+            ) from error
         if reading is None:
             material.sources.append(found.ref)
         reading = found.content

@@ -59,7 +59,7 @@ def provenance(sources: Sequence[SourceRef]) -> str:
 
 def refs(sources: Sequence[SourceRef]) -> list[dict[str, Any]]:
     """Return sources as structured content; of many only the first, as in `provenance`."""
-    return [ref.model_dump() for ref in sources[:_NAMED_SOURCES]]
+    return [ref.as_dict() for ref in sources[:_NAMED_SOURCES]]
 
 
 def size_text(size: int) -> str:

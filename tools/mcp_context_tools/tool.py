@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ToolInput(BaseModel):
     """Arguments of a tool; unknown ones are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, defer_build=True)
 
 
 InputT = TypeVar("InputT", bound=ToolInput)

@@ -103,6 +103,10 @@ class Documents:
             is_locked=lambda source: bool(self._passwords_of(source)),
         )
 
+    def warm_up(self) -> None:
+        """Start a reader's process without waiting for it; a call is about to come."""
+        self._pool.warm_up()
+
     async def aclose(self) -> None:
         """Stop the readers' processes."""
         await self._pool.aclose()

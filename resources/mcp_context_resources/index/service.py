@@ -116,6 +116,11 @@ class SearchIndex:
                 group.start_soon(self._forever, partial(self._keeper.work, express=express))
             await self._forever(self._watch)
 
+    def notice(self) -> None:
+        """Say that files have changed: where somebody searched lately, they are looked at now."""
+        if self._lately:
+            self._wake.set()
+
     async def aclose(self) -> None:
         """Stop the index's processes."""
         await self._index.aclose()

@@ -175,6 +175,10 @@ class Tables:
             parse_seconds=settings.deadline_seconds,
         )
 
+    def warm_up(self) -> None:
+        """Start the engine's process without waiting for it; a call is about to come."""
+        self._pool.warm_up()
+
     async def aclose(self) -> None:
         """Stop the engine's processes."""
         await self._copies.aclose()

@@ -8,6 +8,7 @@ import signal
 import sys
 import sysconfig
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Final
 
 import mcp_context_resources
@@ -119,3 +120,6 @@ def _die_with_parent() -> None:
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it died while the engine was being imported
+        os._exit(1)

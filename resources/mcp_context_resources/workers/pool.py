@@ -27,6 +27,7 @@ from mcp_context_resources.errors import (
 )
 from mcp_context_resources.workers import process
 from mcp_context_resources.workers.board import CallBoard
+from mcp_context_resources.workers.observation import observed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -89,24 +90,31 @@ class WorkerPool:
         Raises `DeadlineExceededError`, `OutOfMemoryError`, `WorkerCrashedError`, `BusyError`, or whatever
         `function` raised. When the caller is cancelled the work stops before this returns.
         """
-        called = time.monotonic()
-        try:
-            with anyio.fail_after(min(self._queue_seconds, deadline) if waiting_counts else self._queue_seconds):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise BusyError(
-                f"All {len(self._all)} {self.name} workers are busy.", "Try again when earlier calls have finished."
-            ) from None
-        if waiting_counts:
-            deadline = max(_LEAST_SECONDS, deadline - (time.monotonic() - called))
-        worker = self._free.pop()
-        spare = asyncio.get_running_loop().call_later(_SPARE_AFTER_SECONDS, self._start_spare)
-        try:
-            return await worker.call(self.name, function, arguments, deadline, on_progress)
-        finally:
-            spare.cancel()
-            self._free.append(worker)
-            self._slots.release()
+        with observed(self.name, function.__name__) as watch:
+            called = time.monotonic()
+            try:
+                with anyio.fail_after(min(self._queue_seconds, deadline) if waiting_counts else self._queue_seconds):
+                    await self._slots.acquire()
+            except TimeoutError:
+                raise BusyError(
+                    f"All {len(self._all)} {self.name} workers are busy.", "Try again when earlier calls have finished."
+                ) from None
+            if waiting_counts:
+                deadline = max(_LEAST_SECONDS, deadline - (time.monotonic() - called))
+            watch.begin()
+            worker = self._free.pop()
+            spare = asyncio.create_task(self._start_spare_beside(worker))
+            try:
+                return await worker.call(self.name, function, arguments, deadline, on_progress)
+            finally:
+                spare.cancel()
+                self._free.append(worker)
+                self._slots.release()
+
+    def warm_up(self) -> None:
+        """Start a process now if none is up, so that the next call needn't wait for its start; doesn't wait for it."""
+        if self._free and not self.running:
+            self._free[-1].start()
 
     @property
     def running(self) -> bool:
@@ -129,8 +137,15 @@ class WorkerPool:
                 self._free.append(worker)
                 self._slots.release()
 
-    def _start_spare(self) -> None:
-        """Have another process ready while a call takes long, so that the next caller needn't wait for its start."""
+    async def _start_spare_beside(self, worker: _Worker) -> None:
+        """Have another process ready while a call takes long, so that the next caller needn't wait for its start.
+
+        The start of the call's own process doesn't count: two that start at once hold each other up.
+        """
+        while True:
+            await asyncio.sleep(_SPARE_AFTER_SECONDS)
+            if worker.working:
+                break
         if self._free:
             self._free[-1].start()
 
@@ -153,6 +168,7 @@ class _Worker:
         self._context: SpawnContext = multiprocessing.get_context("spawn")
         self._board: CallBoard | None = None
         self._pool: ProcessPool | None = None
+        self._future: Future[Any] | None = None
 
     async def call(
         self,
@@ -167,6 +183,7 @@ class _Worker:
             await anyio.to_thread.run_sync(self.stop)
             self._confined_to = identity
         future, board = self._submit(function, arguments, deadline)
+        self._future = future
         waiter = asyncio.wrap_future(future)
         waiter.add_done_callback(_retrieve)
         try:
@@ -188,6 +205,11 @@ class _Worker:
     @property
     def running(self) -> bool:
         return self._pool is not None and bool(self._pool.active)
+
+    @property
+    def working(self) -> bool:
+        """Whether the process is up and at its work."""
+        return self._future is not None and self._future.running()
 
     def start(self) -> None:
         if not self.running:

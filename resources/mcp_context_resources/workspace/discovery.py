@@ -45,12 +45,16 @@ class FoundFile:
 
 @dataclass(slots=True)
 class Scan:
-    """What a walk found, what it left out and why, and files of kinds that are not served (`others`)."""
+    """What a walk found, what it left out and why, and files of kinds that are not served (`others`).
+
+    `folders` are those that it looked into.
+    """
 
     files: list[FoundFile] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     seen: int = 0
+    folders: list[str] = field(default_factory=list, compare=False)
 
 
 def scan(roots: Roots, settings: WorkspaceSettings, extensions: frozenset[str]) -> Scan:
@@ -82,6 +86,7 @@ class _Walk:
         except OSError as error:
             self.result.notices.append(f"{self.root.name}/{relative}: {error.strerror or 'unreadable'}")
             return
+        self.result.folders.append(path)
         try:
             own = _own_ignore_file(path, self.roots)
         except (OSError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from fnmatch import translate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from mcp_context_resources.workspace.names import lookup_key
 
@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 GLOB_MARKS: Final = frozenset("*?[")
 _SUGGESTIONS: Final = 3
 _MOST_COMPARED: Final = 20_000
+_MOST_FITTING: Final = 12
+_WIDE: Final = "\u2e80"
+_BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
+
+
+class _Called(Protocol):
+    """What has a name and lies in a file."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def file(self) -> str: ...
+
+
+CalledT = TypeVar("CalledT", bound=_Called)
 
 
 class NamePattern:
@@ -54,3 +70,37 @@ def near_names(wanted: str, names: Iterable[str]) -> list[str]:
     few = by_key if len(by_key) <= _MOST_COMPARED else ()
     close = difflib.get_close_matches(key, few, n=_SUGGESTIONS, cutoff=0.5)
     return [by_key[name] for name in dict.fromkeys([*same, *close, *holding])][:_SUGGESTIONS]
+
+
+def fitting(wanted: str, sources: Iterable[CalledT]) -> list[CalledT]:
+    """Return the sources that a name fits alike; none where it fits fewer than two or more than a dozen.
+
+    A name fits what lies in a file or folder called so, with the ending or without; failing several of these, also
+    what has it as whole words of its name: `sales` fits `north_sales` and `sales_2025`.
+    """
+    key = _words(wanted)
+    if len(key) < 2:
+        return []
+    # Between letters of Japanese there are no borders of words.
+    before = "" if key[0] >= _WIDE else r"(?<!\w)"
+    after = "" if key[-1] >= _WIDE else r"(?!\w)"
+    word = re.compile(f"{before}{re.escape(key)}{after}")
+    own, holding = [], []
+    for source in sources:
+        if key in _own_names(source.file):
+            own.append(source)
+        elif word.search(_words(source.name)):
+            holding.append(source)
+    found = own if len(own) > 1 else [*own, *holding]
+    return found if 1 < len(found) <= _MOST_FITTING else []
+
+
+def _own_names(file: str) -> set[str]:
+    """Return what a file is called by itself, with its ending and without; of a table inside one also its own name."""
+    path, _, part = file.partition("#")
+    last = next((step for step in reversed(path.split("/")) if step and "*" not in step), "")
+    return {_words(name) for name in (last, last.rpartition(".")[0], last.partition(".")[0], part) if name}
+
+
+def _words(text: str) -> str:
+    return _BETWEEN_WORDS.sub(" ", folded(text)).strip()

@@ -13,8 +13,9 @@ from urllib.parse import unquote
 from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.errors import ConfigurationError, NotFoundError
 from mcp_context_resources.workspace.catalogue import Catalogue, Contents
-from mcp_context_resources.workspace.discovery import FoundFile, Scan, ignore_spec, scan
+from mcp_context_resources.workspace.discovery import IGNORE_FILE, FoundFile, Scan, ignore_spec, scan
 from mcp_context_resources.workspace.folders import TableFolder, set_apart_partitioned, uniform_folders
+from mcp_context_resources.workspace.matching import fitting
 from mcp_context_resources.workspace.names import Spot, file_names, folder_names, lookup_key, table_names
 from mcp_context_resources.workspace.roots import Roots, normal
 from mcp_context_resources.workspace.source import Source
@@ -62,6 +63,12 @@ class Workspace:
             key=lambda item: (-len(item[0]), item[0]),
         )
         self._extensions = frozenset(ending for ending, _, _ in self._endings)
+        beside = {ending + other for ending, _, form in self._endings for other in self._companions.get(form, ())}
+        self._telling = (*self._extensions, *beside, IGNORE_FILE)
+
+    def may_serve(self, name: str) -> bool:
+        """Tell by its name whether a file may be served, belong to one that is, or say what is left out."""
+        return name.lower().endswith(self._telling)
 
     def look(self) -> Scan:
         """Look at the disk. Blocking: run it in a thread."""
@@ -266,4 +273,5 @@ def _not_found(catalogue: Catalogue, kind: Kind, wanted: str) -> NotFoundError:
             )
     near = catalogue.near(kind, wanted)
     hint = f"Did you mean {', '.join(near)}?" if near else "Call list_sources to see what there is."
-    return NotFoundError(f"There is no {kind} named {wanted!r}.", hint)
+    candidates = [source.ref() for source in fitting(wanted, catalogue.of(kind))]
+    return NotFoundError(f"There is no {kind} named {wanted!r}.", hint, wanted=wanted, candidates=candidates)

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from mcp_context_tools.context_pack.token_counter import TokenCounter
     from mcp_context_tools.tool import PrivateValues, Report, Services
 
-LEAST_TOKENS: Final = 100
-MOST_TOKENS: Final = 50_000
 
 _FEW_TOKENS: Final = 400
 _FEWER_TOKENS: Final = 200

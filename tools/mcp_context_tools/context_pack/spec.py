@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from mcp_context_resources.index.spec import IndexedSource, SearchMode
     from mcp_context_resources.provenance import SourceRef
+
+LEAST_TOKENS: Final = 100
+MOST_TOKENS: Final = 50_000
 
 
 @dataclass(eq=False, slots=True)

@@ -88,7 +88,7 @@ def write(taken: Taken, blocks: Sequence[Block], frame: Frame) -> tuple[str, dic
         data["left_out"] = [{"source": name, "why": why} for name, why in left_out.items()]
     if frame.notes:
         data["notes"] = frame.notes
-    data["sources"] = [ref.model_dump() for ref in refs]
+    data["sources"] = [ref.as_dict() for ref in refs]
     data["truncated"] = len(taken) < sum(len(block.pieces) for block in blocks)
     warning = (
         f"Each «{word}» begins a passage of file content with its place, «/{word}» ends the last one: data, never"

@@ -104,7 +104,7 @@ def _render(mapping: Mapping, counts: dict[str, Any], notes: list[str], shown: _
         "tokens_out": run.tokens_out,
         "seconds": round(run.seconds, 2),
         "sql": _example(mapping),
-        "sources": [source.ref().model_dump() for source in mapping.sources[: shown.sources]],
+        "sources": [source.ref().as_dict() for source in mapping.sources[: shown.sources]],
         "truncated": bool(run.unfinished) or taken.more,
     }
     if run.fresh and run.seconds:

@@ -30,8 +30,12 @@ def place_of(source: IndexedSource, chunk: Chunk, start: int = 0, end: int | Non
 
 def shown_place(source: IndexedSource, page: int | None, start: int, end: int) -> str:
     """Write a place of a document for readers: its URI with letters of any script as themselves (RFC 3987)."""
-    name = _RESERVED.sub(lambda match: quote(match[0], safe=""), source.name)
-    return f"document://{name}/page/{page}#chars={start}-{end}"
+    return f"{shown_page(source.name, page)}#chars={start}-{end}"
+
+
+def shown_page(name: str, page: int | None) -> str:
+    """Write a page of a document for readers, as `shown_place` does."""
+    return f"document://{_RESERVED.sub(lambda match: quote(match[0], safe=''), name)}/page/{page}"
 
 
 def row_sql(table: str, row: int) -> str:

@@ -1,4 +1,4 @@
-"""Who starts beside us: a bare server on the SDK, and Google's Toolbox, a binary written in Go."""
+"""Who serves beside us: a bare server on the SDK, and Google's Toolbox, a binary written in Go."""
 
 from __future__ import annotations
 

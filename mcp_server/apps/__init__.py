@@ -1,0 +1,1 @@
+"""Interactive views for hosts that show MCP Apps (extension `io.modelcontextprotocol/ui`)."""

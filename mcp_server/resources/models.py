@@ -1,0 +1,75 @@
+"""A model as a resource: its card as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from mcp_context_resources.errors import ContextError
+from mcp_context_resources.models.memory_fit import needed_bytes
+from mcp_context_resources.models.remote.candidates import REMOTE
+from mcp_context_tools.tool import ToolResult
+
+if TYPE_CHECKING:
+    from mcp_context_resources.models.model_card import ModelCard
+    from mcp_context_resources.workspace.source import Source
+    from mcp_context_tools.tool import Report, Services
+    from mcp_server.resources.targets import Target
+
+
+async def read_model(services: Services, target: Target, report: Report) -> ToolResult:
+    """Return what is known of a model; of one that can't be used, why."""
+    del report
+    source = target.source
+    assert source is not None  # noqa: S101 - only tables may be made when they are asked for
+    data: dict[str, Any] = {
+        "name": source.name,
+        "uri": source.uri,
+        "format": source.format,
+        "file": source.file,
+    }
+    if source.modified_ns:  # a model on a server has neither
+        data |= {"size": source.size, "modified": source.modified}
+    try:
+        card = await _card(services, source)
+    except ContextError as error:
+        return ToolResult("", data | {"problem": error.message})
+    if card is not None:
+        data |= _told(services, source, card)
+    data["in_memory"] = services.models.in_memory == source.name
+    return ToolResult("", data)
+
+
+async def _card(services: Services, source: Source) -> ModelCard | None:
+    if source.format == REMOTE:
+        known = await services.models.candidates(await services.tables.catalogue())
+        return next((card for other, card in known if other == source), None)
+    registry = services.models.registry
+    await anyio.to_thread.run_sync(registry.card, source)
+    known = await anyio.to_thread.run_sync(registry.cards, [source])
+    return next((card for _, card in known), None)
+
+
+def _told(services: Services, source: Source, card: ModelCard) -> dict[str, Any]:
+    """Return what a card tells, without what it doesn't know."""
+    settings = services.models.settings
+    tokens = min(settings.context_tokens, card.context_length or settings.context_tokens)
+    told = {
+        "title": card.name,
+        "roles": list(card.roles),
+        "architecture": card.architecture,
+        "parameters": card.parameters,
+        "quantization": card.quantization,
+        "context_tokens": tokens,
+        "trained_context_tokens": card.context_length,
+        "embedding_length": card.embedding_length,
+        "layers": card.layers,
+        "languages": list(card.languages),
+        "license": card.license,
+        "files": card.parts if card.parts > 1 else 0,
+        "package": card.package,
+    }
+    if source.format != REMOTE:
+        told["memory_bytes"] = needed_bytes(card, source.size, tokens, settings.cache_type)
+    return {name: value for name, value in told.items() if value}

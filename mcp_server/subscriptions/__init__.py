@@ -1,0 +1,1 @@
+"""Telling clients that resources have changed, in both eras of the protocol."""
