@@ -6,13 +6,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+import pytest
+
 from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 from mcp_context_resources.tables.formats import TABLE_FORMATS
 from mcp_context_tools.catalogue import TOOLS
 from mcp_context_tools.document_views.arguments import ReadDocumentInput
+from mcp_server.prompts.catalogue import PROMPTS
+from mcp_server.resources.templates import TEMPLATES
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -27,14 +31,36 @@ def tool_table() -> str:
     return "\n".join(lines)
 
 
-def test_the_table_of_tools_is_made_from_the_tools(request: pytest.FixtureRequest) -> None:
+def prompt_table() -> str:
+    """Write the README's table of prompts from the prompts themselves."""
+    lines = ["| prompt | arguments | what it gives |", "|---|---|---|"]
+    for prompt in PROMPTS:
+        arguments = ", ".join(f"`{one.name}`" for one in prompt.arguments)
+        lines.append(f"| `{prompt.name}` | {arguments} | {prompt.description} |")
+    return "\n".join(lines)
+
+
+def resource_table() -> str:
+    """Write the README's table of resources from the templates themselves."""
+    lines = ["| resource | what it is |", "|---|---|"]
+    lines += [f"| `{template.uri_template}` | {template.description} |" for template in TEMPLATES]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("part", "made"), [("tools", tool_table), ("prompts", prompt_table), ("resources", resource_table)]
+)
+def test_tables_of_what_is_served_are_made_from_it(
+    part: str, made: Callable[[], str], request: pytest.FixtureRequest
+) -> None:
+    begin, end = f"<!-- {part} -->\n", f"<!-- /{part} -->"
     text = README.read_text(encoding="utf-8")
-    before, _, rest = text.partition("<!-- tools -->\n")
-    written, _, after = rest.partition("\n<!-- /tools -->")
+    before, _, rest = text.partition(begin)
+    written, _, after = rest.partition(end)
     if request.config.getoption("--update-snapshots"):
-        written = tool_table()
-        README.write_text(f"{before}<!-- tools -->\n{written}\n<!-- /tools -->{after}", encoding="utf-8")
-    assert written == tool_table(), "run pytest --update-snapshots if the change is meant"
+        written = f"{made()}\n"
+        README.write_text(f"{before}{begin}{written}{end}{after}", encoding="utf-8")
+    assert written == f"{made()}\n", "run pytest --update-snapshots if the change is meant"
 
 
 def test_every_file_the_readme_links_to_is_there() -> None:
