@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SHOWN_ENDINGS: Final = 6
 _SHOWN_FILES: Final = 3
+_MOST_CLASSIFIED: Final = 4_096
 _READERS: Final[dict[Kind, str]] = {"table": "query_tables", "document": "read_document", "model": "run_model"}
 
 
@@ -65,6 +66,9 @@ class Workspace:
         self._extensions = frozenset(ending for ending, _, _ in self._endings)
         beside = {ending + other for ending, _, form in self._endings for other in self._companions.get(form, ())}
         self._telling = (*self._extensions, *beside, IGNORE_FILE)
+        self._most_parts = max((ending.count(".") for ending in self._extensions), default=1)
+        self._classified: dict[tuple[str, ...], dict[Kind, str]] = {}
+        self._last: tuple[Scan, Catalogue] | None = None
 
     def may_serve(self, name: str) -> bool:
         """Tell by its name whether a file may be served, belong to one that is, or say what is left out."""
@@ -94,8 +98,18 @@ class Workspace:
 
         `contents` tells, by fingerprint, what is in the table files that were looked into; others are one table each.
         """
-        found = found or self.look()
-        tables, notices = self._tables(found, contents or {})
+        if found is not None:
+            return self._named(found, contents or {})
+        found = self.look()
+        if contents:
+            return self._named(found, contents)
+        known = self._last
+        if known is None or known[0] != found:
+            known = self._last = found, self._named(found, {})
+        return known[1]
+
+    def _named(self, found: Scan, contents: Mapping[str, Contents]) -> Catalogue:
+        tables, notices = self._tables(found, contents)
         documents, models = (self._files(kind, found) for kind in ("document", "model"))
         notices = [*found.notices, *notices, *_about_others(found.others)]
         return Catalogue((*tables, *documents, *models), tuple(notices), tuple(found.others))
@@ -142,9 +156,15 @@ class Workspace:
 
     def _classify(self, file_name: str) -> dict[Kind, str]:
         """Tell by its longest known ending what a file is: a web page is a document, and may hold tables, too."""
-        lower = file_name.lower()
+        lower = file_name.rpartition("/")[2].lower()
+        dotted = tuple(lower.split(".")[1:][-self._most_parts :])
+        if (known := self._classified.get(dotted)) is not None:
+            return known
         longest = next(ending for ending, _, _ in self._endings if lower.endswith(ending))
-        return {kind: form for ending, kind, form in self._endings if ending == longest}
+        found = {kind: form for ending, kind, form in self._endings if ending == longest}
+        if len(self._classified) < _MOST_CLASSIFIED:
+            self._classified[dotted] = found
+        return found
 
     def _of_kind(self, found: Scan, kind: Kind) -> list[Found]:
         classified = ((file, self._classify(file.relative).get(kind)) for file in found.files)
