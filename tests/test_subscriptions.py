@@ -160,6 +160,62 @@ async def test_a_table_and_its_schema_change_with_its_file(
 
 
 @by_era
+async def test_what_is_written_as_a_path_is_heard_of_as_it_is_read(era: str, tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "n.md").write_text("# One\n")
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    wanted = ("document://./sub/n.md", "document://sub/../sub/n.md/page/1", "table://t.csv", "table://./t.csv")
+    async with in_memory(tmp_path, cache, era, *wanted) as (_, ears):
+        (tmp_path / "sub" / "n.md").write_text("# Two\n")
+        (tmp_path / "t.csv").write_text("a\n2\n3\n")
+        assert await ears.until(*wanted) == set(wanted)
+
+
+@by_era
+async def test_a_file_that_a_link_leads_to_is_watched_wherever_it_lies(era: str, tmp_path: Path, cache: Path) -> None:
+    (tmp_path / ".store").mkdir()
+    (tmp_path / ".store" / "real.csv").write_text("a\n1\n")
+    (tmp_path / "linked.csv").symlink_to(tmp_path / ".store" / "real.csv")
+    async with in_memory(tmp_path, cache, era, "table://linked") as (_, ears):
+        (tmp_path / ".store" / "real.csv").write_text("a\n1\n2\n")
+        assert await ears.next() == "table://linked"
+
+
+async def test_a_subscription_that_is_ended_before_it_began_tells_nothing(tmp_path: Path, cache: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text("n\n1\n")
+    async with in_memory(tmp_path, cache, "legacy") as (client, ears):
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.subscribe_resource, "table://a")
+            await anyio.lowlevel.checkpoint()
+            group.start_soon(client.unsubscribe_resource, "table://a")
+        await client.subscribe_resource("table://b")
+        for name in "ab":
+            (tmp_path / f"{name}.csv").write_text("n\n1\n2\n")
+        assert await ears.next() == "table://b"
+
+
+@by_era
+@pytest.mark.parametrize(
+    ("uri", "code"), [("document://" + "x" * 100_000, -32602), ("table://nowhere", -32602), ("other://x", -32602)]
+)
+async def test_subscribing_to_nothing_is_refused_in_few_words(
+    era: str, uri: str, code: int, tmp_path: Path, cache: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("n\n1\n")
+    async with in_memory(tmp_path, cache, era) as (client, _):
+        if era == "legacy":
+            with pytest.raises(MCPError) as refused:
+                await client.subscribe_resource(uri)
+        else:
+            with pytest.raises(MCPError) as refused:
+                await client.read_resource(uri)
+    assert refused.value.error.code == code
+    assert len(str(refused.value.error)) < 20_000
+    assert uri.startswith(refused.value.error.data["uri"])
+
+
+@by_era
 async def test_a_file_in_a_folder_that_is_one_table_changes_both(era: str, tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "trips"
     folder.mkdir()
@@ -360,12 +416,19 @@ def test_a_register_forgets_a_uri_with_the_last_who_wanted_it() -> None:
         register.add({"table://A": "table://A"})
     register.add({"table://%61": "table://%61"})
     (key,) = keys_of_uri("table://a")
-    register.remove(["table://A"])
+    register.remove({"table://A": "table://A"})
     assert register.about([key, key, ("table", "b")]) == ["table://A", "table://%61"]
-    register.remove(["table://A", "table://%61"])
+    register.remove({"table://A": "table://A", "table://%61": "table://%61"})
     assert not register.about([key])
     assert not register._by_key
-    assert not register._meant
+    assert not len(register)
+
+
+def test_what_two_clients_write_alike_may_mean_two_things() -> None:
+    register = Register()
+    register.add({"document://./a.pdf": "document://./a.pdf"})
+    register.add({"document://./a.pdf": "document://a.pdf"})
+    assert register.about([("document", "a.pdf")]) == ["document://./a.pdf"]
 
 
 @pytest.mark.parametrize(

@@ -287,6 +287,28 @@ async def test_an_engine_that_needs_socket_pairs_reaches_nothing_else_through_th
             await roomy[0].run(worker_jobs.send_over_a_pair, path, deadline=30)
 
 
+async def test_closing_a_pool_ends_the_call_under_way_and_starts_nothing_any_more() -> None:
+    for _ in range(4):
+        pool = WorkerPool("test", size=2, preload=JOBS, confinement=Confinement())
+        await pool.run(worker_jobs.pid, deadline=20)
+        ended: list[type[Exception]] = []
+
+        async def call(pool: WorkerPool = pool, ended: list[type[Exception]] = ended) -> None:
+            try:
+                await pool.run(worker_jobs.loop_forever, deadline=60)
+            except Exception as error:  # noqa: BLE001 - which one it is, is asked below
+                ended.append(type(error))
+
+        with anyio.fail_after(15):
+            async with anyio.create_task_group() as group:
+                group.start_soon(call)
+                while not any(worker.working for worker in pool._all):
+                    await anyio.lowlevel.checkpoint()
+                await pool.aclose()
+        assert ended == [WorkerCrashedError]
+        assert not pool.running
+
+
 async def test_closing_a_pool_leaves_no_process_behind() -> None:
     pool = WorkerPool("test", size=2, preload=JOBS, confinement=Confinement())
     process = await pool.run(worker_jobs.pid, deadline=30)

@@ -25,9 +25,13 @@ def connection_of(context: ServerRequestContext[Any]) -> Connection:
 
 
 class LastingConnection:
-    """Tells one client of changes, at its own pace: what it hasn't taken yet is told once, however often it changed."""
+    """Tells one client of changes, at its own pace: what it hasn't taken yet is told once, however often it changed.
+
+    `wanted` are the URIs it asked to hear of, `uris` those among them that were found, each with what is meant by it.
+    """
 
     def __init__(self, connection: Connection) -> None:
+        self.wanted: set[str] = set()
         self.uris: dict[str, str] = {}
         self.scope = anyio.CancelScope()
         self._connection = connection

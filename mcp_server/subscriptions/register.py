@@ -14,36 +14,36 @@ if TYPE_CHECKING:
 
 
 class Register:
-    """Counts who wants to hear of a URI; each is kept as the client wrote it, for so it knows it again."""
+    """Counts who wants to hear of a URI; each is kept as the client wrote it, for so it knows it again.
+
+    What two clients write alike need not mean the same: one may have asked before there was such a file.
+    """
 
     def __init__(self) -> None:
-        self._wanted: Counter[str] = Counter()
-        self._meant: dict[str, str] = {}
-        self._by_key: defaultdict[Key, dict[str, None]] = defaultdict(dict)
+        self._wanted: Counter[tuple[str, str]] = Counter()
+        self._by_key: defaultdict[Key, dict[tuple[str, str], None]] = defaultdict(dict)
 
     def add(self, uris: Mapping[str, str]) -> None:
-        """Note URIs as written, each with what is meant by it (itself, if it holds no placeholder)."""
-        for uri, meant in uris.items():
-            self._wanted[uri] += 1
-            if self._wanted[uri] == 1:
-                self._meant[uri] = meant
-                for key in keys_of_uri(meant):
-                    self._by_key[key][uri] = None
+        """Note URIs as written, each with what is meant by it."""
+        for pair in uris.items():
+            self._wanted[pair] += 1
+            for key in keys_of_uri(pair[1]):
+                self._by_key[key][pair] = None
 
-    def remove(self, uris: Iterable[str]) -> None:
+    def remove(self, uris: Mapping[str, str]) -> None:
         """Forget URIs that were noted, once each."""
-        for uri in uris:
-            self._wanted[uri] -= 1
-            if not self._wanted[uri]:
-                del self._wanted[uri]
-                for key in keys_of_uri(self._meant.pop(uri)):
-                    self._by_key[key].pop(uri, None)
+        for pair in uris.items():
+            self._wanted[pair] -= 1
+            if not self._wanted[pair]:
+                del self._wanted[pair]
+                for key in keys_of_uri(pair[1]):
+                    self._by_key[key].pop(pair, None)
                     if not self._by_key[key]:
                         del self._by_key[key]
 
     def about(self, keys: Iterable[Key]) -> list[str]:
         """Return the URIs, as written, that are about any of these; each once, in the order of the keys."""
-        return list(dict.fromkeys(uri for key in keys for uri in self._by_key.get(key, ())))
+        return list(dict.fromkeys(uri for key in keys for uri, _ in self._by_key.get(key, ())))
 
     def __len__(self) -> int:
         return len(self._wanted)

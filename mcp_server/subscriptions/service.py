@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
 from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated
-from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
     EmptyResult,
@@ -24,12 +23,13 @@ from mcp_context_resources.tables.mapped.spec import KIND
 from mcp_context_resources.watch.service import Watch
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_server.apps.viewer import read_app
+from mcp_server.resources.refusal import refusal, refused
 from mcp_server.resources.results import PREFIX
 from mcp_server.resources.targets import target_of
 from mcp_server.subscriptions.connections import MOST_URIS, LastingConnection, connection_of
 from mcp_server.subscriptions.listening import Listening
 from mcp_server.subscriptions.register import Register
-from mcp_server.subscriptions.uris import keys_of_source
+from mcp_server.subscriptions.uris import keys_of_source, keys_of_uri
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     Context = ServerRequestContext[Services]
 
 _STATE: Final = "fresh_context.subscriptions"
+_MOST_SPELLED: Final = 50
 
 
 class Subscriptions:
@@ -100,13 +101,20 @@ class Subscriptions:
         uri = str(params.uri)
         connection = self._connection(context)
         if connection is None:
-            raise MCPError(INVALID_PARAMS, "This connection can't be told of changes.", {"uri": uri})
-        if self._watch is not None:
-            await self._watch.attend()
-        meant = await self._meant(context.lifespan_context, uri)
-        if uri not in connection.uris:
-            if len(connection.uris) >= MOST_URIS:
-                raise MCPError(INVALID_PARAMS, f"More than {MOST_URIS:,} subscriptions; end some first.", {"uri": uri})
+            raise refusal(INVALID_PARAMS, "This connection can't be told of changes.", uri)
+        if uri not in connection.wanted and len(connection.wanted) >= MOST_URIS:
+            raise refusal(INVALID_PARAMS, f"More than {MOST_URIS:,} subscriptions; end some first.", uri)
+        connection.wanted.add(uri)
+        try:
+            if self._watch is not None:
+                await self._watch.attend()
+            meant = await self._meant(context.lifespan_context, uri)
+        except BaseException:
+            if uri not in connection.uris:
+                connection.wanted.discard(uri)
+            raise
+        # It may have been ended, or the whole connection, while this was waiting.
+        if uri in connection.wanted and uri not in connection.uris:
             connection.uris[uri] = meant
             self._register.add({uri: meant})
         return EmptyResult()
@@ -114,8 +122,10 @@ class Subscriptions:
     async def _unsubscribe(self, context: Context, params: UnsubscribeRequestParams) -> EmptyResult:
         uri = str(params.uri)
         connection = self._connection(context)
-        if connection is not None and connection.uris.pop(uri, None) is not None:
-            self._register.remove([uri])
+        if connection is not None:
+            connection.wanted.discard(uri)
+            if (meant := connection.uris.pop(uri, None)) is not None:
+                self._register.remove({uri: meant})
         return EmptyResult()
 
     def _connection(self, context: Context) -> LastingConnection | None:
@@ -134,7 +144,7 @@ class Subscriptions:
     def _forget(self, connection: LastingConnection) -> None:
         connection.scope.cancel()
         self._register.remove(connection.uris)
-        connection.uris = {}
+        connection.uris, connection.wanted = {}, set()
         self._connections.pop(connection)()
 
     @asynccontextmanager
@@ -142,7 +152,7 @@ class Subscriptions:
         if self._watch is None:
             yield
             return
-        meant = {uri: self._restored(uri) for uri in uris}
+        meant = await self._told_of(uris)
         end = self._watch.listen()
         self._register.add(meant)
         try:
@@ -153,26 +163,38 @@ class Subscriptions:
             end()
 
     async def _meant(self, services: Services, uri: str) -> str:
-        """Return what a URI means; raises -32602, as for reading it, where that is nothing."""
+        """Return what a URI means; raises what reading it would where that is nothing."""
         try:
-            meant = uri if self._redaction is None else str(self._redaction.call({"uri": uri}).arguments["uri"])
+            meant = self._restored(uri)
             if meant.startswith(PREFIX):
                 await anyio.to_thread.run_sync(services.tables.results.find, meant)
             elif read_app(meant) is None:
                 meant = await _checked(services, meant)
         except ContextError as error:
-            told = error if self._redaction is None else self._redaction.error(error)
-            raise MCPError(INVALID_PARAMS, str(told), {"uri": uri}) from error
+            raise refused(error, error if self._redaction is None else self._redaction.error(error), uri) from error
         return meant
 
+    async def _told_of(self, uris: Sequence[str]) -> dict[str, str]:
+        """Return what each URI of a stream means: itself, too, where there is nothing (yet) that it names."""
+        meant: dict[str, str] = {}
+        for uri in uris:
+            with suppress(ContextError):
+                meant[uri] = self._restored(uri)
+        services = self._services
+        if services is None or not meant:
+            return {uri: meant.get(uri, uri) for uri in uris}
+        catalogue = await services.tables.catalogue()
+        there = {key for source in catalogue.sources for key in keys_of_source(source, {})}
+        # Only what isn't written as the list of resources has it must be looked for.
+        spelled = [uri for uri, one in meant.items() if there.isdisjoint(keys_of_uri(one))]
+        for uri in spelled[:_MOST_SPELLED]:
+            with suppress(ContextError):
+                meant[uri] = await _checked(services, meant[uri])
+        return {uri: meant.get(uri, uri) for uri in uris}
+
     def _restored(self, uri: str) -> str:
-        """Turn placeholders back where they stand for something."""
-        if self._redaction is None:
-            return uri
-        try:
-            return str(self._redaction.call({"uri": uri}).arguments["uri"])
-        except ContextError:
-            return uri
+        """Turn placeholders back; raises `InvalidInputError` for one that stands for nothing."""
+        return uri if self._redaction is None else str(self._redaction.call({"uri": uri}).arguments["uri"])
 
     async def _tell(self, changes: Changes) -> None:
         """Tell everyone what they want to hear of changes."""
@@ -207,8 +229,11 @@ async def _checked(services: Services, uri: str) -> str:
     target = await target_of(services, uri)
     if target.source is not None:
         return target.source.uri
+    catalogue = await services.tables.catalogue()
+    with suppress(NotFoundError):
+        return services.workspace.resolve(catalogue, "table", target.name).uri
     parsed = parse_table_name(target.name)
-    documents = {source.name for source in (await services.tables.catalogue()).of("document")}
+    documents = {source.name for source in catalogue.of("document")}
     prefixes = map(lookup_key, services.documents.sql_tables.prefixes(documents).values())
     if parsed is None or lookup_key(parsed[0]) not in prefixes:
         raise NotFoundError(

@@ -32,7 +32,7 @@ class TableSettings(BaseModel):
     default_rows: int = Field(default=100, ge=1, description="Rows returned when max_rows isn't given.")
     max_rows: int = Field(default=10_000, ge=1, le=1_000_000, description="Most rows one call may ask for.")
     workers: int = Field(default=2, ge=1, le=64, description="Statements that can run at once, each in a process.")
-    threads: int = Field(default=0, ge=0, le=1024, description="Threads of each engine; 0: the cores there are.")
+    threads: int = Field(default=0, ge=0, le=256, description="Threads of each engine; 0: the cores there are.")
     memory_mb: int = Field(default=1024, ge=64, description="Memory the engine may use before it spills to disk.")
     worker_memory_mb: int = Field(default=3072, ge=1024, description="Memory at which a worker process is stopped.")
     max_spill_mb: int = Field(default=4096, ge=0, description="Disk space a statement may spill to, in the cache.")

@@ -29,7 +29,9 @@ class Look:
 def look(workspace: Workspace, beside: Path | None) -> Look:
     """Look at the files of a workspace, and at those in a folder `beside` it that name tables (`.json`). Blocking."""
     found = workspace.look()
-    return Look(tuple(found.files), () if beside is None else _manifests(beside), tuple(found.folders))
+    # A link may lead to a folder that holds nothing else to be served.
+    folders = dict.fromkeys([*found.folders, *(str(file.path.parent) for file in found.files if file.is_link)])
+    return Look(tuple(found.files), () if beside is None else _manifests(beside), tuple(folders))
 
 
 def is_manifest(path: Path, beside: Path | None) -> bool:

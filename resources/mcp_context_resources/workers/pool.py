@@ -73,6 +73,7 @@ class WorkerPool:
         self._free = [_Worker(confinement, preload, identity) for _ in range(size)]
         self._all = tuple(self._free)
         self._slots = anyio.Semaphore(size)
+        self._closed = False
 
     async def run(
         self,
@@ -113,7 +114,7 @@ class WorkerPool:
 
     def warm_up(self) -> None:
         """Start a process now if none is up, so that the next call needn't wait for its start; doesn't wait for it."""
-        if self._free and not self.running:
+        if self._free and not self.running and not self._closed:
             self._free[-1].start()
 
     @property
@@ -146,11 +147,12 @@ class WorkerPool:
             await asyncio.sleep(_SPARE_AFTER_SECONDS)
             if worker.working:
                 break
-        if self._free:
+        if self._free and not self._closed:
             self._free[-1].start()
 
     async def aclose(self) -> None:
         """Stop every worker process; calls under way fail."""
+        self._closed = True
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as group:
                 for worker in self._all:
@@ -218,9 +220,12 @@ class _Worker:
 
     def stop(self) -> None:
         pool, self._pool = self._pool, None
+        under_way = self._future
         if pool is not None:
             pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
+            if under_way is not None:  # a pool that is stopped may forget whom it owes an answer
+                under_way.cancel()
 
     def _submit(
         self, function: Callable[..., T], arguments: tuple[Any, ...], deadline: float

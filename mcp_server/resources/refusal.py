@@ -1,0 +1,31 @@
+"""From errors about a resource to the wire, the same for reading it and for subscribing to it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+
+from mcp_context_resources.errors import AccessDeniedError, ContextError, InvalidInputError, NotFoundError
+from mcp_server.resources.targets import MAX_URI_CHARS
+
+_MOST_CHARS: Final = 1_200
+# Whoever asked can do something about these.
+_OF_THE_CALLER: Final = (NotFoundError, InvalidInputError, AccessDeniedError)
+
+
+def refused(error: ContextError, told: ContextError, uri: str) -> MCPError:
+    """Return what answers for an error, in the words of `told` (the same, redacted where redaction is on).
+
+    What is not there is -32602 with the URI, in every version of the protocol (SEP-2164); what is there and can't be
+    read is -32603.
+    """
+    return refusal(INVALID_PARAMS if isinstance(error, _OF_THE_CALLER) else INTERNAL_ERROR, str(told), uri)
+
+
+def refusal(code: int, message: str, uri: str) -> MCPError:
+    """Return a protocol error about a URI, both cut where they are too long to read."""
+    message = message.encode(errors="replace").decode()  # a lone surrogate would end the session
+    shown = message if len(message) <= _MOST_CHARS else f"{message[:_MOST_CHARS]}…"
+    return MCPError(code, shown, {"uri": uri[:MAX_URI_CHARS].encode(errors="replace").decode()})
