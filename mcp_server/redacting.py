@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import logging
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.budget import BudgetSettings
 from mcp_context_resources.errors import ContextError, InvalidInputError
 from mcp_context_resources.redaction.finding import LITERAL
-from mcp_context_resources.redaction.redactor import Redactor
+from mcp_context_resources.redaction.redactor import Redacted, Redactor
 from mcp_context_resources.sentences import flat
 from mcp_context_tools.rendering import compact_json, cost, csv_line
+from mcp_server.redacted_uris import PrivateUris
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mcp_context_resources.redaction.finding import Finding
     from mcp_context_resources.redaction.settings import RedactionSettings
@@ -37,6 +39,7 @@ _OPEN: Final = re.compile(r"<[A-Z_]{1,20}[0-9.]{0,20}\Z")
 _MOST_CELL: Final = 2**31 - 1
 # Refused before it draws; whatever else answers with a picture is refused after.
 _DRAWS: Final = "plot_query"
+_URIS: Final = "_uris"
 
 
 class Redaction:
@@ -54,7 +57,7 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Redact a text."""
-        return self._redactor.text(text)
+        return _text(self._redactor, text)
 
     def error(self, error: ContextError) -> ContextError:
         """Redact an error of a call that has no arguments to turn back."""
@@ -67,11 +70,11 @@ class Redaction:
         """
         if form == "csv":
             names, *rows = _csv_rows(content.decode())
-            data = self._redactor.result("", {"columns": names, "rows": rows}).data
+            data = _result(self._redactor, "", {"columns": names, "rows": rows}).data
             return "".join(map(csv_line, [data["columns"], *data["rows"]]))
         if form == "json":
             lines = [json.loads(line) for line in content.decode().split("\n") if line.strip()]
-            data = self._redactor.result("", {"lines": lines}).data
+            data = _result(self._redactor, "", {"lines": lines}).data
             return "".join(f"{compact_json(line)}\n" for line in data["lines"])
         raise InvalidInputError(
             f"A result in {form} can't be redacted, so it isn't sent while redaction is on.", "Save it as csv or json."
@@ -122,8 +125,8 @@ class RedactedCall:
     def text(self, text: str, data: dict[str, Any] | None = None) -> str:
         """Redact a text, and in it what the arguments held, and what `data` shows to be private by its columns."""
         if data is None:
-            return self._redactor.text(text, self._known)
-        return self._redactor.result(text, data, self._known).text
+            return _text(self._redactor, text, self._known)
+        return _result(self._redactor, text, data, self._known).text
 
     def error(self, error: ContextError) -> ContextError:
         """Redact an error, and in it what the arguments held."""
@@ -136,9 +139,9 @@ class RedactedCall:
     def _redacted(self, answer: ToolResult) -> ToolResult:
         if answer.images:
             raise _picture_refused()
-        redacted = self._redactor.result(answer.text, answer.data, self._known)
+        redacted = _result(self._redactor, answer.text, answer.data, self._known)
         links = tuple(
-            dataclasses.replace(link, name=self._redactor.text(link.name, self._known)) for link in answer.links
+            dataclasses.replace(link, name=_text(self._redactor, link.name, self._known)) for link in answer.links
         )
         text, data = redacted.text, redacted.data
         if redacted.counts:
@@ -149,7 +152,7 @@ class RedactedCall:
 
     def _reporting(self, report: Report) -> Report:
         async def redacted(done: float, total: float | None = None, message: str | None = None) -> None:
-            await report(done, total, None if message is None else self._redactor.text(message, self._used))
+            await report(done, total, None if message is None else _text(self._redactor, message, self._used))
 
         return redacted
 
@@ -225,7 +228,22 @@ def _picture_refused() -> InvalidInputError:
 
 
 def _error(redactor: Redactor, error: ContextError, used: dict[str, str]) -> ContextError:
-    return type(error)(redactor.text(error.message, used), redactor.text(error.hint, used))
+    return type(error)(_text(redactor, error.message, used), _text(redactor, error.hint, used))
+
+
+def _text(redactor: Redactor, text: str, known: Mapping[str, str] | None = None) -> str:
+    return _result(redactor, text, {}, known).text
+
+
+def _result(redactor: Redactor, text: str, data: dict[str, Any], known: Mapping[str, str] | None = None) -> Redacted:
+    """Redact both channels, and in them what URIs hold."""
+    uris = PrivateUris(lambda uri: bool(redactor.find(uri, known)))
+    text, data = uris.taken_out(text), uris.taken_out(data)
+    if not uris.decoded:
+        return redactor.result(text, data, known)
+    redacted = redactor.result(text, data | {_URIS: uris.decoded}, known)
+    shown = redacted.data.pop(_URIS)
+    return Redacted(uris.put_back(redacted.text, shown), uris.put_back(redacted.data, shown), redacted.counts)
 
 
 def redact_logs(settings: RedactionSettings) -> Callable[[str], str]:
@@ -244,15 +262,15 @@ def redact_logs(settings: RedactionSettings) -> Callable[[str], str]:
             told = record.getMessage()
         except (TypeError, ValueError, LookupError, AttributeError):
             told = f"{record.msg} {record.args}"
-        record.msg, record.args = redactor.text(told), ()
+        record.msg, record.args = _text(redactor, told), ()
         if record.exc_info and record.exc_info[0] is not None:
-            record.exc_text = redactor.text("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
+            record.exc_text = _text(redactor, "".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
             record.exc_info = None
         elif record.exc_text:
-            record.exc_text = redactor.text(record.exc_text)
+            record.exc_text = _text(redactor, record.exc_text)
         if record.stack_info:
-            record.stack_info = redactor.text(record.stack_info)
+            record.stack_info = _text(redactor, record.stack_info)
         return record
 
     logging.setLogRecordFactory(redacted)
-    return redactor.text
+    return functools.partial(_text, redactor)

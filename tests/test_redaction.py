@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from mcp.shared.exceptions import MCPError
 
 from mcp_context_resources.errors import ConfigurationError, InvalidInputError
+from mcp_context_resources.provenance import source_uri
 from mcp_context_resources.redaction.contacts import PhoneNumbers
 from mcp_context_resources.redaction.finding import Legible
 from mcp_context_resources.redaction.redactor import Redactor
@@ -237,6 +239,36 @@ def test_both_channels_of_a_result_are_redacted_alike_and_come_back(parts: list[
         "lines": parts,
         "text": "\n".join(parts),
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("call 090-1234-5678.md", "call%20%3CPHONE_1%3E.md"),
+        ("資料/山田090-1234-5678.md", f"{quote('資料/山田')}%3CPHONE_1%3E.md"),
+        ("日本 bob@example.co.jp 50% メモ.md", f"{quote('日本 ')}%3CEMAIL_1%3E{quote(' 50% メモ.md')}"),
+        ("card 4111 1111 1111 1111, #2.md", "card%20%3CCARD_1%3E,%20%232.md"),
+        ("<EMAIL_1>.md", "%3CLITERAL_1%3E.md"),
+        ("第1章 50%.md", quote("第1章 50%.md")),
+    ],
+)
+def test_values_are_found_in_uris_as_in_names(name: str, shown: str) -> None:
+    redaction = Redaction(RedactionSettings())
+    uri = source_uri("document", name)
+    for text in (f"See {uri}/page/2#chars=0-40.", f"[{uri}]", uri):
+        redacted = redaction.text(text)
+        assert redacted == text.replace(uri, f"document://{shown}")
+        assert unquote(str(redaction.call({"text": redacted}).arguments["text"])) == unquote(text)
+    redacted = redaction.text(f"{name}: {uri}")
+    assert unquote(redacted.partition(": ")[2]) == f"document://{redacted.partition(': ')[0]}"
+
+
+def test_a_file_that_holds_the_marks_of_uris_is_shown_as_it_is() -> None:
+    redaction = Redaction(RedactionSettings())
+    marks = "\U00100000\U00100010\U00100001 \U00100000"
+    assert redaction.text(f"{marks} document://a%20b%40c.jp {marks}") == (
+        f"{marks} document://a%20%3CEMAIL_1%3E {marks}"
+    )
 
 
 def test_a_value_in_sql_stays_inside_its_quotes() -> None:

@@ -41,6 +41,7 @@ MOST: Final = 100
 """Most values of one answer, as the protocol allows."""
 
 _Completed = Literal["table", "document", "model", "page", ""]
+_Shown = tuple[str, str]  # a name as it is shown, and as it is compared
 _SOURCES: Final[dict[str, _Completed]] = {"table": "table", "document": "document", "model": "model"}
 _MAX_TYPED_CHARS: Final = 4_000
 _REMEMBERED_SECONDS: Final = 2.0
@@ -53,26 +54,24 @@ def completer(redaction: Redaction | None) -> Complete:
 
     An unknown template, prompt or argument is -32602. What begins with the words typed comes first, then what has a
     name inside its folders that does, then what holds them; width, case, accents and the kind of kana don't matter.
+    Where names are redacted, they are compared as they are shown: what fits would tell what stands behind them.
     """
-    recent = _Recent()
+    recent = _Recent(str if redaction is None else redaction.text)
 
     async def complete(context: ServerRequestContext[Services], params: CompleteRequestParams) -> CompleteResult:
         kind, about = _asked(params)
         typed, chosen = params.argument.value[:_MAX_TYPED_CHARS], about
         try:
             if redaction is not None:
-                given = redaction.call({"typed": typed, "chosen": chosen}).arguments
-                typed, chosen = given["typed"], given["chosen"]
+                chosen = str(redaction.call({"chosen": chosen}).arguments["chosen"])
             values = await _values(context.lifespan_context, recent, kind, typed, chosen)
         except ContextError:  # what is typed names nothing yet
             values = []
         except Exception as error:
             _log.exception("completion failed")
             raise MCPError(INTERNAL_ERROR, "Completion failed inside the server; its log has details.") from error
-        shown = values[:MOST]
-        if redaction is not None:
-            shown = list(dict.fromkeys(map(redaction.text, shown)))
-        return CompleteResult(completion=Completion(values=shown, total=len(values), has_more=len(values) > MOST))
+        more = len(values) > MOST
+        return CompleteResult(completion=Completion(values=values[:MOST], total=len(values), has_more=more))
 
     return complete
 
@@ -116,8 +115,10 @@ def _document_of(prompt: str, chosen: Mapping[str, str]) -> str:
 class _Recent:
     """The sources of a moment ago: someone who types asks several times a second, of folders that may be large."""
 
-    def __init__(self) -> None:
+    def __init__(self, show: Callable[[str], str]) -> None:
+        self._show = show
         self._known: dict[bool, tuple[float, Catalogue]] = {}
+        self._names: dict[_Completed, dict[str, _Shown]] = {}
 
     async def catalogue(self, services: Services, *, inside: bool) -> Catalogue:
         """Return what there is, with the tables inside files or, quicker, without."""
@@ -131,6 +132,17 @@ class _Recent:
             self._known[inside] = time.monotonic(), known
         return known
 
+    def matching(self, kind: _Completed, names: list[str], typed: str) -> list[str]:
+        """Return what `matching` does of names as they are shown. Takes long the first time: run it in a thread."""
+        known = self._names.get(kind, {})
+        if list(known) != names:
+            known = self._names[kind] = {name: known.get(name) or self._shown(name) for name in names}
+        return _fitting(dict.fromkeys(known.values()), typed)
+
+    def _shown(self, name: str) -> _Shown:
+        shown = self._show(name)
+        return shown, _folded(shown)
+
 
 async def _values(services: Services, recent: _Recent, kind: _Completed, typed: str, chosen: str) -> list[str]:
     if kind == "" or (kind == "page" and not chosen):
@@ -139,7 +151,7 @@ async def _values(services: Services, recent: _Recent, kind: _Completed, typed: 
     if kind == "page":
         return await _pages(services, catalogue, typed, chosen)
     sources = await services.models.available(catalogue) if kind == "model" else catalogue.of(kind)
-    return matching((source.name for source in sources), typed)
+    return await anyio.to_thread.run_sync(recent.matching, kind, [source.name for source in sources], typed)
 
 
 async def _pages(services: Services, catalogue: Catalogue, typed: str, document: str) -> list[str]:
@@ -157,12 +169,15 @@ async def _pages(services: Services, catalogue: Catalogue, typed: str, document:
 
 def matching(names: Iterable[str], typed: str) -> list[str]:
     """Return the names that fit what was typed, the likeliest first, each kind in the order given."""
+    return _fitting(((name, _folded(name)) for name in names), typed)
+
+
+def _fitting(names: Iterable[_Shown], typed: str) -> list[str]:
     wanted = _folded(typed.strip())
     first: list[str] = []
     inside: list[str] = []
     holding: list[str] = []
-    for name in names:
-        folded = _folded(name)
+    for name, folded in names:
         if folded.startswith(wanted):
             first.append(name)
         elif f"/{wanted}" in folded:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, Annotations, ListResourcesResult, PaginatedRequestParams, Resource
 
 from mcp_context_resources.cursor import decode_cursor, encode_cursor
 from mcp_context_resources.errors import ContextError, InvalidCursorError, InvalidInputError
+from mcp_context_resources.provenance import source_uri
 from mcp_context_resources.workspace.names import lookup_key
+from mcp_context_tools.rendering import one_line
 from mcp_server.apps.viewer import app_resources
 from mcp_server.resources.templates import JSON, MARKDOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from mcp.server.context import ServerRequestContext
 
@@ -36,7 +38,6 @@ PAGE: Final = 100
 _ORDER: Final = ("table", "document", "model", "app")
 _MAX_CURSOR_CHARS: Final = 20_000
 _MIME_TYPES: Final = {"table": MARKDOWN, "document": MARKDOWN, "model": JSON}
-_URI: Final = "%:/?#[]@!$&'()*+,;=~-._"
 # A card of a model tells people something; what is in it helps no conversation.
 _ANNOTATIONS: Final = {"model": Annotations(audience=["user"], priority=0.1)}
 
@@ -64,15 +65,16 @@ def resource_lister(redaction: Redaction | None) -> ListResources:
         except Exception as error:
             _log.exception("listing resources failed")
             raise MCPError(INTERNAL_ERROR, "Listing failed inside the server; its log has details.") from error
+        show = str if redaction is None else redaction.text
+        titles = _titles(one for _, one in everything if not isinstance(one, Resource) and one.kind == "table")
         left = [item for item in everything if after is None or item[0] > after]
         page = left[:PAGE]
-        shown = [one if isinstance(one, Resource) else _resource(one) for _, one in page]
+        shown = [one if isinstance(one, Resource) else _resource(one, titles, show) for _, one in page]
         following = None
         if len(left) > PAGE:
-            (order, name), _ = page[-1]
-            following = encode_cursor(_ORDER[order], name if redaction is None else redaction.text(name))
-        if redaction is not None:
-            shown = [_redacted(one, redaction) for one in shown]
+            (order, _), last = page[-1]
+            # As it is written: folded, a secret is no longer known for one.
+            following = encode_cursor(_ORDER[order], show(last.uri if isinstance(last, Resource) else last.name))
         return ListResourcesResult(resources=shown, next_cursor=following)
 
     return list_resources
@@ -89,7 +91,7 @@ async def _everything(services: Services) -> list[tuple[_Place, Source | Resourc
     found: list[tuple[_Place, Source | Resource]] = [
         ((_ORDER.index(source.kind), lookup_key(source.name)), source) for source in sources
     ]
-    found += [((_ORDER.index("app"), app.uri), app) for app in app_resources()]
+    found += [((_ORDER.index("app"), lookup_key(app.uri)), app) for app in app_resources()]
     return sorted(found, key=lambda item: item[0])
 
 
@@ -102,31 +104,43 @@ def _place(cursor: str | None) -> _Place | None:
     kind, name = decode_cursor(cursor, str, str)
     if kind not in _ORDER:
         raise _strange()
-    return _ORDER.index(kind), name
+    return _ORDER.index(kind), lookup_key(name)
 
 
 def _strange() -> InvalidCursorError:
     return InvalidCursorError("The cursor was not made by this server.", "Start again without a cursor.")
 
 
-def _resource(source: Source) -> Resource:
+def _titles(tables: Iterable[Source]) -> dict[str, str]:
+    """Return what people call tables, by name: the file, with as much of its path as tells it from others."""
+    given = [(table, _file_title(table)) for table in tables]
+    titles = Counter(title for _, title in given)
+    files = Counter(table.file for table, _ in given)
+    return {
+        table.name: title if titles[title] == 1 else table.file if files[table.file] == 1 else table.name
+        for table, title in given
+    }
+
+
+def _file_title(source: Source) -> str:
+    if source.members:
+        return source.name
+    part = f"#{source.part}" if source.part else ""
+    return source.file.removesuffix(part).rpartition("/")[2] + part
+
+
+def _resource(source: Source, titles: dict[str, str], show: Callable[[str], str]) -> Resource:
+    """Make a resource of a source; `show` redacts, and what it puts into a URI is turned back by reading."""
     annotations = _ANNOTATIONS.get(source.kind, Annotations())
     if source.modified_ns:  # a model on a server has no time
         annotations = annotations.model_copy(update={"last_modified": source.modified})
+    name = show(source.name)
     return Resource(
-        name=source.name,
-        title=source.file.rpartition("/")[2] if source.kind == "table" else source.name,
-        uri=source.uri,
-        description=f"{source.format} {source.kind}, {source.file}",
+        name=one_line(name),
+        title=one_line(show(titles[source.name] if source.kind == "table" else source.name)),
+        uri=source_uri(source.kind, name),
+        description=one_line(show(f"{source.format} {source.kind}, {source.file}")),
         mime_type=_MIME_TYPES[source.kind],
         size=source.size or None,
         annotations=annotations,
     )
-
-
-def _redacted(resource: Resource, redaction: Redaction) -> Resource:
-    texts = {name: getattr(resource, name) for name in ("name", "title", "description", "uri")}
-    shown = {name: redaction.text(text) for name, text in texts.items() if text}
-    # A placeholder in a URI is encoded like any name; reading turns it back.
-    shown["uri"] = quote(shown["uri"], safe=_URI)
-    return resource.model_copy(update=shown)

@@ -9,7 +9,7 @@ from mcp_context_resources.cut_text import cut_text
 from mcp_context_resources.documents.citation import place_uri
 from mcp_context_resources.errors import UnreadableSourceError
 from mcp_context_tools.document_views import arguments as shared
-from mcp_context_tools.rendering import Untrusted, compact_json, provenance, refs, size_text
+from mcp_context_tools.rendering import Untrusted, compact_json, one_line, provenance, refs, size_text
 from mcp_context_tools.tool import ToolResult
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _render(
     untrusted, noun = Untrusted(), shared.noun(found)
     pages = f"{reading.total_pages:,} {noun}{'' if reading.total_pages == 1 else 's'}"
     about = f"{source.format}, {pages}, {size_text(source.size)}, modified {source.modified}"
-    parts = [f"# {source.name}", f"{about}. {untrusted.warning}"]
+    parts = [f"# {one_line(source.name)}", f"{about}. {untrusted.warning}"]
     values = _fitting((f"{name}: {value}" for name, value in properties.items()), room // _PROPERTIES_SHARE)
     if values:
         parts += ["## Properties", untrusted.wrap("\n".join(values), "properties")]

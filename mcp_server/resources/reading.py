@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
-from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -21,10 +19,7 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from mcp_context_resources.errors import (
-    AccessDeniedError,
     ContextError,
-    InvalidInputError,
-    NotFoundError,
     SourceChangedError,
     StaleCursorError,
 )
@@ -34,10 +29,12 @@ from mcp_server.resources.documents import read_image, read_page, read_passage
 from mcp_server.resources.json_text import json_text
 from mcp_server.resources.models import read_model
 from mcp_server.resources.overview import read_document
+from mcp_server.resources.refusal import refusal, refused
 from mcp_server.resources.results import PREFIX, read_result
 from mcp_server.resources.tables import read_schema, read_table
-from mcp_server.resources.targets import MAX_URI_CHARS, View, target_of
+from mcp_server.resources.targets import View, target_of
 from mcp_server.resources.templates import JSON, MARKDOWN, PNG, TEXT
+from mcp_server.sendable import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,9 +49,6 @@ _log = logging.getLogger("fresh_context")
 
 _META: Final = "fresh-context/"
 _TOLD: Final = ("sources", "untrusted", "page", "total_pages", "width", "height", "notes", "next", "redacted")
-_MOST_CHARS: Final = 1_200
-# Whoever asked can do something about these.
-_OF_THE_CALLER: Final = (NotFoundError, InvalidInputError, AccessDeniedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +83,7 @@ def resource_reader(
     async def read_resource(
         context: ServerRequestContext[Services], params: ReadResourceRequestParams
     ) -> ReadResourceResult:
-        uri = _sendable(params.uri)
+        uri = sendable(params.uri)
         if (app := read_app(uri)) is not None:
             return app
         call: RedactedCall | None = None
@@ -99,13 +93,12 @@ def resource_reader(
             return await _read(context.lifespan_context, uri, redaction, call)
         except ContextError as error:
             told = error if redaction is None else redaction.error(error) if call is None else call.error(error)
-            code = INVALID_PARAMS if isinstance(error, _OF_THE_CALLER) else INTERNAL_ERROR
-            raise _refusal(code, str(told), uri) from error
+            raise refused(error, told, uri) from error
         except ValidationError as error:
-            raise _refusal(INVALID_PARAMS, "The URI is too long.", uri) from error
+            raise refusal(INVALID_PARAMS, "The URI is too long.", uri) from error
         except Exception as error:
             _log.exception("reading a resource failed")
-            raise _refusal(INTERNAL_ERROR, "Reading failed inside the server; its log has details.", uri) from error
+            raise refusal(INTERNAL_ERROR, "Reading failed inside the server; its log has details.", uri) from error
 
     return read_resource
 
@@ -135,24 +128,12 @@ async def _shown(services: Services, uri: str, wanted: str, call: RedactedCall |
 
 def _content(uri: str, mime_type: str, answer: ToolResult) -> TextResourceContents | BlobResourceContents:
     if mime_type == JSON:
-        return TextResourceContents(uri=uri, mime_type=mime_type, text=_sendable(json_text(answer.data)))
-    meta = {f"{_META}{name}": answer.data[name] for name in _TOLD if name in answer.data}
-    meta = json.loads(_sendable(json.dumps(meta, ensure_ascii=False)))
+        return TextResourceContents(uri=uri, mime_type=mime_type, text=sendable(json_text(answer.data)))
+    meta = sendable({f"{_META}{name}": answer.data[name] for name in _TOLD if name in answer.data})
     if mime_type == PNG:
         blob = base64.b64encode(answer.images[0].data).decode()
         return BlobResourceContents(uri=uri, mime_type=mime_type, blob=blob, _meta=meta)
-    return TextResourceContents(uri=uri, mime_type=mime_type, text=_sendable(answer.text), _meta=meta)
-
-
-def _refusal(code: int, message: str, uri: str) -> MCPError:
-    message = _sendable(message)
-    shown = message if len(message) <= _MOST_CHARS else f"{message[:_MOST_CHARS]}…"
-    return MCPError(code, shown, {"uri": uri[:MAX_URI_CHARS]})
-
-
-def _sendable(text: str) -> str:
-    """Replace what UTF-8 can't carry: a lone surrogate would end the session."""
-    return text if text.isascii() else text.encode(errors="replace").decode()
+    return TextResourceContents(uri=uri, mime_type=mime_type, text=sendable(answer.text), _meta=meta)
 
 
 async def _silent(done: float, total: float | None = None, message: str | None = None) -> None:

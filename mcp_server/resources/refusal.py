@@ -9,6 +9,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 
 from mcp_context_resources.errors import AccessDeniedError, ContextError, InvalidInputError, NotFoundError
 from mcp_server.resources.targets import MAX_URI_CHARS
+from mcp_server.sendable import sendable
 
 _MOST_CHARS: Final = 1_200
 # Whoever asked can do something about these.
@@ -26,6 +27,6 @@ def refused(error: ContextError, told: ContextError, uri: str) -> MCPError:
 
 def refusal(code: int, message: str, uri: str) -> MCPError:
     """Return a protocol error about a URI, both cut where they are too long to read."""
-    message = message.encode(errors="replace").decode()  # a lone surrogate would end the session
+    message = sendable(message)
     shown = message if len(message) <= _MOST_CHARS else f"{message[:_MOST_CHARS]}…"
-    return MCPError(code, shown, {"uri": uri[:MAX_URI_CHARS].encode(errors="replace").decode()})
+    return MCPError(code, shown, {"uri": sendable(uri[:MAX_URI_CHARS])})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.documents.markdown_table import markdown_table
 from mcp_context_resources.tables.quoting import identifier
-from mcp_context_tools.rendering import cell_line, cost, provenance, refs
+from mcp_context_tools.rendering import cell_line, cost, one_line, provenance, refs
 from mcp_context_tools.tool import ToolResult, telling
 from mcp_server.resources.json_text import json_text
 
@@ -87,7 +87,11 @@ def _markdown(described: TableDescription, columns: int, examples: int) -> str:
         profile.encoding,
         profile.dialect,
     ]
-    parts = [f"# {source.name}", ", ".join(part for part in about if part), _table([_HEADER, *map(_row, shown)])]
+    parts = [
+        f"# {one_line(source.name)}",
+        ", ".join(part for part in about if part),
+        _table([_HEADER, *map(_row, shown)]),
+    ]
     if examples:
         names = [column.name for column in shown]
         rows = [row[:columns] for row in profile.examples[:examples]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote, unquote
@@ -29,6 +30,8 @@ _SCHEMA: Final = "/schema"
 _IMAGE: Final = "/image"
 _HINT: Final = "Call list_sources, or list the resources, to see what there is."
 _NOWHERE: Final = Place("")
+# A printed label such as A-3 is one page.
+_SEVERAL: Final = re.compile(r"[,，、]|^\s*[0-9]*\s*[-–—−〜~]\s*[0-9]*\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,11 @@ def _document(services: Services, catalogue: Catalogue, rest: str) -> Target:
     found = parse_place(f"document://{path.removesuffix(_IMAGE)}{mark}{fragment}")
     source = services.workspace.resolve(catalogue, "document", found.name)
     place = Place(source.name, found.pages, found.start, found.end)
+    if (pictured or place.start is not None) and _SEVERAL.search(place.pages):
+        raise InvalidInputError(
+            f"{place.pages[:200]!r} names several pages; a picture and #chars= are of one.",
+            f"Write {source.uri}/page/1{_IMAGE if pictured else '#chars=120-240'}.",
+        )
     if pictured and not place.pages:
         raise InvalidInputError(f"document://{path[:200]} names no page.", f"Write {source.uri}/page/1/image.")
     return Target(_view(place, pictured=pictured), source.name, source, place)

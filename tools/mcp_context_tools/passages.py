@@ -11,7 +11,7 @@ from mcp_context_resources.errors import NotFoundError, PromptTooLongError, Unre
 from mcp_context_resources.provenance import source_uri
 from mcp_context_resources.workspace.matching import fitting
 from mcp_context_resources.workspace.names import lookup_key
-from mcp_context_tools.rendering import cell_line, csv_line
+from mcp_context_tools.rendering import cell_line, csv_line, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +153,7 @@ async def _document(
         _check_length(material, max_chars, found.source.name)
     if not found_text:
         raise UnreadableSourceError(
-            f"There is no text on the pages asked for of {found.source.name}.",
+            f"There is no text on the pages asked for of {one_line(found.source.name)}.",
             "They are blank or scanned images; a model would only invent an answer.",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 # A statement about all tables reads hundreds of them; naming these would leave no room for the answer.
 _NAMED_SOURCES: Final = 8
+_BREAKS: Final = re.compile(r"[\t-\r\x1c-\x1e\x85\u2028\u2029]+")
+# Of what is unseen, joiners stay: letters of some scripts and emoji need them.
+_UNSEEN: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def compact_json(value: object) -> str:
@@ -27,6 +33,11 @@ def cell_line(cell: object) -> str:
     if isinstance(cell, bool):
         return "true" if cell else "false"
     return " ".join((compact_json(cell) if isinstance(cell, list | dict) else str(cell)).split())
+
+
+def one_line(name: str) -> str:
+    """Write the name of a file so that it ends no line and turns none around; any other is left as it is."""
+    return name if name.isprintable() else _UNSEEN.sub("", _BREAKS.sub(" ", name))
 
 
 def cost(text: str, data: object) -> int:
@@ -51,7 +62,9 @@ def provenance(sources: Sequence[SourceRef]) -> str:
     """Write the lines that say which files an answer came from, and in which version."""
     if not sources:
         return "Source: none (the statement reads no table)."
-    lines = [f"{ref.name} ({ref.file}, modified {ref.modified})" for ref in sources[:_NAMED_SOURCES]]
+    lines = [
+        f"{one_line(ref.name)} ({one_line(ref.file)}, modified {ref.modified})" for ref in sources[:_NAMED_SOURCES]
+    ]
     if len(sources) > _NAMED_SOURCES:
         lines.append(f"and {len(sources) - _NAMED_SOURCES} more")
     return f"Source: {'; '.join(lines)}; read {sources[0].read_at}."

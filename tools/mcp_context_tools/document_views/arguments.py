@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field
 
 from mcp_context_resources.documents.citation import place_uri
-from mcp_context_tools.rendering import Untrusted, compact_json, cost, refs
+from mcp_context_tools.rendering import Untrusted, compact_json, cost, one_line, refs
 from mcp_context_tools.tool import ToolInput
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def heading(found: FromDocument[Any], what: str, untrusted: Untrusted) -> str:
     """Begin an answer: the document, what follows, the warning, and the title the document gives itself."""
     title = cut(found.content.title, _TITLE_CHARS)
     shown = f"\n{untrusted.wrap(title, 'title')}" if title else ""
-    return f"{found.source.name}: {what}. {untrusted.warning}{shown}"
+    return f"{one_line(found.source.name)}: {what}. {untrusted.warning}{shown}"
 
 
 def noun(found: FromDocument[Any]) -> str:

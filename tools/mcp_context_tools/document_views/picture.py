@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.documents.geometry import Box
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_tools.document_views import arguments as shared
-from mcp_context_tools.rendering import provenance, refs
+from mcp_context_tools.rendering import one_line, provenance, refs
 from mcp_context_tools.tool import Image, Report, Services, ToolResult
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ async def read(services: Services, arguments: ReadDocumentInput, report: Report)
     picture = found.content
     box = picture.box.rounded()
     size = f"{picture.width} by {picture.height} pixels, {picture.dpi:.0f} dpi"
-    page = f"{found.source.name}: page {picture.number} of {picture.total_pages}"
+    page = f"{one_line(found.source.name)}: page {picture.number} of {picture.total_pages}"
     lines = [f"{page} as a picture of {size}; it shows {box} (points from the top left corner)."]
     marked = [mark.rounded() for mark in picture.marked[:_SHOWN_BOXES]]
     others = len(picture.marked) - len(marked)

@@ -11,6 +11,7 @@ from mcp_context_resources.errors import ContextError
 from mcp_context_resources.index.request import SearchRequest
 from mcp_context_tools.model_tasks.outcome import Outcome
 from mcp_context_tools.passages import MAX_MATERIAL_CHARS, Material, gather
+from mcp_context_tools.rendering import one_line
 from mcp_context_tools.search_hits.paging import folded
 from mcp_context_tools.search_hits.places import place_of, row_sql
 from mcp_context_tools.search_hits.telling import how_searched, left_out_text, what_else
@@ -42,7 +43,7 @@ async def searched(
         try:
             part = await gather(services, catalogue, [_name(found.hit)], report=report, max_chars=MAX_MATERIAL_CHARS)
         except ContextError as error:
-            material.notes.append(f"{found.hit.source.name} was found but could not be read: {error.message}")
+            material.notes.append(f"{one_line(found.hit.source.name)} was found but could not be read: {error.message}")
             continue
         material.passages += part.passages
         material.sources += [ref for ref in part.sources if ref.uri not in {known.uri for known in material.sources}]
