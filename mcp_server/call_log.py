@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -20,7 +21,6 @@ from pydantic_core import PydanticSerializationError, to_json
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.workers.observation import WorkerRun, observing
 from mcp_server.call_spans import mark_span
-from mcp_server.prompts import COMPLETED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +52,7 @@ _LOGGED: Final = frozenset(
     }
 )
 _WHAT: Final = {"tools/call": "tool", "prompts/get": "prompt", "completion/complete": "ref"}
+_CURRENT: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
 @dataclass(slots=True)
@@ -108,7 +109,8 @@ class Call:
         except (PydanticSerializationError, ValueError):
             self.size = None
         self.rows = _rows(content)
-        self.read(_sources(content))
+        if named := _sources(content):
+            self.read(named)
 
     def read(self, names: Sequence[str]) -> None:
         """Note which sources the answer was drawn from; the first of them by name."""
@@ -153,17 +155,17 @@ class CallLog:
         call = begun(ctx)
         if self._arguments:
             call.arguments = _asked(ctx)
+        token = _CURRENT.set(call)
         started = time.perf_counter()
         try:
             with observing(call.ran):
                 result = await call_next(ctx)
             call.answered(result)
-            if call.method == "prompts/get" and call.outcome == "ok":
-                call.read(_named_in_prompt(call.name, ctx.params or {}))
         except BaseException as error:
             call.went_wrong(error)
             raise
         finally:
+            _CURRENT.reset(token)
             call.seconds = time.perf_counter() - started
             for hear in self._hearers:
                 try:
@@ -171,6 +173,13 @@ class CallLog:
                 except Exception:  # noqa: BLE001 - a request must not fail because it is told of
                     _log.exception("a call couldn't be told of")
         return result
+
+
+def note_sources(names: Sequence[str]) -> None:
+    """Note which sources the answer to the request at hand is drawn from, where the answer itself doesn't tell."""
+    call = _CURRENT.get()
+    if call is not None:
+        call.read(list(dict.fromkeys(names)))
 
 
 def call_log_of(server: Server[Any]) -> CallLog:
@@ -278,13 +287,6 @@ def _sources(content: Mapping[str, Any]) -> list[str]:
     named = listed if isinstance(listed, list) else []
     names = (str(source["name"]) for source in named if isinstance(source, dict) and "name" in source)
     return list(dict.fromkeys(names))
-
-
-def _named_in_prompt(prompt: str, params: Mapping[str, Any]) -> list[str]:
-    """Return the arguments of a prompt that are names of sources."""
-    arguments = params.get("arguments") or {}
-    named = (argument for (name, argument), kind in COMPLETED.items() if name == prompt and kind != "page")
-    return [str(arguments[argument]) for argument in named if argument in arguments]
 
 
 def _short(text: str) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 import anyio
 from mcp.shared.exceptions import MCPError
@@ -20,6 +21,8 @@ from pydantic import ValidationError
 
 from mcp_context_resources.errors import NotFoundError
 from mcp_context_resources.provenance import source_uri
+from mcp_server.prompts.fitting import one_line
+from mcp_server.sendable import sendable
 from mcp_server.spellings import spellings
 
 if TYPE_CHECKING:
@@ -37,7 +40,9 @@ _FIELD: Final = "source"
 # A person who went away must not keep a call open for ever.
 _SECONDS: Final = 300.0
 _MOST_QUESTIONS: Final = 8
-_MOST_STATE_CHARS: Final = 10_000
+_MOST_STATE_CHARS: Final = 100_000
+# Shorter ones would lose names without blanks.
+_SHOWN_CHARS: Final = 200
 _TITLED_SINCE: Final = "2025-11-25"
 # Arguments of tools and prompts that name sources; text such as a question is never taken for a name.
 _NAMING: Final = frozenset(("table", "document", "sources", "a", "b"))
@@ -74,7 +79,7 @@ class Asking:
         else:
             key = f"{_FIELD}_{hashlib.sha256(wanted.encode(errors='replace')).hexdigest()[:12]}"
             if key not in self._answers:
-                state = json.dumps(self._earlier) if self._earlier else None
+                state = sendable(json.dumps(self._earlier, ensure_ascii=False)) if self._earlier else None
                 question = ElicitRequest(params=self._question(wanted, options))
                 return InputRequiredResult(input_requests={key: question}, request_state=state)
             name = _accepted(self._answers[key])
@@ -83,7 +88,7 @@ class Asking:
 
     def _told(self, text: str) -> str:
         # A file's name may hold what UTF-8 can't carry.
-        return self._redacted(text).encode(errors="replace").decode()
+        return sendable(self._redacted(text))
 
     def _can_ask(self) -> bool:
         capabilities = self._context.session.client_capabilities
@@ -106,14 +111,21 @@ class Asking:
         return _accepted(answer)
 
     def _question(self, wanted: str, options: Mapping[str, SourceRef]) -> ElicitRequestFormParams:
-        titles = {name: f"{name} ({self._told(one.file)}, {_minute(one.modified)})" for name, one in options.items()}
+        titles = {name: self._title(name, one) for name, one in options.items()}
+        if len(set(titles.values())) < len(titles):
+            titles = {name: f"{title} [{quote(name)}]" for name, title in titles.items()}
+        shown = one_line(wanted, _SHOWN_CHARS)
         japanese = _WIDE.search("".join((wanted, *options)))
         if japanese:
-            message = f"「{wanted}」に当てはまるものが{len(options)}件あります。どれを使いますか。"
+            message = f"「{shown}」に当てはまるものが{len(options)}件あります。どれを使いますか。"
         else:
-            message = f"{len(options)} sources fit {wanted!r}. Which one is meant?"
+            message = f"{len(options)} sources fit {shown!r}. Which one is meant?"
         schema = _schema(titles, self._context.protocol_version, "ファイル" if japanese else "Source")
         return ElicitRequestFormParams(message=message, requested_schema=schema)
+
+    def _title(self, name: str, source: SourceRef) -> str:
+        shown, file = one_line(name, _SHOWN_CHARS), one_line(self._told(source.file), _SHOWN_CHARS)
+        return f"{shown} ({file}, {_minute(source.modified)})"
 
 
 async def choosing(

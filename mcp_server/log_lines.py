@@ -23,7 +23,7 @@ _MOST_LOOKED_AT: Final = 5 * MOST_CHARS
 _MOST_CHAINED: Final = 8
 _WITHHELD: Final = "(what it says may quote a file and is logged only with server.log_arguments)"
 # These tell of the program or of a path, never of what is in a file.
-_PLAIN: Final = (OSError, ImportError, AttributeError, NameError, TypeError, NotImplementedError, MemoryError)
+_PLAIN: Final = (OSError, ImportError, AttributeError, NameError, NotImplementedError, MemoryError)
 _FRAME: Final = re.compile(r'^  File ".*", line \d+, in .*$', re.MULTILINE)
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _BARE: Final = re.compile(r'[^\s"=,]+')

@@ -53,6 +53,7 @@ def start_logging(settings: Settings) -> Callable[[str], str] | None:
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+    sys.unraisablehook = _ignored
     return redact
 
 
@@ -82,3 +83,10 @@ def _uncaught_in_thread(args: Any) -> None:
     if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
         name = args.thread.name if args.thread is not None else "a thread"
         _log.critical("%s failed", name, exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
+
+
+def _ignored(args: Any) -> None:
+    if args.exc_value is not None:
+        # What the object shows of itself may be what it holds.
+        name = getattr(args.object, "__qualname__", None) or type(args.object).__qualname__
+        _log.error("an exception was ignored in %s", name, exc_info=(args.exc_type, args.exc_value, args.exc_traceback))

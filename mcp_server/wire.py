@@ -31,6 +31,7 @@ from mcp_context_resources.errors import ContextError
 from mcp_server.apps.viewer import tool_meta
 from mcp_server.elicitation import Asking, choosing
 from mcp_server.errors import bad_arguments, error_result, refuse_cursor
+from mcp_server.sendable import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ class ToolRegistry:
         """Answer `tools/call`. Failures a caller can act on are results with `isError`."""
         tool = self._tools.get(params.name)
         if tool is None:
-            raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}. There is {', '.join(self._tools)}.")
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name[:200]}. There is {', '.join(self._tools)}.")
         return await self._run(tool, context, params)
 
     async def _run(
@@ -113,11 +114,11 @@ class ToolRegistry:
             return answer
         return CallToolResult(
             content=[
-                TextContent(type="text", text=_sendable(answer.text)),
+                TextContent(type="text", text=sendable(answer.text)),
                 *map(_image_content, answer.images),
                 *map(_resource_link, answer.links),
             ],
-            structured_content=_sendable(answer.data),
+            structured_content=sendable(answer.data),
             is_error=False,
         )
 
@@ -128,17 +129,6 @@ def _image_content(image: Image) -> ImageContent:
 
 def _resource_link(link: Link) -> ResourceLink:
     return ResourceLink(type="resource_link", uri=link.uri, name=link.name, mime_type=link.mime_type, size=link.size)
-
-
-def _sendable(value: Any) -> Any:
-    """Replace what UTF-8 can't carry (lone surrogates): one such character would end the session."""
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode(errors="replace").decode()
-    if isinstance(value, dict):
-        return {_sendable(key): _sendable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_sendable(item) for item in value]
-    return value
 
 
 class _Progress:

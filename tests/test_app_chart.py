@@ -91,6 +91,22 @@ async def test_times_get_lines_in_their_order_one_a_series(browser: Browser, cli
         assert any("2025" in tick for tick in ticks)
 
 
+@pytest.mark.parametrize(
+    ("steps", "tick"),
+    [("MINUTE", "10:06"), ("DAY", "2 Aug, 10:05"), ("YEAR", "1 Aug 2026, 10:05"), ("SECOND", "10:05:01")],
+)
+async def test_no_two_times_read_alike(browser: Browser, client: Client, steps: str, tick: str) -> None:
+    sql = f"SELECT TIMESTAMP '2025-08-01 10:05' + INTERVAL (i) {steps} AS at, i FROM range(3) AS t(i)"
+    async with await chart(browser, client, sql) as app:
+        await app.click_text("Chart")
+        await app.click_text("Bars")
+        await app.until("document.querySelectorAll('.plot .bar').length === 3")
+        assert tick in await texts(app, ".plot .tick")
+        told = await texts(app, ".plot .bar title")
+        assert len({one.rpartition(":")[0] for one in told}) == 3
+        assert told[0].startswith("1 Aug 2025, 10:05")
+
+
 async def test_another_kind_and_other_columns_are_drawn_when_chosen(browser: Browser, client: Client) -> None:
     async with await chart(browser, client, "FROM months") as app:
         await app.click_text("Chart")

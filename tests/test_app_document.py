@@ -239,6 +239,24 @@ async def test_a_host_that_passes_no_calls_on_shows_what_it_has(browser: Browser
         assert app.calls == []
 
 
+async def test_places_found_are_looked_for_again_in_a_changed_document(
+    browser: Browser, client: Client, folder: Path
+) -> None:
+    fees = folder / "fees.md"
+    fees.write_text("# One\n\nThe fee is 100 yen.\n\n# Two\n\nOther words.\n")
+    async with shown(browser, client, *await read(client, "fees.md", find="fee is", view="find")) as app:
+        await app.until("document.querySelector('.page-text mark')")
+        fees.write_text("# One\n\nA sentence in front. The fee is 250 yen.\n\n# Two\n\nThe fee is waived.\n")
+        await app.click_text("Read again")
+        await app.until("document.querySelectorAll('.places li').length === 2")
+        await app.until(f"{_BODY}.includes('A sentence in front')")
+        assert await app.read("document.querySelector('.page-text mark').textContent") == "fee is"
+        assert await app.read("document.activeElement.textContent") == "Read again"
+        fees.write_text("# One\n\nIt is free.\n")
+        await app.click_text("Read again")
+        await app.until("document.querySelector('.list').textContent === 'Nothing was found.'")
+
+
 async def test_a_changed_document_is_read_again(browser: Browser, client: Client, folder: Path) -> None:
     changing = folder / "changing.txt"
     changing.write_text("The old words.")

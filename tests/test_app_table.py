@@ -141,6 +141,32 @@ async def test_one_column_can_be_compared(browser: Browser, client: Client) -> N
         assert await cells(app, 1) == ["Tea"]
 
 
+@pytest.mark.parametrize(
+    ("column", "wanted", "found"),
+    [
+        ("amount", "> 1,000", ["1500", "2000"]),
+        ("amount", "<= ¥1 500", ["500", "1500"]),
+        ("amount", "> many", []),
+        ("moment", "<= 2025-08-01", ["500", "1500"]),
+        ("moment", "> 2025-08-01", ["2000"]),
+        ("moment", ">= 2025/8/1 10:00", ["1500", "2000"]),
+        ("moment", "< 2025-08", []),
+        ("moment", "< August", []),
+    ],
+)
+async def test_numbers_and_times_are_compared_as_people_write_them(
+    browser: Browser, client: Client, column: str, wanted: str, found: list[str]
+) -> None:
+    rows = "(500, '2025-08-01'), (1500, '2025-08-01 10:00:00.5'), (2000, '2025-09-02')"
+    sql = f"SELECT amount, moment::TIMESTAMP AS moment FROM (VALUES {rows}) AS t(amount, moment)"
+    async with shown(browser, client, *await query(client, sql)) as app:
+        await app.until(_READY)
+        await app.choose("Look in", column)
+        await app.write("input[type=search]", wanted)
+        await app.until(f"document.querySelector('.status').textContent === '{len(found)} of 3 rows match'")
+        assert await cells(app, 1) == found
+
+
 async def test_more_rows_come_from_the_server_and_only_those_in_sight_are_drawn(
     browser: Browser, client: Client
 ) -> None:
@@ -222,6 +248,9 @@ async def test_read_again_shows_the_file_as_it_is_now_and_a_stale_cursor_is_told
         await app.until(f"{_READY}.textContent.includes('newer')")
         assert set(await cells(app, 1)) == {"newer"}
         assert not await app.read("document.querySelector('.problem')")
+        await app.host("host.tell('ui/notifications/host-context-changed', { displayMode: 'fullscreen' })")
+        await app.until("document.documentElement.classList.contains('fill')")
+        assert set(await cells(app, 1)) == {"newer"}
 
 
 async def test_what_cells_hold_is_never_read_as_markup(browser: Browser, client: Client) -> None:

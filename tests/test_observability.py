@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -164,10 +165,14 @@ async def test_the_size_told_is_that_of_the_answer_on_the_wire(
 async def test_prompts_and_resources_are_told_by_name_with_the_code_of_their_error(
     folder: Path, cache: Path, told: list[dict[str, Any]]
 ) -> None:
+    (folder / "other.pdf").write_bytes(pdf("another page"))
     async with connect(folder, cache=cache) as client:
         await client.get_prompt("explore_table", {"table": "people"})
         with pytest.raises(MCPError):
             await client.get_prompt("explore_table", {"table": "nobody"})
+        await client.get_prompt("summarize_document", {"document": str(folder / "pages.pdf")})
+        await client.get_prompt("compare_documents", {"a": "pages.pdf", "b": "document://other.pdf"})
+        await client.get_prompt("ask_my_files", {"question": "geheimnis-der-zelle"})
         await client.read_resource("table://people")
         with pytest.raises(MCPError):
             await client.read_resource("document://nothing.pdf")
@@ -175,6 +180,9 @@ async def test_prompts_and_resources_are_told_by_name_with_the_code_of_their_err
     assert shown == [
         ("explore_table", "ok", None, ["people"]),
         ("explore_table", "error", "not_found", None),
+        ("summarize_document", "ok", None, ["pages.pdf"]),
+        ("compare_documents", "ok", None, ["pages.pdf", "other.pdf"]),
+        ("ask_my_files", "ok", None, ["people"]),
         ("table://people", "ok", None, None),
         ("document://nothing.pdf", "error", "not_found", None),
     ]
@@ -367,26 +375,98 @@ def test_a_server_that_can_not_start_says_why_in_json(tmp_path: Path) -> None:
         assert line["hint"]
 
 
+@pytest.fixture
+def printing(caplog: pytest.LogCaptureFixture) -> Iterator[tuple[Printed, list[float]]]:
+    """What hears printed lines, and the time it goes by: the last number of the list."""
+    times = [0.0]
+    with caplog.at_level(logging.WARNING):
+        yield Printed(whole=False, clock=lambda: times[-1]), times
+
+
+def logged_lines(caplog: pytest.LogCaptureFixture) -> str:
+    return "\n".join(JsonFormatter().format(record) for record in caplog.records)
+
+
 def test_a_traceback_printed_in_pieces_is_one_message_and_its_end_may_be_missing(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, printing: tuple[Printed, list[float]]
 ) -> None:
-    caplog.set_level(logging.WARNING)
-    hear = Printed(whole=False).hear
-    for line in ("before", "Traceback (most recent call last):", '  File "x"', "    raise", "a.B: words", "after"):
-        hear(line)
-    for line in ("Traceback (most recent call last):", "  File", "人の言葉: 秘密", "last"):
-        hear(line)
-    records = caplog.records
-    assert [record.getMessage() for record in records] == [
+    printed, times = printing
+    first, frame = "Traceback (most recent call last):", '  File "x", line 1, in f'
+    for line in ("before", first, frame, "    raise", "a.B: words"):
+        printed.hear(line)
+    times.append(60.0)
+    for line in ("after", first, "  File", "人の言葉: 秘密"):
+        printed.hear(line)
+    times.append(120.0)
+    printed.hear("last")
+    assert [record.getMessage() for record in caplog.records] == [
         "before", "a.B was printed", "after", "an exception was printed", "last",
     ]  # fmt: skip
-    assert records[1].fields["exception"].endswith("    raise\na.B")  # type: ignore[attr-defined]
+    assert caplog.records[1].fields["exception"].endswith("    raise\na.B")  # type: ignore[attr-defined]
+
+
+def test_nothing_is_logged_of_what_a_printed_exception_says(
+    caplog: pytest.LogCaptureFixture, printing: tuple[Printed, list[float]]
+) -> None:
+    printed, _ = printing
+
+    secret = SECRETS[0]
+
+    def chained() -> None:
+        try:
+            raise KeyError(secret)
+        except KeyError as error:
+            raise ValueError(f"{secret}\n {secret}\n{secret}: more") from error
+
+    def grouped() -> None:
+        inner = ExceptionGroup(f"of\n{secret}", [raised(chained), OSError(f"{secret}\n  {secret}")])
+        raise ExceptionGroup(secret, [TypeError(secret), inner, NotFoundError(f"{secret}\n{secret}: it")])
+
+    def mistyped() -> None:
+        compile(f"'{secret}' = = 1", "cell", "exec")
+
+    for make in (chained, grouped, mistyped):
+        for line in "".join(traceback.format_exception(raised(make))).split("\n"):
+            if line.strip():  # blank lines are never heard
+                printed.hear(line.rstrip())
+    printed.hear("/x/library.py:7: UserWarning: something else")
+    log = logged_lines(caplog)
+    assert secret not in log
+    for kind in ("KeyError", "ValueError", "ExceptionGroup", "OSError", "TypeError", "NotFoundError", "SyntaxError"):
+        assert kind in log
+    assert ", in chained" in log
+    assert "is withheld" in log
+    assert "something else" in log
+
+
+IGNORED = """
+import sys
+from mcp_server.logs import start_logging
+from mcp_server.settings import Settings
+start_logging(Settings.model_validate({"server": {"log_format": sys.argv[1]}}))
+class Held:
+    def __repr__(self):
+        return sys.argv[2]
+    def __del__(self):
+        raise ValueError(sys.argv[2] + chr(10) + sys.argv[2])
+Held()
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_an_exception_that_nothing_can_catch_tells_where_but_not_what_it_says(form: str) -> None:
+    command = [sys.executable, "-c", IGNORED, form, SECRETS[0]]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "an exception was ignored in Held.__del__" in done.stderr
+    assert "ValueError (what it says" in done.stderr
+    assert ", in __del__" in done.stderr
+    assert SECRETS[0] not in done.stderr
 
 
 # What an exception says
 
 
-def raised(make: Any) -> BaseException:
+def raised(make: Any) -> Exception:
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is
         make()
     return caught.value
@@ -402,7 +482,7 @@ def test_a_traceback_tells_where_but_not_what_an_exception_quotes() -> None:
         try:
             inner()
         except ValueError as error:
-            raise ExceptionGroup(said, [NotFoundError(said), OSError(28, "No space")]) from error
+            raise ExceptionGroup(said, [NotFoundError(said), TypeError(said), OSError(28, "No space")]) from error
 
     text = discreet_traceback(raised(outer))
     assert said not in text

@@ -19,7 +19,7 @@ async def write_question(services: Services, given: Mapping[str, str], max_token
     words = given["question"].strip()
     context = await _context(services, words, max_tokens)
     template = wording_for(words, context.text).ask
-    return Draft(filled(template, context=context.text, words=words), context.data)
+    return Draft(filled(template, context=context.text, words=words), context.data, context.sources)
 
 
 async def write_claim(services: Services, given: Mapping[str, str], max_tokens: int) -> Draft:
@@ -27,9 +27,9 @@ async def write_claim(services: Services, given: Mapping[str, str], max_tokens: 
     words = given["claim"].strip()
     context = await _context(services, words, max_tokens)
     template = wording_for(words, context.text).check
-    return Draft(filled(template, context=context.text, words=words), context.data)
+    return Draft(filled(template, context=context.text, words=words), context.data, context.sources)
 
 
 async def _context(services: Services, words: str, max_tokens: int) -> Draft:
     pack = await pack_context(services, Wanted(words, max_tokens, 2 * services.budget.max_chars), silent)
-    return Draft(pack.text, pack.data)
+    return Draft(pack.text, pack.data, tuple(source["name"] for source in pack.data["sources"]))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.cut_text import first_names
+from mcp_context_resources.models.language import language_of
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
 from mcp_context_tools.context_pack.writing import secret_word
 from mcp_context_tools.rendering import Untrusted
 from mcp_context_tools.search_hits.places import shown_page
 from mcp_server.prompts.differences import changed_words
-from mcp_server.prompts.fitting import Room, beginning, one_line
+from mcp_server.prompts.fitting import Room, beginning, one_line, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +31,8 @@ _TITLES: Final = 12
 _TITLE_CHARS: Final = 80
 _NOTES: Final = 3
 _NOTE_CHARS: Final = 300
+_WIDE: Final = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]")
+_LATIN_WORD: Final = re.compile(r"[A-Za-z]{2}")
 
 
 def write_changes(
@@ -39,11 +43,12 @@ def write_changes(
     private: PrivateValues | None,
 ) -> str:
     """Write the context of a comparison of two versions in at most about so many tokens."""
-    untrusted = Untrusted(secret_word(one.text for side in sides for one in side.sentences))
+    word = secret_word(one.text for side in sides for one in side.sentences)
+    untrusted = Untrusted(word)
     changed = len(compared.changes)
     head = wording.line("counts", a=compared.a, b=compared.b, same=compared.same, changed=changed)
     others, limits = _others(sides, compared, wording), _limits(sides, wording)
-    if not changed and not compared.moved and not compared.renumbered:
+    if not (changed or compared.moved or compared.renumbered or any(side.beyond for side in sides)):
         head += f" {wording.says['same']}"
     room = Room(max_tokens - _FRAME_TOKENS - sum(map(estimated_tokens, [head, *others, *limits])))
     of_a_side = max(_LEAST_SIDE, min(_MOST_SIDE, room.left // (2 * max(1, changed))))
@@ -54,9 +59,9 @@ def write_changes(
             break
         blocks.append(block)
     rest = compared.changes[len(blocks) :]
-    lines = [untrusted.warning, head]
+    lines = [wording.line("marks", word=word), head]
     if blocks or others:
-        names = f"A {sides[0].source.name}, B {sides[1].source.name}"
+        names = f"A {quoted(sides[0].source.name)}, B {quoted(sides[1].source.name)}"
         lines.append(untrusted.wrap("\n".join([*blocks, *others]), names))
     if rest:
         places = first_names(list(dict.fromkeys(_pages(change, wording, sides) for change in rest)), _PLACES)
@@ -68,6 +73,8 @@ def _change(
     change: Change, sides: tuple[Side, Side], wording: Wording, tokens: int, private: PrivateValues | None
 ) -> str:
     kind = "changed" if change.a and change.b else "only_a" if change.a else "only_b"
+    if kind == "changed" and _in_two_languages(change):
+        kind = "translated"
     lines = [wording.says[kind]]
     for label, side, sentences in zip("AB", sides, (change.a, change.b), strict=True):
         if not sentences:
@@ -81,6 +88,14 @@ def _change(
         if shown and not (private is not None and private.touched(shown, 0, len(shown))):
             lines.append(f"   {wording.says['words']}: {shown}")
     return "\n".join(lines)
+
+
+def _in_two_languages(change: Change) -> bool:
+    """Tell whether one side is Japanese and the other without any: a translation is no changed text."""
+    a, b = (" ".join(one.text for one in side) for side in (change.a, change.b))
+    if language_of(a) != "ja":
+        a, b = b, a
+    return language_of(a) == "ja" and not _WIDE.search(b) and _LATIN_WORD.search(b) is not None
 
 
 def _text(sentences: Sequence[Sentence], tokens: int, private: PrivateValues | None) -> str:
@@ -135,15 +150,15 @@ def _pages(change: Change, wording: Wording, sides: tuple[Side, Side]) -> str:
     shown = [
         f"{label} {sentences[0].page}" for label, sentences in zip("AB", (change.a, change.b), strict=True) if sentences
     ]
-    return f"{wording.says[sides[0].noun]} {' / '.join(shown)}"
+    return f"{wording.noun(sides[0].noun, 1)} {' / '.join(shown)}"
 
 
 def _limits(sides: tuple[Side, Side], wording: Wording) -> list[str]:
     lines = [
-        wording.line("beyond", noun=wording.says[side.noun], pages=side.compared, side=label)
+        wording.line("beyond", noun=wording.pages(side.noun, side.compared), pages=side.compared, side=label)
         for label, side in zip("AB", sides, strict=True)
         if side.beyond
     ]
     for side in sides:
-        lines += [f"{side.source.name}: {one_line(note, _NOTE_CHARS)}" for note in side.notes[:_NOTES]]
+        lines += [f"{quoted(side.source.name)}: {one_line(note, _NOTE_CHARS)}" for note in side.notes[:_NOTES]]
     return [*lines, wording.says["not_compared"]]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
 from mcp_context_resources.documents.page_range import format_page_range
 from mcp_context_resources.errors import InvalidInputError
+from mcp_context_resources.models.language import language_of
 from mcp_context_tools.context_pack.packing import Wanted, pack_context
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
 from mcp_context_tools.context_pack.writing import secret_word
 from mcp_context_tools.rendering import Untrusted
 from mcp_server.prompts.changes import write_changes
 from mcp_server.prompts.differences import MOST_SENTENCES, compare, sentences_of
+from mcp_server.prompts.fitting import quoted
 from mcp_server.prompts.named_sources import named_document
 from mcp_server.prompts.prompt import Draft, silent
 from mcp_server.prompts.sections import read_sections
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 _MOST_CHARS: Final = 600_000
 _MOST_HEADINGS: Final = 2_000
 _VERSIONS_SHARE: Final = 0.2
+# Examples of commands may stand alike in a translation.
+_TRANSLATIONS_SHARE: Final = 0.5
+_SAMPLE: Final = 200
+_SAMPLE_CHARS: Final = 90
 _OUTLINE_SHARE: Final = 6
 _FRAME_TOKENS: Final = 400
 _SIDES: Final = ("A", "B")
@@ -70,11 +76,43 @@ async def write_comparison(services: Services, given: Mapping[str, str], max_tok
         return await _about(services, (a, b), aspect, max_tokens)
     one, other = await _read(services, a, a_pages), await _read(services, b, b_pages)
     compared = await anyio.to_thread.run_sync(compare, one.sentences, other.sentences)
-    if compared.share < _VERSIONS_SHARE:
+    tongues = {_language(side) for side in (one, other)} - {None}
+    if compared.share < (_VERSIONS_SHARE if len(tongues) < 2 else _TRANSLATIONS_SHARE):
         return await _unlike(services, (a, b), (a_pages, b_pages), compared, max_tokens)
-    wording = wording_of_two(*("\n".join(each.text for each in side.sentences[:200]) for side in (one, other)))
+    one, other = _without_ends(one, other, compared)
+    wording = wording_of_two(_sample(one), _sample(other))
     context = write_changes((one, other), compared, wording, max_tokens, services.private)
-    return Draft(filled(wording.compare_versions, documents=_documents(a, b, wording), context=context))
+    text = filled(wording.compare_versions, documents=_documents(a, b, wording), context=context)
+    return Draft(text, sources=(a.name, b.name))
+
+
+def _sample(side: Side) -> str:
+    """Return sentences from all over a text: it may begin with a table of contents, or be translated in part."""
+    step = max(1, -(-len(side.sentences) // _SAMPLE))
+    return "\n".join(one.text[:_SAMPLE_CHARS] for one in side.sentences[::step])
+
+
+def _language(side: Side) -> str | None:
+    return language_of(_sample(side))
+
+
+def _without_ends(one: Side, other: Side, compared: Comparison) -> tuple[Side, Side]:
+    """Leave out how one text ends where the other is read in part only: its partner may stand in the rest."""
+    sides = (one, other)
+    ends = [len(side.sentences) for side in sides]
+    while compared.changes:
+        runs = (compared.changes[-1].a, compared.changes[-1].b)
+        last = [bool(run and ends[at] and run[-1] is sides[at].sentences[ends[at] - 1]) for at, run in enumerate(runs)]
+        if not ((last[0] and other.beyond) or (last[1] and one.beyond)):
+            break
+        compared.changes.pop()
+        ends = [end - len(run) if at_end else end for end, run, at_end in zip(ends, runs, last, strict=True)]
+    compared.a, compared.b = ends
+    one, other = (
+        side if end == len(side.sentences) else replace(side, sentences=side.sentences[:end], beyond=True)
+        for side, end in zip(sides, ends, strict=True)
+    )
+    return one, other
 
 
 async def _about(services: Services, pair: tuple[Source, Source], aspect: str, max_tokens: int) -> Draft:
@@ -94,12 +132,12 @@ async def _about(services: Services, pair: tuple[Source, Source], aspect: str, m
     wording = wording_for(aspect, *(_shown_text(pack, sections) for pack, sections in found))
     lines = []
     for side, source, (pack, sections) in zip(_SIDES, pair, found, strict=True):
-        lines += [wording.line("aspect_of", side=side, name=source.name), pack.text]
+        lines += [wording.line("aspect_of", side=side, name=quoted(source.name)), pack.text]
         if sections is not None:
             lines += [wording.says["instead"], *_contained(sections, wording, max_tokens // 12)]
     documents = _documents(*pair, wording)
     text = filled(wording.compare_aspect, documents=documents, context="\n".join(lines), words=aspect)
-    return Draft(text, {"packs": [pack.data for pack, _ in found]})
+    return Draft(text, {"packs": [pack.data for pack, _ in found]}, tuple(source.name for source in pair))
 
 
 def _shown_text(pack: Pack, sections: Sections | None) -> str:
@@ -108,9 +146,11 @@ def _shown_text(pack: Pack, sections: Sections | None) -> str:
 
 def _contained(sections: Sections, wording: Wording, outline_tokens: int) -> list[str]:
     """Write what a document contains: its outline, its text or how its parts begin, and what is left out."""
-    untrusted = Untrusted(secret_word(one.text for one in sections.excerpts))
+    word = secret_word(one.text for one in sections.excerpts)
+    untrusted = Untrusted(word)
     outline = contents(sections, wording, untrusted, outline_tokens)
-    return [untrusted.warning, *outline, *excerpt_lines(sections, untrusted), *what_is_missing(sections, wording)]
+    excerpts = excerpt_lines(sections, untrusted)
+    return [wording.line("marks", word=word), *outline, *excerpts, *what_is_missing(sections, wording)]
 
 
 async def _read(services: Services, source: Source, pages: str) -> Side:
@@ -149,8 +189,8 @@ async def _unlike(
         documents=_documents(*pair, wording),
         context="\n".join(lines),
     )
-    return Draft(text)
+    return Draft(text, sources=tuple(source.name for source in pair))
 
 
 def _documents(a: Source, b: Source, wording: Wording) -> str:
-    return wording.line("documents", a=a.name, b=b.name, a_modified=a.modified, b_modified=b.modified)
+    return wording.line("documents", a=quoted(a.name), b=quoted(b.name), a_modified=a.modified, b_modified=b.modified)

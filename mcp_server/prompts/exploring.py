@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from mcp_context_resources.errors import ContextError, DeadlineExceededError
+from mcp_context_tools.context_pack.writing import secret_word
 from mcp_context_tools.rendering import Untrusted, csv_line
-from mcp_server.prompts.fitting import Room, one_line
+from mcp_server.prompts.fitting import Room, one_line, quoted
 from mcp_server.prompts.named_sources import named_table
 from mcp_server.prompts.prompt import Draft
 from mcp_server.prompts.statements import statements
@@ -46,10 +47,11 @@ async def write_exploration(services: Services, given: Mapping[str, str], max_to
     written.examples()
     written.joins()
     written.notes()
-    for statement, page in tried:
-        written.result(statement, page)
+    for statement, page, total in tried:
+        written.result(statement, page, total)
     text = filled(wording.explore, name=name, context=written.text())
-    return Draft(text, {"tables": [written.data, *written.results]})
+    joined = (statement.subject for statement, *_ in tried if statement.about == "joined")
+    return Draft(text, {"tables": [written.data, *written.results]}, (name, *joined))
 
 
 async def _partner(services: Services, partners: Sequence[JoinPartner]) -> tuple[JoinPartner, Sequence[Column]] | None:
@@ -62,9 +64,13 @@ async def _partner(services: Services, partners: Sequence[JoinPartner]) -> tuple
     return None
 
 
-async def _tried(services: Services, made: Sequence[Statement]) -> list[tuple[Statement, QueryPage | None]]:
-    """Run statements side by side; one that fails is dropped, of one that takes too long the result is None."""
+async def _tried(services: Services, made: Sequence[Statement]) -> list[tuple[Statement, QueryPage | None, int | None]]:
+    """Run statements side by side; one that fails is dropped, of one that takes too long the result is None.
+
+    The number is of all rows without the statement's limit, where it has what counts them.
+    """
     pages: dict[int, QueryPage | None] = {}
+    totals: dict[int, int] = {}
 
     async def run(number: int, sql: str) -> None:
         try:
@@ -72,10 +78,17 @@ async def _tried(services: Services, made: Sequence[Statement]) -> list[tuple[St
         except ContextError:
             return
 
+    async def count(number: int, sql: str) -> None:
+        page = await _ran(services, sql)
+        if page is not None and page.fetched.rows:
+            totals[number] = int(page.fetched.rows[0][0])
+
     async with anyio.create_task_group() as group:
         for number, statement in enumerate(made):
             group.start_soon(run, number, statement.sql)
-    return [(statement, pages[number]) for number, statement in enumerate(made) if number in pages]
+            if statement.counting:
+                group.start_soon(count, number, statement.counting)
+    return [(statement, pages[number], totals.get(number)) for number, statement in enumerate(made) if number in pages]
 
 
 async def _ran(services: Services, sql: str, *, slow_is_none: bool = False) -> QueryPage | None:
@@ -106,7 +119,8 @@ class _Written:
         self._profile = described.profile
         self._name = described.source.name
         self._wording = wording
-        self._untrusted = Untrusted()
+        self._word = secret_word(())
+        self._untrusted = Untrusted(self._word)
         self._room = Room(max_tokens - _FRAME_TOKENS)
         self._column_tokens = int(max_tokens * _COLUMNS_SHARE)
         self._example_tokens = int(max_tokens * _EXAMPLES_SHARE)
@@ -118,10 +132,10 @@ class _Written:
         self._head = wording.line(
             "table",
             name=self._name,
-            rows=f"{self._profile.rows:,}",
-            columns=len(self._profile.columns),
+            rows=f"{self._profile.rows:,} {wording.noun('row', self._profile.rows)}",
+            columns=f"{len(self._profile.columns)} {wording.noun('column', len(self._profile.columns))}",
             format=described.source.format,
-            file=ref.file,
+            file=quoted(ref.file),
             modified=ref.modified,
             read_at=ref.read_at,
         )
@@ -138,9 +152,10 @@ class _Written:
         self._room.left -= before - room.left
         shown = self._profile.columns[: len(lines) - 1]
         more = len(self._profile.columns) - len(shown)
-        self._lines.append(f"{self._wording.says['columns']}\n{''.join(lines)}".rstrip())
+        self._lines.append(f"{self._wording.says['all_columns']}\n{''.join(lines)}".rstrip())
         if more:
-            self._lines.append(self._wording.line("columns_cut", count=more, name=self._name))
+            noun = self._wording.noun("column", more)
+            self._lines.append(self._wording.line("columns_cut", count=more, noun=noun, name=self._name))
         self.data["columns"] = [
             {
                 "name": column.name,
@@ -157,7 +172,8 @@ class _Written:
         rows = self._profile.examples
         while rows:
             body = csv_line(names) + "".join(csv_line(row) for row in rows)
-            part = f"{self._wording.line('rows', count=len(rows))}\n{body}".rstrip()
+            head = self._wording.line("first_rows", count=len(rows), noun=self._wording.noun("row", len(rows)))
+            part = f"{head}\n{body}".rstrip()
             if Room(self._example_tokens).take(part) and self._room.take(part):
                 self._lines.append(part)
                 self.results.append({"columns": names, "rows": rows})
@@ -186,8 +202,11 @@ class _Written:
             if self._room.take(line):
                 self._lines.append(line)
 
-    def result(self, statement: Statement, page: QueryPage | None) -> None:
-        """Show a statement and what it gave; fewer rows where there is less room, and not at all without any."""
+    def result(self, statement: Statement, page: QueryPage | None, total: int | None) -> None:
+        """Show a statement and what it gave; fewer rows where there is less room, and not at all without any.
+
+        `total` is how many rows there would be without its limit, where that is known.
+        """
         says = self._wording.says
         about = self._wording.line(
             statement.about, column=one_line(statement.subject, _CELL_CHARS), table=statement.subject
@@ -204,6 +223,8 @@ class _Written:
             rows = page.fetched.rows[:count]
             body = csv_line(names) + "".join(csv_line(row) for row in rows) if rows else f"{says['no_rows']}\n"
             more = f"{says['more_rows']}\n" if rows and (len(page.fetched.rows) > count or page.fetched.more) else ""
+            if total is not None and total > len(rows):
+                more = f"{self._wording.line('newest', shown=len(rows), total=f'{total:,}')}\n"
             part = f"{head}\n{body}{more}".rstrip()
             if self._room.take(part):
                 self._ran += 1
@@ -213,7 +234,7 @@ class _Written:
 
     def text(self) -> str:
         """Return all of it between marks: names of columns come from the file, too."""
-        told = [self._untrusted.warning, self._untrusted.wrap("\n".join(self._lines), self._head)]
+        told = [self._wording.line("marks", word=self._word), self._untrusted.wrap("\n".join(self._lines), self._head)]
         return "\n".join([*told, self._wording.says["sql_note"]] if self._ran else told)
 
 

@@ -10,12 +10,15 @@ from mcp_context_tools.context_pack.token_estimate import estimated_tokens
 from mcp_context_tools.search_hits.quotes import visible
 
 if TYPE_CHECKING:
+    from mcp_context_resources.workspace.source import Source
     from mcp_context_tools.tool import PrivateValues
 
 _BLANKS: Final = re.compile(r"[ \t\u3000]{3,}")
 _EMPTY_LINES: Final = re.compile(r"\n\s*\n\s*\n+")
 _MOST_CHARS_A_TOKEN: Final = 12
 _SHARE: Final = 0.9
+# Shorter ones would lose names without blanks.
+_NAME_CHARS: Final = 200
 
 
 class Room:
@@ -59,3 +62,14 @@ def one_line(text: str, most: int) -> str:
     """Write a name or heading on one line, a long one cut where nothing is torn."""
     line = " ".join(visible(text).split())
     return line if len(line) <= most else f"{cut_whole(line, most - 1)}…"
+
+
+def quoted(name: str) -> str:
+    """Write the name or path of a file where it stands outside the marks: on one line, between quotation marks."""
+    return '"{}"'.format(one_line(name, _NAME_CHARS).replace('"', "'"))
+
+
+def name_for_calls(source: Source) -> str:
+    """Name a source as it can be given to a tool: by its URI where its name is no plain line of text."""
+    plain = one_line(source.name, _NAME_CHARS) == source.name and '"' not in source.name and "\\" not in source.name
+    return source.name if plain else source.uri

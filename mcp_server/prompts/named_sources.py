@@ -8,6 +8,7 @@ import anyio.to_thread
 
 from mcp_context_resources.documents.citation import parse_place
 from mcp_context_resources.errors import AccessDeniedError, NotFoundError
+from mcp_context_resources.workspace.matching import called
 from mcp_server.spellings import spellings
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 async def named_document(services: Services, given: str) -> tuple[Source, str]:
-    """Return the document of a name, URI or path, and the pages that a URI names.
+    """Return the document of a name, URI or path, and the pages that a URI names; one may leave out its ending.
 
     Raises `NotFoundError`, `AccessDeniedError`, and `InvalidInputError` for a place that is none.
     """
@@ -30,7 +31,14 @@ async def named_document(services: Services, given: str) -> tuple[Source, str]:
     async def find(name: str) -> tuple[Source, str]:
         place = parse_place(name)
         whole = place.whole if place.whole and catalogue.find("document", place.whole) is not None else ""
-        found = await anyio.to_thread.run_sync(services.workspace.resolve, catalogue, "document", whole or place.name)
+        wanted = whole or place.name
+        try:
+            found = await anyio.to_thread.run_sync(services.workspace.resolve, catalogue, "document", wanted)
+        except NotFoundError as error:
+            only = called(error.wanted, catalogue.of("document"))
+            if error.candidates or len(only) != 1:
+                raise
+            found = only[0]
         return found, "" if whole else place.pages
 
     return await _first_found(given, find)

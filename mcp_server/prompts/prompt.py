@@ -27,11 +27,13 @@ _MAX_ARGUMENT_CHARS: Final = 10_000
 class Draft:
     """A prompt as it was written; `data` holds what of it came from tables, by their columns.
 
-    A column's name may tell that its values are private where they themselves don't.
+    A column's name may tell that its values are private where they themselves don't. `sources` are the names of those
+    it was made of.
     """
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from mcp_types import (
 
 from mcp_context_resources.errors import AccessDeniedError, ContextError, InvalidInputError, NotFoundError
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
+from mcp_server.call_log import note_sources
 from mcp_server.elicitation import Asking, choosing
 from mcp_server.errors import refuse_cursor
 
@@ -100,7 +101,9 @@ async def _written(
         arguments = prompt.checked(given)
         if call is not None:
             return await _redacted(prompt, services, arguments, call)
-        return (await prompt.write(services, arguments, prompt.max_tokens)).text
+        draft = await prompt.write(services, arguments, prompt.max_tokens)
+        note_sources(draft.sources)
+        return draft.text
 
     try:
         if redaction is not None:
@@ -123,6 +126,7 @@ async def _redacted(prompt: ContextPrompt, services: Services, arguments: Mappin
     text = ""
     for _ in range(_TRIES):
         draft = await prompt.write(services, arguments, room)
+        note_sources(draft.sources)
         text = call.text(draft.text, draft.data)
         over = estimated_tokens(text) - estimated_tokens(draft.text) + room - prompt.max_tokens
         if over <= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from mcp_context_resources.tables.quoting import identifier
 from mcp_context_resources.workspace.names import SQL_RESERVED
@@ -43,11 +43,15 @@ _STEPS: Final = ((2, "hour"), (31, "day"), (180, "week"), (750, "month"), (2_500
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement and what it is about: the key of a line of the wording, with the column or table it names."""
+    """A statement and what it is about: the key of a line of the wording, with the column or table it names.
+
+    `counting` counts the rows that it would give without its limit.
+    """
 
     about: str
     subject: str
     sql: str
+    counting: str = ""
 
 
 def statements(table: str, profile: Profile, partner: tuple[JoinPartner, Sequence[Column]] | None) -> list[Statement]:
@@ -73,8 +77,8 @@ class _Maker:
         self._joined = {one.column for one in profile.partners}
         columns = profile.columns
         self._when = next((one for one in columns if _is_time(one)), None)
-        numbers = {one.name: self._number(one, place) for place, one in enumerate(columns)}
-        self._numbers = {name: expression for name, expression in numbers.items() if expression}
+        kinds = {one.name: self._kind(one, place) for place, one in enumerate(columns)}
+        self._numbers = {name: kind for name, kind in kinds.items() if kind is not None}
         self._year = next(
             (one.name for one in columns if one.name in self._numbers and _YEAR.fullmatch(one.name)), None
         )
@@ -98,19 +102,24 @@ class _Maker:
         self._measure = measures[0].name if measures else None
         self._categories = sorted((one for one in columns if self._is_category(one)), key=self._unhandy)
 
-    def _number(self, column: ColumnProfile, place: int) -> str:
-        """Return the SQL of a column's values as numbers; empty where they are none."""
+    def _kind(self, column: ColumnProfile, place: int) -> Literal["number", "text"] | None:
+        """Tell whether a column holds numbers, or text that says numbers; None for others."""
         if _NUMBER.fullmatch(column.type):
-            return _named(column.name)
+            return "number"
         if column.type != "VARCHAR":
-            return ""
+            return None
         examples = [str(row[place]) for row in self._profile.examples if row[place] is not None]
         values = (*(value for value, _ in column.frequent), *examples)
         known = [value for value in values if not _NO_VALUE.fullmatch(value)]
         if not known or not all(map(_DIGITS.fullmatch, known)):
-            return ""
+            return None
+        return "text"
+
+    def _value(self, name: str, prefix: str = "") -> str:
+        """Return the SQL of the values of one of the columns of numbers."""
+        column = f"{prefix}{_named(name)}"
         # Numbers with a word for a missing one among them are text; a bare cast would fail inside the reader of CSV.
-        return f"try_cast(trim({_named(column.name)}) AS DOUBLE)"
+        return column if self._numbers[name] == "number" else f"try_cast(trim({column}) AS DOUBLE)"
 
     def _is_sparse(self, column: ColumnProfile) -> bool:
         missing = sum(count for value, count in column.frequent if _NO_VALUE.fullmatch(value))
@@ -137,7 +146,7 @@ class _Maker:
         if self._measure is None:
             return "count(*) AS rows"
         total, average = (_named(f"{figure}_{self._measure}") for figure in ("total", "average"))
-        value = self._numbers[self._measure].replace(_named(self._measure), f"{prefix}{_named(self._measure)}")
+        value = self._value(self._measure, prefix)
         return f"count(*) AS rows, round(sum({value}), 2) AS {total}, round(avg({value}), 3) AS {average}"
 
     def by_category(self, number: int) -> Statement | None:
@@ -151,14 +160,16 @@ class _Maker:
     def over_time(self) -> Statement | None:
         if self._when is not None:
             step = _step(self._when)
-            part = f"date_trunc('{step}', {_named(self._when.name)})"
-            shown = f"{part} AS hour" if step == "hour" else f"{part}::DATE AS {step}"
+            group = f"date_trunc('{step}', {_named(self._when.name)})"
+            shown = f"{group} AS hour" if step == "hour" else f"{group}::DATE AS {step}"
         elif self._year is not None:
-            shown = step = _named(self._year)
+            group = shown = step = _named(self._year)
         else:
             return None
         sql = f"SELECT {shown}, {self._figures()} FROM {self._name} GROUP BY ALL ORDER BY {step} DESC LIMIT 24"  # noqa: S608
-        return Statement("over_time", "", sql)
+        # Rows without a time are a group of their own.
+        counting = f"SELECT count(*) FROM (SELECT DISTINCT {group} FROM {self._name})"  # noqa: S608
+        return Statement("over_time", "", sql, counting)
 
     def joined(self, partner: tuple[JoinPartner, Sequence[Column]] | None) -> Statement | None:
         """Count rows by what the table that is referred to calls them."""
@@ -182,7 +193,7 @@ class _Maker:
     def spread(self) -> Statement | None:
         if self._measure is None:
             return None
-        value, column = self._numbers[self._measure], _named(self._measure)
+        value, column = self._value(self._measure), _named(self._measure)
         source = self._name if value == column else f"(SELECT {value} AS {column} FROM {self._name})"  # noqa: S608
         sql = (
             f"SELECT min({column}) AS lowest, quantile_cont({column}, 0.25) AS quarter, median({column}) AS median,"  # noqa: S608
@@ -225,7 +236,7 @@ class _Maker:
     def largest(self) -> Statement | None:
         if self._measure is None:
             return None
-        sql = f"FROM {self._name} ORDER BY {self._numbers[self._measure]} DESC NULLS LAST LIMIT 5"
+        sql = f"FROM {self._name} ORDER BY {self._value(self._measure)} DESC NULLS LAST LIMIT 5"
         return Statement("largest", self._measure, sql)
 
     def counted(self) -> Statement | None:

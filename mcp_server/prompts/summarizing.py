@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mcp_context_resources.documents.page_range import format_page_range
 from mcp_context_resources.errors import ContextError
 from mcp_context_tools.context_pack.writing import secret_word
 from mcp_context_tools.rendering import Untrusted
-from mcp_server.prompts.fitting import one_line
+from mcp_server.prompts.fitting import name_for_calls, one_line, quoted
 from mcp_server.prompts.named_sources import named_document
 from mcp_server.prompts.prompt import Draft
 from mcp_server.prompts.sections import Sections, outline_lines, read_sections
@@ -32,28 +33,29 @@ async def write_summary(services: Services, given: Mapping[str, str], max_tokens
     outline_tokens = max_tokens // _OUTLINE_SHARE
     sections = await read_sections(services, source, pages, max_tokens - outline_tokens - _FRAME_TOKENS)
     wording = wording_for("\n".join(excerpt.text for excerpt in sections.excerpts), source.name)
-    untrusted = Untrusted(secret_word(excerpt.text for excerpt in sections.excerpts))
-    lines = [untrusted.warning, file_line(sections, wording)]
+    word = secret_word(excerpt.text for excerpt in sections.excerpts)
+    untrusted = Untrusted(word)
+    lines = [wording.line("marks", word=word), file_line(sections, wording)]
     if sections.unshown:
         lines += contents(sections, wording, untrusted, outline_tokens)
     lines += excerpt_lines(sections, untrusted)
     lines += what_is_missing(sections, wording)
     if sections.unshown and await _has_local_model(services):
-        lines.append(wording.line("locally", name=source.name))
+        lines.append(wording.line("locally", name=name_for_calls(source)))
     template = wording.summarize_part if sections.unshown else wording.summarize
-    return Draft(filled(template, what=_what(sections, pages, wording), context="\n".join(lines)))
+    text = filled(template, what=_what(sections, wording), context="\n".join(lines))
+    return Draft(text, sources=(source.name,))
 
 
 def file_line(sections: Sections, wording: Wording) -> str:
     """Say which file it is, how long, and when it was changed and read."""
     ref = sections.ref
-    noun = wording.says[sections.noun]
     return wording.line(
         "file",
-        name=ref.name,
+        name=quoted(ref.name),
         count=sections.total,
-        noun=noun,
-        file=ref.file,
+        noun=wording.noun(sections.noun, sections.total),
+        file=quoted(ref.file),
         modified=ref.modified,
         read_at=ref.read_at,
     )
@@ -63,7 +65,7 @@ def contents(sections: Sections, wording: Wording, untrusted: Untrusted, tokens:
     """Write the title that the document gives itself and its outline, as far as they go."""
     lines, more = outline_lines(sections, tokens)
     if more and lines:
-        lines.append(wording.line("outline_cut", count=more))
+        lines.append(wording.line("outline_cut", count=more, noun=wording.noun("heading", more)))
     if title := one_line(sections.title, _TITLE_CHARS):
         lines.insert(0, title)
     return [untrusted.wrap("\n".join(lines), wording.says["outline"])] if lines else []
@@ -82,25 +84,30 @@ def excerpt_lines(sections: Sections, untrusted: Untrusted) -> list[str]:
 
 def what_is_missing(sections: Sections, wording: Wording) -> list[str]:
     """Say what isn't shown, and how it can be read."""
-    noun = wording.says[sections.noun]
     lines = []
     if sections.unshown:
-        lines.append(
-            wording.line("not_shown", noun=noun, pages=one_line(sections.unshown, _NOTE_CHARS), name=sections.ref.name)
-        )
+        noun, pages = _pages(sections, sections.unshown, wording)
+        lines.append(wording.line("not_shown", noun=noun, pages=pages, name=name_for_calls(sections.source)))
     if sections.hidden:
-        lines.append(wording.line("hidden", noun=noun, pages=one_line(sections.hidden, _NOTE_CHARS)))
+        noun, pages = _pages(sections, sections.hidden, wording)
+        lines.append(wording.line("hidden", noun=noun, pages=pages))
     lines += [one_line(note, _NOTE_CHARS) for note in sections.notes[:_NOTES]]
     if sections.noun == "page":
         lines.append(wording.says["pictures"])
     return lines
 
 
-def _what(sections: Sections, pages: str, wording: Wording) -> str:
-    if not pages or len(sections.wanted) == sections.total:
-        return wording.line("document", name=sections.ref.name)
-    noun = wording.says[sections.noun]
-    return wording.line("pages_of", noun=noun, pages=one_line(pages, _NOTE_CHARS), name=sections.ref.name)
+def _what(sections: Sections, wording: Wording) -> str:
+    name = quoted(sections.ref.name)
+    if len(sections.wanted) == sections.total:
+        return wording.line("document", name=name)
+    noun, pages = _pages(sections, format_page_range(sections.wanted), wording)
+    return wording.line("pages_of", noun=noun, pages=pages, name=name)
+
+
+def _pages(sections: Sections, pages: str, wording: Wording) -> tuple[str, str]:
+    """Return what a range's pages are called, and the range, a long one cut."""
+    return wording.pages(sections.noun, pages), one_line(pages, _NOTE_CHARS)
 
 
 async def _has_local_model(services: Services) -> bool:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from mcp_context_resources.documents.page_range import range_numbers
 from mcp_context_resources.models.language import language_of
 
 _KANJI: Final = re.compile(r"[\u3400-\u9fff]")
@@ -34,6 +35,14 @@ class Wording:
     def line(self, key: str, **values: object) -> str:
         """Write one of the single lines."""
         return self.says[key].format(**values)
+
+    def noun(self, noun: str, count: int) -> str:
+        """Return `page`, `section`, `row`, `column` or `heading` as it stands behind so many or in front of them."""
+        return self.says[noun if count == 1 else f"{noun}s"]
+
+    def pages(self, noun: str, pages: str) -> str:
+        """Return `page` or `section` as it stands in front of a range of page numbers."""
+        return self.noun(noun, len(range_numbers(pages)))
 
 
 def wording_for(*texts: str) -> Wording:

@@ -11,9 +11,11 @@ class Bridge {
   #waiting = new Map();
   #next = 1;
 
-  // `given` are the arguments of the call whose result is shown; `heard` maps methods of notifications to functions.
+  // `given` are the arguments of the call whose result is shown; `heard` maps methods of notifications to functions;
+  // `renewed` hears of a newer result of the same call.
   constructor(heard) {
     this.heard = heard;
+    this.renewed = () => {};
     this.context = {};
     this.capabilities = {};
     this.given = {};

@@ -104,13 +104,19 @@ function words(x, y, text, anchor, attributes) {
   return svg("text", { x, y, "text-anchor": anchor, ...attributes }, text);
 }
 
-function sayX(chart, x) {
-  if (chart.data.kind === "time") return sayTime(x, chart.unit, chart.unit === "day");
+function sayX(chart, x, parts = chart.parts) {
+  if (chart.data.kind === "time") return sayTime(x, chart.unit, parts);
   return chart.data.kind === "number" ? String(x) : x;
 }
 
+function readTimes(chart, times) {
+  chart.unit = unitOf(times);
+  chart.parts = partsBeside(times, chart.unit);
+  chart.allParts = partsBeside(times, chart.unit, true);
+}
+
 function tip(chart, name, x, y) {
-  return svg("title", null, `${name ? `${name}, ` : ""}${sayX(chart, x)}: ${sayValue(y)}`);
+  return svg("title", null, `${name ? `${name}, ` : ""}${sayX(chart, x, chart.allParts)}: ${sayValue(y)}`);
 }
 
 function bar(chart, place, box, { x, y }) {
@@ -170,7 +176,7 @@ function drawBarsAcross(chart) {
   const { series, kind } = chart.data;
   const keys = keysOf(chart, MOST_BARS.across);
   const rank = new Map(keys.map((key, place) => [key, place]));
-  if (kind === "time") chart.unit = unitOf(keys);
+  if (kind === "time") readTimes(chart, keys);
   const [least, most] = valueRange(chart, rank);
   const area = axisUp(chart, Math.min(least, 0), Math.max(most, 0));
   const band = (area.right - area.left) / keys.length;
@@ -226,10 +232,10 @@ function drawPoints(chart) {
 function axisAcross(chart, from, to, xs, room) {
   const count = Math.max(2, Math.floor(room / 90));
   if (chart.data.kind === "time") {
-    chart.unit = unitOf([...new Set(xs)]);
-    if (from === to) return { ticks: [from], write: (tick) => sayTime(tick, chart.unit), ends: [from - DAY, to + DAY] };
+    readTimes(chart, [...new Set(xs)]);
+    if (from === to) return { ticks: [from], write: (tick) => sayX(chart, tick), ends: [from - DAY, to + DAY] };
     const { ticks, unit } = timeTicksOf(from, to, count, chart.unit);
-    const write = (tick) => sayTime(tick, unit, tick === ticks[0] && unit === "day");
+    const write = (tick) => sayTime(tick, unit, tick === ticks[0] && unit === "day" ? { year: "numeric" } : {});
     return { ticks, write, ends: [from, to] };
   }
   const ticks = ticksOf(from, to, count);

@@ -49,6 +49,8 @@ class DocumentView {
   }
 
   #toolbar() {
+    const { canCall } = this.host;
+    this.againButton = canCall ? button(say("again"), () => this.#again(), { title: say("againHint") }) : null;
     this.previous = iconButton("‹", say("previous"), () => this.#step(-1));
     this.next = iconButton("›", say("next"), () => this.#step(1));
     this.numberBox = h("input", {
@@ -75,7 +77,7 @@ class DocumentView {
       h(
         "div",
         { class: "actions" },
-        this.host.canCall ? button(say("again"), () => this.#again(), { title: say("againHint") }) : null,
+        this.againButton,
         button(say("cite"), () => copy(this.#citation())),
         growButton(this.host),
       ),
@@ -280,12 +282,22 @@ class DocumentView {
     this.#showPicture(this.#turn);
   }
 
-  #again() {
-    this.#pages.clear();
-    this.#pictures.clear();
-    this.drawable = this.host.canCall && this.hasPages;
-    const place = this.#place?.uri ? { uri: this.#place.uri, ...placeOf(this.#place.uri) } : this.#place;
-    this.#go(this.#number, place);
+  // Places move when a file changes, so the whole call is made again; who had turned to another page stays there.
+  async #again() {
+    this.element.setAttribute("aria-busy", "true");
+    try {
+      const { version: _, ...given } = this.host.given;
+      const result = await this.host.call("read_document", { document: this.name, ...given });
+      if (!result.structuredContent?.document) throw problemOf(result);
+      const view = new DocumentView(this.host, result);
+      if (!this.#place && view.#number !== this.#number) view.#go(this.#number);
+      this.element.replaceWith(view.element);
+      view.againButton.focus();
+      this.host.renewed(result);
+    } catch (problem) {
+      this.message.replaceChildren(problemBox(problem.message, problem.hint));
+      this.element.removeAttribute("aria-busy");
+    }
   }
 
   #keep(data) {

@@ -71,9 +71,20 @@ function timeStep(rough) {
 }
 
 // Dates of files have no place on the globe, so they are written as they stand.
-function sayTime(time, unit, withYear = false) {
-  const style = { ...TIME_STYLES[unit], ...(withYear ? { year: "numeric" } : {}), timeZone: "UTC" };
+function sayTime(time, unit, parts = {}) {
+  const style = { ...TIME_STYLES[unit], ...parts, timeZone: "UTC" };
   return new Intl.DateTimeFormat(locale, style).format(time);
+}
+
+// What is written beside a unit's own parts, so that no two of these times read alike; the day at any rate if `whole`.
+function partsBeside(times, unit, whole) {
+  if (unit === "year" || unit === "month") return {};
+  const several = (length) => whole || new Set(times.map((time) => new Date(time).toISOString().slice(0, length))).size > 1;
+  return {
+    ...(several(-14) ? { month: "short", day: "numeric" } : {}),
+    ...(unit === "day" || several(-20) ? { year: "numeric" } : {}),
+    ...(times.some((time) => time % MINUTE) ? { second: "2-digit" } : {}),
+  };
 }
 
 function unitOf(times) {

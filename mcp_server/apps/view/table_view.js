@@ -161,6 +161,7 @@ class TableView {
     const result = await this.#ask(given);
     if (!result) return;
     this.#replace(result);
+    this.host.renewed(result);
     announce(this.status.textContent);
   }
 

@@ -85,8 +85,16 @@ function compared(value, sign, wanted, kind) {
   if (isNull(value)) return sign === "!=";
   const text = folded(plain(value));
   let order = compareTexts(text, wanted);
-  if (kind === "number" && !Number.isNaN(numberOf(wanted))) order = compareNumbers(value, wanted.trim());
-  if (kind === "time" && sign === "=") order = text.startsWith(wanted) ? 0 : 1;
+  if (text !== wanted && kind === "number") {
+    // As people write it: 1,000 or ¥1000. What is no number is neither more nor less than one.
+    const number = wanted.replace(/[\s_¥$€£]|,(?=\d\d\d|\d\d,)/g, "");
+    order = Number.isNaN(numberOf(number)) ? NaN : compareNumbers(value, number);
+  }
+  if (kind === "time") {
+    // A day or a month is all the times in it.
+    const time = wanted.replaceAll("/", "-").replace("t", " ").replace(/(?<!\.)\b\d\b/g, "0$&");
+    order = text.startsWith(time) ? 0 : /^\d{4}/.test(time) ? compareTexts(text, time) : NaN;
+  }
   return {
     "<": order < 0,
     "<=": order <= 0,

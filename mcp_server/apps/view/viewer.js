@@ -21,6 +21,9 @@ const bridge = new Bridge({
     if (told && last) show(last);
   },
 });
+bridge.renewed = (result) => {
+  last = result;
+};
 
 function place(...nodes) {
   root.replaceChildren(...nodes);

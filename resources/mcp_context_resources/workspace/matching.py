@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 GLOB_MARKS: Final = frozenset("*?[")
 _SUGGESTIONS: Final = 3
+_LOOKED_AT: Final = 12
+_ALIKE: Final = 0.5
 _MOST_COMPARED: Final = 20_000
 _MOST_FITTING: Final = 12
 _WIDE: Final = "\u2e80"
@@ -68,18 +70,33 @@ def near_names(wanted: str, names: Iterable[str]) -> list[str]:
     same = [name for name in by_key if name.endswith((f"_{key}", f"/{key}")) or name.startswith(f"{key}_")]
     holding = [name for name in by_key if len(key) > 1 and (key in name or name in key)]
     few = by_key if len(by_key) <= _MOST_COMPARED else ()
-    close = difflib.get_close_matches(key, few, n=_SUGGESTIONS, cutoff=0.5)
+    similar = difflib.get_close_matches(key, few, n=_LOOKED_AT, cutoff=_ALIKE)
+    close = [name for name in similar if _called_alike(key, name)]
     return [by_key[name] for name in dict.fromkeys([*same, *close, *holding])][:_SUGGESTIONS]
+
+
+def _called_alike(key: str, name: str) -> bool:
+    """Tell whether two names are alike without folder and ending: `.md` and `/` alone make no likeness."""
+    one, other = (text.rpartition("/")[2] for text in (key, name))
+    one, other = (text.rpartition(".")[0] or text for text in (one, other))
+    return difflib.SequenceMatcher(None, one, other).ratio() >= _ALIKE
+
+
+def called(wanted: str, sources: Iterable[CalledT]) -> list[CalledT]:
+    """Return the sources that lie in a file or folder called so, with the ending or without."""
+    key = _words(wanted)
+    return [source for source in sources if key in _own_names(source.file)] if key else []
 
 
 def fitting(wanted: str, sources: Iterable[CalledT]) -> list[CalledT]:
     """Return the sources that a name fits alike; none where it fits fewer than two or more than a dozen.
 
     A name fits what lies in a file or folder called so, with the ending or without; failing several of these, also
-    what has it as whole words of its name: `sales` fits `north_sales` and `sales_2025`.
+    what has it as whole words of its name: `sales` fits `north_sales` and `sales_2025`. A single character is no such
+    word.
     """
     key = _words(wanted)
-    if len(key) < 2:
+    if not key:
         return []
     # Between letters of Japanese there are no borders of words.
     before = "" if key[0] >= _WIDE else r"(?<!\w)"
@@ -89,7 +106,7 @@ def fitting(wanted: str, sources: Iterable[CalledT]) -> list[CalledT]:
     for source in sources:
         if key in _own_names(source.file):
             own.append(source)
-        elif word.search(_words(source.name)):
+        elif len(key) > 1 and word.search(_words(source.name)):
             holding.append(source)
     found = own if len(own) > 1 else [*own, *holding]
     return found if 1 < len(found) <= _MOST_FITTING else []

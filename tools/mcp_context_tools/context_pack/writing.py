@@ -109,7 +109,7 @@ def _tail(frame: Frame, left_out: dict[str, str], refs: Sequence[SourceRef]) -> 
             lines.append(f"Left out: {by_reason(unsaid)}")
         lines += frame.notes[:_NOTES]
     if frame.tail != "none" and refs:
-        modified = ", ".join(f"{ref.name} {ref.modified}" for ref in refs)
+        modified = ", ".join(f"{_quoted(ref.name)} {ref.modified}" for ref in refs)
         lines.append(f"Read {refs[0].read_at}; modified: {modified}.")
     return [line for line in lines if line]
 
@@ -189,3 +189,7 @@ def by_reason(missing: dict[str, str], more: dict[str, int] | None = None) -> st
 
 def _one_line(text: str) -> str:
     return cut_whole(" ".join(visible(text).split()), _LABEL_CHARS)
+
+
+def _quoted(name: str) -> str:
+    return '"{}"'.format(_one_line(name).replace('"', "'"))
