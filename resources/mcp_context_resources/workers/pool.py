@@ -91,7 +91,7 @@ class WorkerPool:
         Raises `DeadlineExceededError`, `OutOfMemoryError`, `WorkerCrashedError`, `BusyError`, or whatever
         `function` raised. When the caller is cancelled the work stops before this returns.
         """
-        with observed(self.name, function.__name__) as watch:
+        with observed(self.name, _name_of(function)) as watch:
             called = time.monotonic()
             try:
                 with anyio.fail_after(min(self._queue_seconds, deadline) if waiting_counts else self._queue_seconds):
@@ -157,6 +157,11 @@ class WorkerPool:
             async with anyio.create_task_group() as group:
                 for worker in self._all:
                     group.start_soon(anyio.to_thread.run_sync, worker.stop)
+
+
+def _name_of(function: Callable[..., object]) -> str:
+    """Name a job; of a partial one the function it calls."""
+    return str(getattr(getattr(function, "func", function), "__name__", "job"))
 
 
 class _Worker:
