@@ -103,6 +103,7 @@ class HttpServer:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(timeout=60)
+        self._reader.join(timeout=60)
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
