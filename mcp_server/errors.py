@@ -6,11 +6,14 @@ import difflib
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolResult, PaginatedRequestParams, TextContent
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, CallToolResult, PaginatedRequestParams, TextContent
 
-from mcp_context_resources.errors import ContextError, InvalidInputError
+from mcp_context_resources.errors import AccessDeniedError, ContextError, InvalidInputError, NotFoundError
+from mcp_server.sendable import sendable
 
 _MOST_CHARS: Final = 1_200
+# Whoever asked can do something about these.
+_OF_THE_CALLER: Final = (InvalidInputError, NotFoundError, AccessDeniedError)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -19,12 +22,17 @@ if TYPE_CHECKING:
 def error_result(error: ContextError) -> CallToolResult:
     """Tell a model what went wrong and what to do next, in both channels."""
     # An error may quote a name that UTF-8 can't carry.
-    message, hint = (_shortened(part.encode(errors="replace").decode()) for part in (error.message, error.hint))
+    message, hint = (_shortened(sendable(part)) for part in (error.message, error.hint))
     text = f"{message}\nHint: {hint}" if hint else message
     details = {"code": error.code, "message": message, "hint": hint}
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content={"error": details}, is_error=True
     )
+
+
+def code_of(error: ContextError) -> int:
+    """Return the code of an error for what answers with no result: -32602 for a wrong argument, else -32603."""
+    return INVALID_PARAMS if isinstance(error, _OF_THE_CALLER) else INTERNAL_ERROR
 
 
 def refuse_cursor(params: PaginatedRequestParams | None) -> None:

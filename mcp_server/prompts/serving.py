@@ -20,11 +20,12 @@ from mcp_types import (
     TextContent,
 )
 
-from mcp_context_resources.errors import AccessDeniedError, ContextError, InvalidInputError, NotFoundError
+from mcp_context_resources.errors import ContextError
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
 from mcp_server.call_log import note_sources
 from mcp_server.elicitation import Asking, choosing
-from mcp_server.errors import refuse_cursor
+from mcp_server.errors import code_of, refuse_cursor
+from mcp_server.sendable import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -46,8 +47,6 @@ _log = logging.getLogger("fresh_context")
 
 _TRIES: Final = 3
 _SHARE: Final = 90
-# The caller named something that isn't there, isn't theirs or makes no sense.
-_WRONG_ARGUMENT: Final = (InvalidInputError, NotFoundError, AccessDeniedError)
 
 
 def _known() -> Mapping[str, ContextPrompt]:
@@ -81,8 +80,7 @@ def prompt_handlers(redaction: Redaction | None) -> tuple[ListPrompts, GetPrompt
         written = await _written(prompt, context, params, redaction)
         if isinstance(written, InputRequiredResult):
             return written
-        # A lone surrogate in a file would end the session.
-        content = TextContent(type="text", text=written.encode(errors="replace").decode())
+        content = TextContent(type="text", text=sendable(written))
         return GetPromptResult(description=prompt.description, messages=[PromptMessage(role="user", content=content)])
 
     return list_prompts, get_prompt
@@ -112,8 +110,7 @@ async def _written(
         return await choosing(Asking(context, params, str if call is None else call.text), arguments, attempt)
     except ContextError as error:
         told = error if redaction is None else redaction.error(error) if call is None else call.error(error)
-        code = INVALID_PARAMS if isinstance(error, _WRONG_ARGUMENT) else INTERNAL_ERROR
-        raise MCPError(code, str(told)) from error
+        raise MCPError(code_of(error), str(told)) from error
     except Exception as error:
         _log.exception("%s failed", prompt.name)
         raise MCPError(INTERNAL_ERROR, f"{prompt.name} failed inside the server; its log has details.") from error

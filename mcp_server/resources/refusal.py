@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 
-from mcp_context_resources.errors import AccessDeniedError, ContextError, InvalidInputError, NotFoundError
+from mcp_server.errors import code_of
 from mcp_server.resources.targets import MAX_URI_CHARS
 from mcp_server.sendable import sendable
 
+if TYPE_CHECKING:
+    from mcp_context_resources.errors import ContextError
+
 _MOST_CHARS: Final = 1_200
-# Whoever asked can do something about these.
-_OF_THE_CALLER: Final = (NotFoundError, InvalidInputError, AccessDeniedError)
 
 
 def refused(error: ContextError, told: ContextError, uri: str) -> MCPError:
@@ -22,7 +22,7 @@ def refused(error: ContextError, told: ContextError, uri: str) -> MCPError:
     What is not there is -32602 with the URI, in every version of the protocol (SEP-2164); what is there and can't be
     read is -32603.
     """
-    return refusal(INVALID_PARAMS if isinstance(error, _OF_THE_CALLER) else INTERNAL_ERROR, str(told), uri)
+    return refusal(code_of(error), str(told), uri)
 
 
 def refusal(code: int, message: str, uri: str) -> MCPError:

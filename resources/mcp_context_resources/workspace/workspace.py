@@ -98,11 +98,9 @@ class Workspace:
 
         `contents` tells, by fingerprint, what is in the table files that were looked into; others are one table each.
         """
-        if found is not None:
-            return self._named(found, contents or {})
+        if found is not None or contents:
+            return self._named(found or self.look(), contents or {})
         found = self.look()
-        if contents:
-            return self._named(found, contents)
         known = self._last
         if known is None or known[0] != found:
             known = self._last = found, self._named(found, {})
