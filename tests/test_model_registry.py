@@ -238,6 +238,36 @@ def test_a_model_in_several_files_counts_as_one_and_missing_parts_are_named(tmp_
 
 
 @pytest.mark.anyio
+async def test_a_model_stays_the_same_one_until_what_is_in_its_files_changes(tmp_path: Path, cache: Path) -> None:
+    """An installer that links a package into another environment changes the file's inode time, not the file."""
+    model = tmp_path / "embed.gguf"
+    model.write_bytes(embedder())
+    parts = write_split(tmp_path, "large", 2)
+    workspace = Workspace(WorkspaceSettings(roots=(tmp_path,)), {"model": MODEL_FORMATS})
+    models = Models(workspace, ModelSettings(folder=tmp_path / "none", starter=False), cache, 1 << 30)
+
+    async def identities() -> tuple[str, str]:
+        catalogue = workspace.catalogue()
+        embeds, writes = await models.choose(catalogue, "embed"), await models.choose(catalogue, "chat")
+        return models.identity(embeds, embeds=True), models.identity(writes)
+
+    before = await identities()
+    for path in (model, *parts):
+        os.link(path, tmp_path / f"{path.name}.linked")
+        os.utime(path, (1, 1))
+    assert await identities() == before
+    content = model.read_bytes()
+    model.unlink()
+    model.write_bytes(content)
+    assert await identities() == before
+    model.write_bytes(content[:-1] + b"x")
+    parts[1].write_bytes(parts[1].read_bytes()[:-1] + b"x")
+    after = await identities()
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+
+
+@pytest.mark.anyio
 async def test_a_reranker_in_a_served_folder_is_found_for_its_role_and_ranks(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "rank.gguf").write_bytes(loadable_reranker())
     (tmp_path / "chat.gguf").write_bytes(chat_model())

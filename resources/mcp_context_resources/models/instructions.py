@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Purpose = Literal["query", "passage"]
 """What a text is to a search: what is asked, or what is found."""
 
+EMBEDDING_VERSION: Final = 1
+"""Counts the ways in which texts were handed to embedding models; vectors of one can't be compared with another's."""
+
 _TASK: Final = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
 _EVERY_LINE_END: Final = re.compile(r"[ \t]*\n\s*")
 # From the cards of the models: what comes before a query, and before a passage.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from mcp_context_resources.errors import ConfigurationError, ModelUnavailableError, NotFoundError
-from mcp_context_resources.models.instructions import embedding_text
+from mcp_context_resources.models.digests import Digests
+from mcp_context_resources.models.instructions import EMBEDDING_VERSION, embedding_text
 from mcp_context_resources.models.json_schema import check_json_schema
 from mcp_context_resources.models.local import LocalRuntime
 from mcp_context_resources.models.memory_fit import available_bytes, check_fit, needed_bytes
@@ -55,6 +56,7 @@ class Models:
 
             self._remote, self._discovery = RemoteRuntime(settings), Discovery(settings)
         self._fitted: dict[bool, tuple[ModelSpec, int]] = {}
+        self._digests = Digests()
 
     async def aclose(self) -> None:
         """Stop the models' processes and free their memory."""
@@ -166,14 +168,17 @@ class Models:
     def identity(self, model: Choice, *, embeds: bool = False) -> str:
         """Identify all that decides what a model answers, besides the prompt: its files, its server, the settings.
 
-        It changes when one of them does. It blocks.
+        It changes when one of them does, a file with what is in it: not when it is moved, linked or installed again.
+        It blocks, the first time for as long as the files take to read.
         """
         source, settings, card = model.source, self.settings, model.card
-        parts: list[object] = [source.format, source.file, source.name, source.fingerprint, self.context_tokens(model)]
-        if source.format != REMOTE:
-            parts += [settings.cache_type, card.projector and (card.projector, _changed_ns(card.projector))]
-            parts += [(path, scale, _changed_ns(path)) for path, scale in (() if embeds else self._loras)]
-        return repr(parts)
+        parts: list[object] = [source.format, source.name, self.context_tokens(model)]
+        if source.format == REMOTE:
+            return repr([*parts, source.file, source.fingerprint])
+        files = [source.origin or source.path, *(member.path for member in source.members[1:])]
+        parts += [source.path.name, *map(self._digests.of, files), settings.cache_type]
+        parts.append(EMBEDDING_VERSION if embeds else [(self._digests.of(path), scale) for path, scale in self._loras])
+        return repr([*parts, card.projector and self._digests.of(card.projector)])
 
     def _tell_problem(self, catalogue: Catalogue, name: str) -> None:
         """Raise what is wrong with the file of that name, where there is one."""
@@ -244,13 +249,6 @@ def _present(paths: Sequence[str]) -> list[tuple[int, int] | None]:
         else:
             found.append((status.st_dev, status.st_ino))
     return found
-
-
-def _changed_ns(path: str) -> int:
-    try:
-        return Path(path).stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _lora(text: str) -> tuple[str, float]:
