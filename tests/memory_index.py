@@ -26,6 +26,7 @@ class _Version:
     chunks: list[Chunk] = field(default_factory=list)
     complete: bool = False
     problem: str = ""
+    note: str = ""
 
 
 class MemoryIndex:
@@ -51,7 +52,10 @@ class MemoryIndex:
 
     async def known(self) -> list[KnownSource]:
         self._begin("known")
-        return [KnownSource(held.source, len(held.chunks), held.complete, held.problem) for held in self.versions()]
+        return [
+            KnownSource(held.source, len(held.chunks), held.complete, held.problem, held.note)
+            for held in self.versions()
+        ]
 
     async def begin(self, source: IndexedSource) -> int:
         self._begin("begin")
@@ -59,7 +63,14 @@ class MemoryIndex:
         return len(held.chunks)
 
     async def put(
-        self, source: IndexedSource, first: int, chunks: Sequence[Chunk], *, last: bool, problem: str = ""
+        self,
+        source: IndexedSource,
+        first: int,
+        chunks: Sequence[Chunk],
+        *,
+        last: bool,
+        problem: str = "",
+        note: str = "",
     ) -> bool:
         self._begin("put")
         held = self.version_of(source)
@@ -67,7 +78,7 @@ class MemoryIndex:
             return False
         held.chunks += chunks
         if last:
-            held.complete, held.problem = True, problem
+            held.complete, held.problem, held.note = True, problem, note
             if problem:
                 held.chunks = []
             self._versions[source.key] = {source.fingerprint: held}

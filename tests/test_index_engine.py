@@ -28,6 +28,7 @@ from mcp_context_resources.index.lexical import BrokenCacheError, LexicalCache
 from mcp_context_resources.index.local import LocalIndex
 from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.index.spec import Chunk, IndexedSource, IndexQuery
+from mcp_context_resources.index.store import Ending
 from mcp_context_resources.workers.job import Job
 
 if TYPE_CHECKING:
@@ -232,9 +233,10 @@ async def test_headings_and_names_find_a_chunk_too(tmp_path: Path) -> None:
 
 async def test_one_source_cannot_crowd_out_the_others(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
-        await fill(index, [f"fare fare fare number {number}" for number in range(300)], source("many.pdf"))
-        await fill(index, ["a longer text in which the word fare stands only once"], source("one.pdf"))
-        hits = (await ask(index, "fare", most=5, per_source=2)).hits
+        many, one = source("many.pdf"), source("one.pdf")
+        await fill(index, [f"fare fare fare number {number}" for number in range(300)], many)
+        await fill(index, ["a longer text in which the word fare stands only once"], one)
+        hits = (await ask(index, "fare", most=5, per_source=2, fresh=(many.key, one.key))).hits
         assert [hit.source.name for hit in hits] == ["many.pdf", "many.pdf", "one.pdf"]
 
 
@@ -680,7 +682,7 @@ def test_a_disk_too_full_for_new_words_leaves_those_that_are_there_answering(cop
     job = Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0)
     new = source("new.pdf")
     engine.begin(new)
-    engine.put(new, 0, chunks(["a word at last"] * 20), last=True, problem="")
+    engine.put(new, 0, chunks(["a word at last"] * 20), Ending())
     caches = sorted(copied.glob("words-*"))
     with _no_room():
         for _ in range(2):

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import struct
 from contextlib import asynccontextmanager
+from importlib import metadata
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,7 @@ async def test_of_a_document_beyond_the_limit_the_beginning_is_there_and_it_is_s
         feed = opened.document_feed(max_source_chars=10_000)
         cuts = await cuts_of(feed, "long.txt")
         assert sum(len(chunk.text) for cut in cuts for chunk in cut.chunks) <= 10_000
-        assert cuts[-1].note == "Of long.txt only the first 10,000 characters are searchable."
+        assert cuts[-1].note == "Only the first 10,000 characters are searchable."
         fitting = await cuts_of(feed, "fits.txt")
         assert [cut.note for cut in fitting] == [""] * len(fitting)
         assert fitting[-1].chunks[-1].text.endswith("y")
@@ -170,6 +171,33 @@ async def test_a_version_is_told_by_how_it_is_cut_too(tmp_path: Path, cache: Pat
             assert (await source_of(one, name)).fingerprint != (await source_of(other, name)).fingerprint
         again = opened.document_feed()
         assert await again.sources() == await opened.document_feed().sources()
+
+
+async def test_what_was_unreadable_is_tried_again_with_an_extra_that_was_added(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("note.docx", "paper.pdf", "sheet.arrow"):
+        (tmp_path / name).write_bytes(b"x")
+    installed: dict[str, str] = {}
+
+    def version(name: str) -> str:
+        if name not in installed:
+            raise metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+
+    async def fingerprints() -> dict[str, str]:
+        async with rooms(tmp_path, cache) as opened:
+            found = [*await opened.document_feed().sources(), *await opened.table_feed().sources()]
+        return {source.file: source.fingerprint for source in found}
+
+    before = await fingerprints()
+    for package, file in (("python-docx", "note.docx"), ("tesserocr", "paper.pdf"), ("pyarrow", "sheet.arrow")):
+        installed[package] = "1.0"
+        after = await fingerprints()
+        assert {name for name in after if after[name] != before[name]} == {file}
+        before = after
 
 
 async def test_a_locked_document_needs_its_password_and_stays_with_the_server_that_knows_it(
@@ -274,7 +302,7 @@ async def test_of_a_long_table_only_so_many_rows_are_there_and_it_is_said(tmp_pa
     async with rooms(tmp_path, cache) as opened:
         cuts = await cuts_of(opened.table_feed(max_rows=20), "t")
         assert [chunk.row for cut in cuts for chunk in cut.chunks][-1] == 20
-        assert cuts[-1].note == "Of t only the first 20 of 50 rows are searchable one by one."
+        assert cuts[-1].note == "Only the first 20 of 50 rows are searchable one by one."
         assert [chunk.kind for chunk in await chunks_of(opened.table_feed(max_rows=0), "t")] == ["schema"]
 
 

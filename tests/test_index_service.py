@@ -478,3 +478,12 @@ async def test_what_a_feed_says_of_a_source_is_told_with_its_hits() -> None:
     assert (await search.search(SearchRequest("dog"))).notes == (
         "There is no embedding model, so the search is by words alone.",
     )
+
+
+async def test_where_nothing_is_found_what_was_left_out_of_sources_is_told_by_a_later_server_too() -> None:
+    index, feed = MemoryIndex(), ScriptedFeed(long="a cat", other="a dog")
+    feed.notes["long"] = "only its beginning can be searched."
+    await service(index, feed).build()
+    results = await service(index, feed).search(SearchRequest("bird", mode="lexical"))
+    assert not results.answer.hits
+    assert "long: only its beginning can be searched." in results.notes

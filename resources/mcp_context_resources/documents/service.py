@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import anyio.to_thread
@@ -16,6 +14,7 @@ from mcp_context_resources.documents.citation import Place, parse_place
 from mcp_context_resources.documents.in_parts import MANY_CHARS, InParts
 from mcp_context_resources.documents.ocr.models import system_folders
 from mcp_context_resources.documents.problems import problem_notes, unreadable_page
+from mcp_context_resources.documents.reading_version import converters_version
 from mcp_context_resources.documents.spec import (
     DocumentFile,
     Matches,
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_WORKERS: Final = 4
-_CONVERTERS: Final = ("lxml", "python-docx", "python-pptx")
 # PDFs may leave common fonts out; without the system's, PDFium loses characters of them.
 _FONTS: Final = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/X11/fonts")
 _READERS: Final = ("mcp_context_resources.documents.reading", "mcp_context_resources.documents.pdf.document")
@@ -99,7 +97,7 @@ class Documents:
         self.sql_tables = SqlTables(
             self._find_tables,
             Cache(cache_dir, "documents", max_cache_bytes),
-            settings=f"{settings.encoding}\0{_converters()}",
+            settings=f"{settings.encoding}\0{converters_version()}",
             is_locked=lambda source: bool(self._passwords_of(source)),
         )
 
@@ -316,15 +314,6 @@ class Documents:
             str(self._cache_dir.parent),
             self._max_cache_bytes,
         )
-
-
-def _converters() -> str:
-    """Name the versions of the libraries that other documents than PDFs are read with."""
-    versions = []
-    for name in _CONVERTERS:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions.append(f"{name} {metadata.version(name)}")
-    return ", ".join(versions)
 
 
 def _tell_problems(source: Source, content: object) -> None:

@@ -240,6 +240,8 @@ class Searcher:
         waiting = [source.name for source in standing.missing if source.name not in stuck]
         unreadable = [*((entry.source.name, entry.problem) for entry in standing.broken), *stuck.items()]
         size = await self._sized(model)
+        # Where nothing is found, it may stand in what couldn't be read of a source.
+        shown = list({hit.source.key: hit.source for hit in found.answer.hits}.values()) or reach
         told = [
             *notes.about_missing(waiting, len(reach)),
             *notes.about_unsorted(found.answer.behind),
@@ -250,9 +252,7 @@ class Searcher:
             *(f"{error}" for error in listing.errors),
             *extra,
             *(notes.about_vectors(found.answer, self._vectors.problem) if found.mode != "lexical" else ()),
-            *dict.fromkeys(
-                f"{hit.source.name}: {note}" for hit in found.answer.hits if (note := builder.notes.get(hit.source.key))
-            ),
+            *notes.about_sources([(source.name, note) for source, note in self._keeper.ledger.notes(shown)]),
             *(note for note in size.notes if note not in self._told),
         ]
         self._told.update(size.notes)

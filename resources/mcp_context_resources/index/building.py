@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
+from mcp_context_resources.cut_text import cut_text
 from mcp_context_resources.errors import (
     BusyError,
     ContextError,
@@ -39,7 +40,7 @@ _log = logging.getLogger(__name__)
 _PUT_CHUNKS: Final = 200
 _ATTEMPTS: Final = 3
 _AT_ONCE: Final = 2
-_MOST_PROBLEM_CHARS: Final = 500
+_MOST_TOLD_CHARS: Final = 500
 _TELL_SECONDS: Final = 0.25
 # What these tell of may pass without any change to the file.
 _PASSING: Final = (SourceBusyError, BusyError, StorageError)
@@ -78,7 +79,7 @@ class Builder:
     """Reads sources from their feeds and puts them into the index; what it did is in the ledger.
 
     Somebody must `work`; several may at once, and no more than two sources are read at a time. `error` is the index's
-    last failure: until `retry` seconds after it nothing is tried. `notes` are what the feeds said of sources.
+    last failure: until `retry` seconds after it nothing is tried.
     """
 
     def __init__(self, index: Index, ledger: Ledger, pace: Pace) -> None:
@@ -90,7 +91,6 @@ class Builder:
         self._setbacks: dict[str, _Setback] = {}
         self._halted_until = 0.0
         self.error: ContextError | None = None
-        self.notes: dict[str, str] = {}
 
     @property
     def busy(self) -> bool:
@@ -164,7 +164,6 @@ class Builder:
     def forget_all_but(self, listing: Listing) -> None:
         """Forget what is known of sources that are gone."""
         self._setbacks = {key: setback for key, setback in self._setbacks.items() if key in listing}
-        self.notes = {key: note for key, note in self.notes.items() if key in listing}
 
     def _may_try(self, source: IndexedSource, now: float) -> bool:
         setback = self._setback(source)
@@ -241,16 +240,21 @@ class Builder:
             if isinstance(cuts, AsyncGenerator):
                 with anyio.CancelScope(shield=True):
                     await cuts.aclose()
-        await self._put(source, number, held, last=True)
-        if note:
-            self.notes[source.key] = note
+        await self._put(source, number, held, last=True, note=_shortened(note))
 
     async def _put(
-        self, source: IndexedSource, number: int, chunks: Sequence[Chunk], *, last: bool = False, problem: str = ""
+        self,
+        source: IndexedSource,
+        number: int,
+        chunks: Sequence[Chunk],
+        *,
+        last: bool = False,
+        problem: str = "",
+        note: str = "",
     ) -> None:
-        if await self._asked(self._index.put(source, number, chunks, last=last, problem=problem)):
+        if await self._asked(self._index.put(source, number, chunks, last=last, problem=problem, note=note)):
             if last:
-                self._ledger.note(KnownSource(source, number + len(chunks), complete=True, problem=problem))
+                self._ledger.note(KnownSource(source, number + len(chunks), complete=True, problem=problem, note=note))
             return
         await self._asked(self._ledger.refresh())
         if last and self._ledger.holds(source):
@@ -289,7 +293,7 @@ class Builder:
         before = self._setback(source)
         attempts = 1 + (before.attempts if before is not None else 0)
         later = time.monotonic() + self._pace.pause(attempts)
-        self._setbacks[source.key] = _Setback(source.fingerprint, attempts, later, problem[:_MOST_PROBLEM_CHARS])
+        self._setbacks[source.key] = _Setback(source.fingerprint, attempts, later, _shortened(problem))
         return attempts
 
     async def _failed(self, source: IndexedSource, error: ContextError) -> None:
@@ -299,7 +303,7 @@ class Builder:
             return
         try:
             number = await self._asked(self._index.begin(source))
-            await self._put(source, number, (), last=True, problem=str(error)[:_MOST_PROBLEM_CHARS])
+            await self._put(source, number, (), last=True, problem=_shortened(str(error)))
         except _IndexError as failure:
             self._halt(failure.error)
         except _ElsewhereError:
@@ -312,3 +316,9 @@ class Builder:
         self.error = error
         self._halted_until = time.monotonic() + self._pace.retry
         self._list.clear()
+
+
+def _shortened(told: str) -> str:
+    """Cut what is told of a source to a length that answers have room for, where a sentence or word ends."""
+    part = cut_text(told, start=0, max_chars=_MOST_TOLD_CHARS)
+    return f"{part.text.rstrip()} …" if part.truncated else told

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Changes with the tables; files of another version are thrown away."""
 
 FILE_NAME: Final = "index.sqlite3"
@@ -34,7 +34,8 @@ CREATE TABLE sources (
     id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, fingerprint TEXT NOT NULL, kind TEXT NOT NULL,
     name TEXT NOT NULL, file TEXT NOT NULL, modified INTEGER NOT NULL, size INTEGER NOT NULL DEFAULT 0,
     state INTEGER NOT NULL DEFAULT 0,
-    chunks INTEGER NOT NULL DEFAULT 0, problem TEXT NOT NULL DEFAULT '', UNIQUE (key, fingerprint));
+    chunks INTEGER NOT NULL DEFAULT 0, problem TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '',
+    UNIQUE (key, fingerprint));
 CREATE INDEX sources_not_complete ON sources (state) WHERE state <> 1;
 CREATE TABLE passages (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE);
 CREATE TABLE chunks (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.index.reach import Reach
     from mcp_context_resources.index.spec import Chunk, IndexAnswer, IndexedSource, IndexQuery, Passage
-    from mcp_context_resources.index.store import KnownRow
+    from mcp_context_resources.index.store import Ending, KnownRow
     from mcp_context_resources.index.vector_files import Family, GraphBuilding
     from mcp_context_resources.workers.job import Job
 
@@ -65,11 +65,9 @@ class Engine:
         """See `Index.begin`."""
         return self._written(lambda connection: store.begin(connection, source))
 
-    def put(self, source: IndexedSource, first: int, chunks: Sequence[Chunk], last: bool, problem: str) -> bool:
+    def put(self, source: IndexedSource, first: int, chunks: Sequence[Chunk], ending: Ending | None) -> bool:
         """See `Index.put`."""
-        return self._written(
-            lambda connection: store.put(connection, source, first, chunks, last=last, problem=problem)
-        )
+        return self._written(lambda connection: store.put(connection, source, first, chunks, ending))
 
     def drop(self, keys: Sequence[str]) -> None:
         """See `Index.drop`."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.index.engine import Engine
     from mcp_context_resources.index.spec import Chunk, IndexAnswer, IndexedSource, IndexQuery, Passage, Places
-    from mcp_context_resources.index.store import KnownRow
+    from mcp_context_resources.index.store import Ending, KnownRow
     from mcp_context_resources.workers.job import Job
 
 
@@ -32,10 +32,10 @@ def begin(_job: Job, place: Place, source: IndexedSource) -> int:
 
 
 def put(
-    _job: Job, place: Place, source: IndexedSource, first: int, chunks: Sequence[Chunk], last: bool, problem: str
+    _job: Job, place: Place, source: IndexedSource, first: int, chunks: Sequence[Chunk], ending: Ending | None = None
 ) -> bool:
     """See `Index.put`."""
-    return _engine(place).put(source, first, chunks, last, problem)
+    return _engine(place).put(source, first, chunks, ending)
 
 
 def drop(_job: Job, place: Place, keys: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from mcp_context_resources.index import jobs
 from mcp_context_resources.index.analysis.version import version
 from mcp_context_resources.index.database import FILE_NAME
 from mcp_context_resources.index.spec import IndexedSource, IndexSize, KnownSource
+from mcp_context_resources.index.store import Ending
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.pool import WorkerPool
 
@@ -78,17 +79,25 @@ class LocalIndex:
         return await self._write(jobs.begin, source)
 
     async def put(
-        self, source: IndexedSource, first: int, chunks: Sequence[Chunk], *, last: bool, problem: str = ""
+        self,
+        source: IndexedSource,
+        first: int,
+        chunks: Sequence[Chunk],
+        *,
+        last: bool,
+        problem: str = "",
+        note: str = "",
     ) -> bool:
         """See `Index.put`; False, too, for a version that was not begun, or begun anew since."""
         place = 0
         while len(chunks) - place > _MOST_PUT:
             some = tuple(chunks[place : place + _MOST_PUT])
-            if not await self._write(jobs.put, source, first + place, some, False, "", changes=True):
+            if not await self._write(jobs.put, source, first + place, some, changes=True):
                 return False
             place += _MOST_PUT
         rest = tuple(chunks[place:])
-        return await self._write(jobs.put, source, first + place, rest, last, problem, changes=True)
+        ending = Ending(problem, note) if last else None
+        return await self._write(jobs.put, source, first + place, rest, ending, changes=True)
 
     async def drop(self, keys: Collection[str]) -> None:
         """See `Index.drop`."""
@@ -191,6 +200,8 @@ class LocalIndex:
 
 def _known(rows: Sequence[KnownRow]) -> list[KnownSource]:
     return [
-        KnownSource(IndexedSource(key, kind, name, file, fingerprint, modified, size), chunks, bool(complete), problem)
-        for key, kind, name, file, fingerprint, modified, size, chunks, complete, problem in rows
+        KnownSource(
+            IndexedSource(key, kind, name, file, fingerprint, modified, size), chunks, bool(complete), problem, note
+        )
+        for key, kind, name, file, fingerprint, modified, size, chunks, complete, problem, note in rows
     ]

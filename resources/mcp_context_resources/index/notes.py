@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SHOWN_NAMES: Final = 3
 _SHOWN_PROBLEMS: Final = 2
-_MOST_PROBLEM_CHARS: Final = 200
+_SHOWN_NOTES: Final = 5
 
 
 def about_missing(names: Sequence[str], total: int) -> list[str]:
@@ -42,10 +42,17 @@ def about_broken(broken: Sequence[tuple[str, str]]) -> list[str]:
     """Say which sources, by name and problem, can't be searched at all."""
     if not broken:
         return []
-    shown = " ".join(f"{name}: {problem[:_MOST_PROBLEM_CHARS]}" for name, problem in broken[:_SHOWN_PROBLEMS])
+    shown = " ".join(f"{name}: {problem}" for name, problem in broken[:_SHOWN_PROBLEMS])
     more = f" And {len(broken) - _SHOWN_PROBLEMS} more." if len(broken) > _SHOWN_PROBLEMS else ""
     noun = "source" if len(broken) == 1 else "sources"
     return [f"{len(broken)} {noun} couldn't be read. {shown}{more}"]
+
+
+def about_sources(noted: Sequence[tuple[str, str]]) -> list[str]:
+    """Say what is to be known of sources, by name and note."""
+    shown = [f"{name}: {note}" for name, note in noted[:_SHOWN_NOTES]]
+    over = len(noted) - _SHOWN_NOTES
+    return [*shown, f"There are notes on {over} more {'source' if over == 1 else 'sources'}."] if over > 0 else shown
 
 
 def about_changed(names: Sequence[str]) -> list[str]:

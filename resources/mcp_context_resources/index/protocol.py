@@ -43,12 +43,20 @@ class Index(Protocol):
         ...
 
     async def put(
-        self, source: IndexedSource, first: int, chunks: Sequence[Chunk], *, last: bool, problem: str = ""
+        self,
+        source: IndexedSource,
+        first: int,
+        chunks: Sequence[Chunk],
+        *,
+        last: bool,
+        problem: str = "",
+        note: str = "",
     ) -> bool:
         """Put in chunks of a source begun before, the first of them being number `first` of the source, from 0.
 
-        With the `last` ones the source is complete, and takes the place of its other versions in one step. Returns
-        False, and does nothing, where another server has put in these chunks already.
+        With the `last` ones the source is complete, and takes the place of its other versions in one step; `problem`
+        and `note` (see `KnownSource`) are kept then. Returns False, and does nothing, where another server has put in
+        these chunks already.
         """
         ...
 

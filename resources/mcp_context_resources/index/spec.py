@@ -54,13 +54,15 @@ class IndexedSource:
 class KnownSource:
     """What the index holds of a source: all of it, or, where not `complete`, parts of a version still being put in.
 
-    `problem` says why nothing of it can be searched; such a source is complete without chunks.
+    `problem` says why nothing of it can be searched; such a source is complete without chunks. `note` is what a person
+    should know of a source whose chunks are there, such as that only its beginning is.
     """
 
     source: IndexedSource
     chunks: int
     complete: bool
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,15 @@ _DIGEST_BYTES: Final = 20
 _MOST_TEXT_CHARS: Final = 100_000
 _MOST_HEADING_CHARS: Final = 2_000
 
-KnownRow = tuple[str, Kind, str, str, str, int, int, int, int, str]
-"""key, kind, name, file, fingerprint, modified, size, chunks, whether complete, problem."""
+KnownRow = tuple[str, Kind, str, str, str, int, int, int, int, str, str]
+"""key, kind, name, file, fingerprint, modified, size, chunks, whether complete, problem, note."""
+
+
+class Ending(NamedTuple):
+    """What is told of a source that is complete (see `KnownSource`)."""
+
+    problem: str = ""
+    note: str = ""
 
 
 class Stored(NamedTuple):
@@ -42,7 +49,7 @@ class Stored(NamedTuple):
 def known(connection: sqlite3.Connection) -> list[KnownRow]:
     """Return all versions of sources that aren't dead."""
     return connection.execute(
-        "SELECT key, kind, name, file, fingerprint, modified, size, chunks, state = 1, problem FROM sources"
+        "SELECT key, kind, name, file, fingerprint, modified, size, chunks, state = 1, problem, note FROM sources"
         " WHERE state < 2"
     ).fetchall()
 
@@ -63,11 +70,12 @@ def put(
     source: IndexedSource,
     first: int,
     chunks: Sequence[Chunk],
-    *,
-    last: bool,
-    problem: str,
+    ending: Ending | None,
 ) -> bool:
-    """Put in the chunks from number `first` on; False where they aren't the next ones of a version begun."""
+    """Put in the chunks from number `first` on, the last ones where there is an `ending`.
+
+    False where they aren't the next ones of a version begun.
+    """
     found = _version(connection, source)
     if found is None or found[1] != PARTIAL or found[2] != first:
         return False
@@ -79,17 +87,17 @@ def put(
             (number, place, _passage(connection, chunk), *_fields(chunk)),
         )
     connection.execute(
-        "UPDATE sources SET chunks = ?, state = ?, problem = ? WHERE id = ?",
-        (first + len(chunks), COMPLETE if last else PARTIAL, problem, number),
+        "UPDATE sources SET chunks = ?, state = ?, problem = ?, note = ? WHERE id = ?",
+        (first + len(chunks), PARTIAL if ending is None else COMPLETE, *(ending or Ending()), number),
     )
-    if last:
+    if ending is not None:
         others = connection.execute(
             "SELECT id FROM sources WHERE key = ? AND id <> ? AND (state = ? OR id < ?)",
             (source.key, number, COMPLETE, number),  # a newer version may be half put in by another server
         ).fetchall()
         _kill(connection, [row[0] for row in others])
-    if problem and last:
-        _empty(connection, number)
+        if ending.problem:
+            _empty(connection, number)
     return True
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import anyio.to_thread
 
 from mcp_context_resources.documents.problems import add_problems, problem_notes
+from mcp_context_resources.documents.reading_version import reading_version
 from mcp_context_resources.index.chunking import VERSION, Chunker, OutlineHeading
 from mcp_context_resources.index.feed import Cut
 from mcp_context_resources.index.spec import Chunk, IndexedSource
@@ -47,6 +48,7 @@ class DocumentFeed:
         own = documents.settings
         made_with = VERSION, settings.chunk_chars, settings.max_source_chars, own.ocr, own.ocr_languages, own.encoding
         self._made_with = "\0".join(map(str, made_with))
+        self._readers: dict[str, str] = {}
         self._locked = [ignore_spec([item.get_secret_value().partition("=")[0]]) for item in own.passwords]
         # No other server, which may not have the password, gives out what this one has read with it.
         self._secret = secrets.token_hex(16)
@@ -85,7 +87,7 @@ class DocumentFeed:
                     break
             if cutting.is_full:
                 break
-        yield cutting.last(source.name, reading)
+        yield cutting.last(reading)
 
     async def _begin(self, source: IndexedSource, cutting: _Cutting) -> Source:
         """Read the outline of the file, and make sure that it is the version asked for."""
@@ -101,7 +103,9 @@ class DocumentFeed:
         return file
 
     def _indexed(self, source: Source) -> IndexedSource:
-        made_of = f"{source.fingerprint}\0{self._made_with}"
+        if source.format not in self._readers:
+            self._readers[source.format] = reading_version(source.format)
+        made_of = f"{source.fingerprint}\0{self._made_with}\0{self._readers[source.format]}"
         if any(pattern.match_file(source.file) for pattern in self._locked):
             made_of += f"\0{self._secret}"
         fingerprint = hashlib.sha256(made_of.encode()).hexdigest()[:16]
@@ -146,9 +150,9 @@ class _Cutting:
         self._since = time.monotonic()
         return Cut(ready, done, total, note)
 
-    def last(self, name: str, reading: Reading) -> Cut:
-        notes = [f"{name}: {note}" for note in problem_notes(self.problems)]
+    def last(self, reading: Reading) -> Cut:
+        notes = problem_notes(self.problems)
         if reading.remaining or (reading.pages and reading.pages[-1].number < reading.total_pages) or self._left < 0:
             most = self._settings.max_source_chars
-            notes.insert(0, f"Of {name} only the first {most:,} characters are searchable.")
+            notes.insert(0, f"Only the first {most:,} characters are searchable.")
         return self.cut(reading.total_pages, reading.total_pages, " ".join(notes))

@@ -11,6 +11,7 @@ from mcp_context_resources.errors import NotFoundError, SourceChangedError, SqlE
 from mcp_context_resources.index.feed import Cut
 from mcp_context_resources.index.spec import IndexedSource
 from mcp_context_resources.tables.quoting import identifier
+from mcp_context_resources.tables.reading_version import reading_version
 from mcp_context_tools.index_feeds.listed import Listed
 from mcp_context_tools.index_feeds.row_text import row_chunks
 from mcp_context_tools.index_feeds.table_profile import is_readable, schema_chunks, table_content
@@ -50,7 +51,7 @@ class TableFeed:
     def __init__(self, tables: Tables, settings: IndexSettings) -> None:
         self._tables = tables
         self._settings = settings
-        made_with = VERSION, settings.chunk_chars, settings.max_rows, tables.settings.encoding
+        made_with = VERSION, settings.chunk_chars, settings.max_rows, tables.settings.encoding, reading_version()
         self._made_with = "\0".join(map(str, made_with))
         self._listed = Listed(self.sources)
 
@@ -82,7 +83,7 @@ class TableFeed:
             for start in range(skipped, len(chunks), _CUT_CHUNKS):
                 yield Cut(tuple(chunks[start : start + _CUT_CHUNKS]), done, total)
         if total and content.rows is not None and content.rows > total:
-            note = f"Of {source.name} only the first {total:,} of {content.rows:,} rows are searchable one by one."
+            note = f"Only the first {total:,} of {content.rows:,} rows are searchable one by one."
             yield Cut((), total, total, note)
 
     async def _rows(

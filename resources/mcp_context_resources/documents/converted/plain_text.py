@@ -18,7 +18,7 @@ MOST_UNCUT: Final = 6_000
 """Characters that may stay together where no heading divides them."""
 
 _AIM: Final = 4_000
-_MAX_BYTES: Final = 64 << 20
+_MAX_BYTES: Final = 256 << 20
 _PARAGRAPH_ENDS: Final = re.compile(r"(?>\r\n?|\n)(?:[ \t\u3000]*+(?>\r\n?|\n))+")
 _LINE_ENDS: Final = re.compile(r"(?>\r\n?|\n)")
 _SENTENCE_ENDS: Final = re.compile(r"[。！？]|[.!?](?=\s)|\s")
