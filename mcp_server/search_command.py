@@ -58,6 +58,7 @@ examples:
 _SHOWN_PROBLEMS: Final = 20
 _ASKING: Final = frozenset({"search", "context"})
 _SWITCHES: Final = frozenset({"--json"})
+_PATH_MARKS: Final = frozenset({os.sep, os.altsep or os.sep})
 # No argument of a command can hold one.
 _KEPT: Final = "\0"
 # Controls and halves of characters, which JSON allows as they are.
@@ -123,7 +124,19 @@ def with_words_kept(argv: Sequence[str]) -> list[str]:
 
 
 def _word(text: str) -> str:
-    return text.removeprefix(_KEPT)
+    """Return a word of a query; raises `ArgumentTypeError` for a folder, which was meant to be searched in."""
+    word = text.removeprefix(_KEPT)
+    if _PATH_MARKS.intersection(word) and _is_folder(word):
+        told = f"{word} is a folder: write --in {word} to search in it, or '\"{word}\"' to search for these words"
+        raise argparse.ArgumentTypeError(told)
+    return word
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):  # too long for a name
+        return False
 
 
 def _add_filters(parser: Any) -> None:

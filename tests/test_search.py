@@ -473,3 +473,18 @@ async def test_an_absolute_folder_that_two_served_folders_have_is_not_guessed(tm
         await search(services, "okapi", folder=str(tmp_path / "two" / "own"))
     assert isinstance(index, ScriptedIndex)
     assert [request.folder for request in index.asked] == ["own"]
+
+
+async def test_files_beyond_the_most_that_are_looked_at_are_told_by_search_and_context(
+    tmp_path: Path, cache: Path
+) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.md").write_text(f"Ferry number {number} leaves at noon.", encoding="utf-8")
+    models = {"starter": False}
+    for most, told in ((2, True), (3, False)):
+        async with connect(tmp_path, cache=cache, workspace={"max_files": most}, models=models) as client:
+            found = await client.call_tool("search", {"query": "ferry"})
+            packed = await client.call_tool("get_context", {"question": "When does the ferry leave?"})
+        for result in (found, packed):
+            assert ("raise workspace.max_files" in text_of(result)) is told
+            assert ("raise workspace.max_files" in json.dumps(data_of(result))) is told

@@ -77,6 +77,12 @@ def test_a_word_with_a_minus_excludes_and_is_no_option(folder: Path, capsys: pyt
     assert "unrecognized arguments: --drft" in capsys.readouterr().err
 
 
+def test_a_folder_in_place_of_a_word_is_told_how_to_be_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["search", str(folder), "ferry"])
+    assert f"write --in {folder} to search in it" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_not_there_is_told_in_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "property", "--in", str(folder / "gone")]) == 1
     assert "does not exist" in capsys.readouterr().err

@@ -475,7 +475,9 @@ def test_files_above_the_count_cap_are_left_out_and_noticed_once(tmp_path: Path)
     put(tmp_path, *(f"{folder}/{i}.csv" for folder in "abc" for i in range(4)))
     catalogue = workspace_of(tmp_path, max_files=5).catalogue()
     assert {source.file for source in catalogue.sources} == {"a/0.csv", "a/1.csv", "a/2.csv", "a/3.csv", "b/0.csv"}
-    assert len([notice for notice in catalogue.notices if "5 files" in notice]) == 1
+    assert [notice for notice in catalogue.notices if "workspace.max_files" in notice] == [
+        "only 5 files are looked at, there are more: raise workspace.max_files"
+    ]
     assert workspace_of(tmp_path, max_files=12).catalogue().notices == ()
 
 

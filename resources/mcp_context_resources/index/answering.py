@@ -134,7 +134,11 @@ class Searcher:
             sources_unreadable=len(broken) + len(stuck),
             problems=tuple(unreadable),
             bytes=size.bytes,
-            notes=(*size.notes, *((self._vectors.problem,) if self._vectors.problem else ())),
+            notes=(
+                *notes.about_limits(listing.limits),
+                *size.notes,
+                *((self._vectors.problem,) if self._vectors.problem else ()),
+            ),
         )
 
     async def _understand(self, request: SearchRequest, question: _Question) -> None:
@@ -250,6 +254,7 @@ class Searcher:
             *notes.about_changed(found.changed),
             *notes.about_broken(unreadable),
             *(f"{error}" for error in listing.errors),
+            *notes.about_limits(listing.limits),
             *extra,
             *(notes.about_vectors(found.answer, self._vectors.problem) if found.mode != "lexical" else ()),
             *notes.about_sources([(source.name, note) for source, note in self._keeper.ledger.notes(shown)]),

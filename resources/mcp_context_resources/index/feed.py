@@ -49,6 +49,16 @@ class CheckingFeed(Feed, Protocol):
         ...
 
 
+@runtime_checkable
+class LimitedFeed(Feed, Protocol):
+    """A feed that may leave sources out."""
+
+    @property
+    def limit(self) -> str:
+        """Say that there was more than `sources` returned last, and what to do; empty where that isn't so."""
+        ...
+
+
 class Embedder(Protocol):
     """Makes vectors of texts."""
 

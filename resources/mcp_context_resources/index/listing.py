@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from mcp_context_resources.errors import ContextError
-from mcp_context_resources.index.feed import CheckingFeed
+from mcp_context_resources.index.feed import CheckingFeed, LimitedFeed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,12 +25,13 @@ _log = logging.getLogger(__name__)
 class Listing:
     """What the feeds listed at `moment` (monotonic seconds): sources by key, for each feed that could be asked.
 
-    `errors` are those of the feeds that couldn't.
+    `errors` are those of the feeds that couldn't, `limits` tell what the others left out.
     """
 
     parts: tuple[tuple[Feed, dict[str, IndexedSource]], ...]
     moment: float
     errors: tuple[ContextError, ...] = ()
+    limits: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return sum(len(sources) for _, sources in self.parts)
@@ -80,7 +81,8 @@ async def list_sources(feeds: Sequence[Feed]) -> Listing:
     errors = tuple(error for error in found if isinstance(error, ContextError))
     if errors and not parts:
         raise errors[0]
-    return Listing(parts, moment, errors)
+    limits = dict.fromkeys(feed.limit for feed, _ in parts if isinstance(feed, LimitedFeed) and feed.limit)
+    return Listing(parts, moment, errors, tuple(limits))
 
 
 async def still_current(listing: Listing, sources: Iterable[IndexedSource]) -> set[str]:

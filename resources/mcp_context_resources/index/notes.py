@@ -55,6 +55,11 @@ def about_sources(noted: Sequence[tuple[str, str]]) -> list[str]:
     return [*shown, f"There are notes on {over} more {'source' if over == 1 else 'sources'}."] if over > 0 else shown
 
 
+def about_limits(limits: Sequence[str]) -> list[str]:
+    """Say that there is more than could be listed."""
+    return [f"Not everything is searched: {limit}." for limit in limits]
+
+
 def about_changed(names: Sequence[str]) -> list[str]:
     """Say which sources changed or went away under the search."""
     return [f"Left out, for they changed meanwhile: {first_names(names, _SHOWN_NAMES)}."] if names else []

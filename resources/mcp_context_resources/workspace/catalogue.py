@@ -33,12 +33,13 @@ class Contents:
 class Catalogue:
     """All sources at one moment, in a stable order: tables, documents, models, each by name.
 
-    `unserved` are files of kinds that nothing here reads.
+    `unserved` are files of kinds that nothing here reads. `limit` says that there are more files than were looked at.
     """
 
     sources: tuple[Source, ...]
     notices: tuple[str, ...] = ()
     unserved: tuple[str, ...] = ()
+    limit: str = ""
     _by_key: dict[tuple[str, str], Source] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -47,13 +47,14 @@ class FoundFile:
 class Scan:
     """What a walk found, what it left out and why, and files of kinds that are not served (`others`).
 
-    `folders` are those that it looked into.
+    `folders` are those that it looked into. `limit` says that there is more, where there is.
     """
 
     files: list[FoundFile] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     seen: int = 0
+    limit: str = ""
     folders: list[str] = field(default_factory=list, compare=False)
 
 
@@ -97,7 +98,8 @@ class _Walk:
             specs = [*specs, (relative, own)]
         for entry in entries:
             if self.result.seen >= self.settings.max_files:
-                self._note_once(f"More than {self.settings.max_files} files: the rest was not looked at.")
+                most = f"{self.settings.max_files:,}"
+                self.result.limit = f"only {most} files are looked at, there are more: raise workspace.max_files"
                 return
             self.entry(entry, relative, specs, depth)
 
@@ -151,10 +153,6 @@ class _Walk:
                 is_link=entry.is_symlink(),
             )
         )
-
-    def _note_once(self, notice: str) -> None:
-        if notice not in self.result.notices:
-            self.result.notices.append(notice)
 
 
 def _is_text(name: str) -> bool:

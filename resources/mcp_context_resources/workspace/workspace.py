@@ -109,8 +109,9 @@ class Workspace:
     def _named(self, found: Scan, contents: Mapping[str, Contents]) -> Catalogue:
         tables, notices = self._tables(found, contents)
         documents, models = (self._files(kind, found) for kind in ("document", "model"))
-        notices = [*found.notices, *notices, *_about_others(found.others)]
-        return Catalogue((*tables, *documents, *models), tuple(notices), tuple(found.others))
+        first = [found.limit] if found.limit else []
+        notices = [*first, *found.notices, *notices, *_about_others(found.others)]
+        return Catalogue((*tables, *documents, *models), tuple(notices), tuple(found.others), found.limit)
 
     def resolve(self, catalogue: Catalogue, kind: Kind, name: str) -> Source:
         """Find a source by name, URI, or path (absolute inside a root, or relative to one).

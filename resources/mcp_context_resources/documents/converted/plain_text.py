@@ -18,21 +18,22 @@ MOST_UNCUT: Final = 6_000
 """Characters that may stay together where no heading divides them."""
 
 _AIM: Final = 4_000
-_MAX_BYTES: Final = 256 << 20
+_MAX_BYTES: Final = 64 << 20
+_MAX_PLAIN_BYTES: Final = 256 << 20
 _PARAGRAPH_ENDS: Final = re.compile(r"(?>\r\n?|\n)(?:[ \t\u3000]*+(?>\r\n?|\n))+")
 _LINE_ENDS: Final = re.compile(r"(?>\r\n?|\n)")
 _SENTENCE_ENDS: Final = re.compile(r"[。！？]|[.!?](?=\s)|\s")
 
 
-def read_text(path: str, encoding: str | None) -> DecodedText:
-    """Read a text file of up to 64 MB whole.
+def read_text(path: str, encoding: str | None, max_bytes: int = _MAX_BYTES) -> DecodedText:
+    """Read a text file of up to `max_bytes` whole.
 
     Raises `UnreadableSourceError`, `InvalidInputError` for an unknown encoding.
     """
-    if (size := Path(path).stat().st_size) > _MAX_BYTES:
+    if (size := Path(path).stat().st_size) > max_bytes:
         raise broken(
             path,
-            f"has {size >> 20:,} MB; up to {_MAX_BYTES >> 20} MB of text are read as one document.",
+            f"has {size >> 20:,} MB; up to {max_bytes >> 20} MB of text are read as one document.",
             "Split the file into parts.",
         )
     return decode_text(Path(path).read_bytes(), Path(path).name, encoding)
@@ -43,7 +44,7 @@ def convert(job: Job, path: str, encoding: str | None = None) -> Converted:
 
     Raises `UnreadableSourceError`, `InvalidInputError` for an unknown encoding, `DeadlineExceededError`.
     """
-    source = read_text(path, encoding)
+    source = read_text(path, encoding, _MAX_PLAIN_BYTES)
     sections = [Section("", 0, part, part) for part in cut_at_paragraphs(job, source.text)]
     properties = {"encoding": source.encoding, "characters": len(source.text), "lines": source.text.count("\n") + 1}
     return Converted("", properties, sections, [*source.notes, *unseen_notes(source.text)])

@@ -16,7 +16,6 @@ from mcp_context_resources.tables import jobs
 from mcp_context_resources.tables.mapped.journal import Journal
 from mcp_context_resources.tables.mapped.manifest import Manifest, origin_files, read
 from mcp_context_resources.tables.mapped.spec import KIND, MapWork
-from mcp_context_resources.workspace.catalogue import Catalogue
 from mcp_context_resources.workspace.names import lookup_key, sql_identifier
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.tables.mapped.spec import MapColumn, MapMade, RowsWanted, TakenRows
     from mcp_context_resources.tables.spec import EngineLimits
     from mcp_context_resources.workers.pool import Progress, WorkerPool
+    from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
 
 PREFIX: Final = "map_"
@@ -67,7 +67,7 @@ class MappedTables:
             own = [m.source(self._folder) for m in self._listed if catalogue.find("table", m.name) is None]
             tables = sorted((*catalogue.of("table"), *own), key=lambda source: (lookup_key(source.name), source.name))
             others = (source for source in catalogue.sources if source.kind != "table")
-            joined = Catalogue((*tables, *others), catalogue.notices, catalogue.unserved)
+            joined = replace(catalogue, sources=(*tables, *others))
             self._joined = catalogue, self._listed, joined
         return self._joined[2]
 
