@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
@@ -20,6 +19,7 @@ from mcp_context_resources.errors import (
     StaleCursorError,
     StorageError,
 )
+from mcp_context_resources.index.setbacks import Setbacks
 from mcp_context_resources.index.spec import KnownSource
 from mcp_context_resources.index.work_list import Batch, Level, Task, WorkList
 
@@ -63,18 +63,6 @@ class _ElsewhereError(Exception):
         self.chunks = chunks
 
 
-@dataclass(slots=True)
-class _Setback:
-    """Why a version of a source is not in the index although it was tried; `chunks` another server had put in."""
-
-    fingerprint: str
-    attempts: int
-    not_before: float
-    problem: str = ""
-    chunks: int = 0
-    grown_at: float = 0.0
-
-
 class Builder:
     """Reads sources from their feeds and puts them into the index; what it did is in the ledger.
 
@@ -88,7 +76,7 @@ class Builder:
         self._pace = pace
         self._list = WorkList()
         self._slots = anyio.Semaphore(_AT_ONCE)
-        self._setbacks: dict[str, _Setback] = {}
+        self._setbacks = Setbacks(pace)
         self._halted_until = 0.0
         self.error: ContextError | None = None
 
@@ -107,7 +95,7 @@ class Builder:
         now = time.monotonic()
         if now < self._halted_until:
             return Batch(0)
-        sources = [source for source in sources if self._may_try(source, now)]
+        sources = [source for source in sources if self._setbacks.may_try(source, now)]
         batch = Batch(len(sources))
         for source in sources:
             changed = not self._ledger.is_new(source)
@@ -122,23 +110,19 @@ class Builder:
 
     def problem(self, source: IndexedSource) -> str:
         """Tell why a source is not in the index although it was tried; empty where that isn't so."""
-        setback = self._setback(source)
-        return setback.problem if setback is not None else ""
+        return self._setbacks.problem(source)
 
     def elsewhere(self, source: IndexedSource) -> bool:
         """Tell whether another server is reading a source."""
-        setback = self._setback(source)
-        return setback is not None and setback.chunks > 0
+        return self._setbacks.elsewhere(source) > 0
 
     def next_try(self, sources: Sequence[IndexedSource]) -> float | None:
         """Return in how many seconds the first of these sources may be tried again; None where none failed."""
-        moments = [setback.not_before for source in sources if (setback := self._setback(source))]
-        return max(0.0, min(moments) - time.monotonic()) if moments else None
+        return self._setbacks.next_try(sources)
 
     def hopeless(self, source: IndexedSource) -> bool:
         """Tell whether a source was tried often enough for now."""
-        setback = self._setback(source)
-        return setback is not None and setback.attempts >= _ATTEMPTS
+        return self._setbacks.attempts(source) >= _ATTEMPTS
 
     async def wait(self, batch: Batch, report: Progress | None) -> None:
         """Wait until a batch is finished, and tell how far it is."""
@@ -163,15 +147,7 @@ class Builder:
 
     def forget_all_but(self, listing: Listing) -> None:
         """Forget what is known of sources that are gone."""
-        self._setbacks = {key: setback for key, setback in self._setbacks.items() if key in listing}
-
-    def _may_try(self, source: IndexedSource, now: float) -> bool:
-        setback = self._setback(source)
-        return setback is None or setback.not_before <= now
-
-    def _setback(self, source: IndexedSource) -> _Setback | None:
-        setback = self._setbacks.get(source.key)
-        return setback if setback is not None and setback.fingerprint == source.fingerprint else None
+        self._setbacks.forget_all_but(listing)
 
     async def _tell(self, batch: Batch, report: Progress) -> None:
         tasks = list(self._list.working_for(batch))
@@ -201,10 +177,10 @@ class Builder:
         except _IndexError as failure:
             self._halt(failure.error)
         except _ElsewhereError as elsewhere:
-            self._left_to_another(source, elsewhere.chunks)
+            self._setbacks.left_to_another(source, elsewhere.chunks)
             return False
         except _ANOTHER_VERSION as error:
-            self._set_back(source, str(error))
+            self._setbacks.add(source, _shortened(str(error)))
             return False
         except ContextError as error:
             await self._failed(source, error)
@@ -213,7 +189,7 @@ class Builder:
             fault = ContextError("It couldn't be read because of a fault of the server.", "Its log has details.")
             await self._failed(source, fault)
         else:
-            self._setbacks.pop(source.key, None)
+            self._setbacks.forget(source)
             self.error = None
         return True
 
@@ -223,7 +199,8 @@ class Builder:
         if self._ledger.holds(source):
             return
         first = await self._asked(self._index.begin(source))
-        self._check_elsewhere(source, first)
+        if self._setbacks.goes_on_elsewhere(source, first):
+            raise _ElsewhereError(first)
         number, note, put_at = first, "", time.monotonic()
         held: list[Chunk] = []
         cuts = task.feed.chunks(source, first)
@@ -272,33 +249,9 @@ class Builder:
             fault = ContextError("The search index failed inside the server.", "The server's log has details.")
             raise _IndexError(fault) from error
 
-    def _check_elsewhere(self, source: IndexedSource, chunks: int) -> None:
-        """Leave a source to another server as long as that one gets on with it."""
-        setback = self._setback(source)
-        if setback is None or not setback.chunks:
-            return
-        now = time.monotonic()
-        if chunks > setback.chunks or now - setback.grown_at < self._pace.abandoned:
-            raise _ElsewhereError(chunks)
-
-    def _left_to_another(self, source: IndexedSource, chunks: int) -> None:
-        now, setback = time.monotonic(), self._setback(source)
-        chunks, grown_at = max(chunks, 1), now
-        if setback is not None and setback.chunks >= chunks:
-            grown_at = setback.grown_at
-        later = now + self._pace.elsewhere
-        self._setbacks[source.key] = _Setback(source.fingerprint, 0, later, "", chunks, grown_at)
-
-    def _set_back(self, source: IndexedSource, problem: str) -> int:
-        before = self._setback(source)
-        attempts = 1 + (before.attempts if before is not None else 0)
-        later = time.monotonic() + self._pace.pause(attempts)
-        self._setbacks[source.key] = _Setback(source.fingerprint, attempts, later, _shortened(problem))
-        return attempts
-
     async def _failed(self, source: IndexedSource, error: ContextError) -> None:
         """Note that a source can't be read, in the index itself where trying again is no use."""
-        attempts = self._set_back(source, str(error))
+        attempts = self._setbacks.add(source, _shortened(str(error)))
         if isinstance(error, _PASSING) or not (error.lasting or attempts >= _ATTEMPTS):
             return
         try:
@@ -309,7 +262,7 @@ class Builder:
         except _ElsewhereError:
             pass  # the other server reads it, or finds out for itself
         else:
-            self._setbacks.pop(source.key, None)
+            self._setbacks.forget(source)
 
     def _halt(self, error: ContextError) -> None:
         """Stop for a while: whatever is wrong with the index is wrong for every source."""
