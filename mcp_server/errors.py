@@ -18,6 +18,8 @@ _OF_THE_CALLER: Final = (InvalidInputError, NotFoundError, AccessDeniedError)
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
+    from mcp_server.redacting import RedactedCall, Redaction
+
 
 def error_result(error: ContextError) -> CallToolResult:
     """Tell a model what went wrong and what to do next, in both channels."""
@@ -63,3 +65,10 @@ def _problem(issue: dict[str, Any], known: list[str]) -> str:
         return f"{name!r} is required"
     message = str(issue["msg"])
     return f"{name!r}: {message[0].lower()}{message[1:]}"
+
+
+def told_of(error: ContextError, redaction: Redaction | None, call: RedactedCall | None = None) -> ContextError:
+    """Return an error as a client is told of it; `call` is None, too, where its arguments couldn't be turned back."""
+    if call is not None:
+        return call.error(error)
+    return error if redaction is None else redaction.error(error)

@@ -24,7 +24,7 @@ from mcp_context_resources.errors import ContextError
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
 from mcp_server.call_log import note_sources
 from mcp_server.elicitation import Asking, choosing
-from mcp_server.errors import code_of, refuse_cursor
+from mcp_server.errors import code_of, refuse_cursor, told_of
 from mcp_server.sendable import sendable
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ async def _written(
         arguments = dict(params.arguments or {}) if call is None else call.arguments
         return await choosing(Asking(context, params, str if call is None else call.text), arguments, attempt)
     except ContextError as error:
-        told = error if redaction is None else redaction.error(error) if call is None else call.error(error)
+        told = told_of(error, redaction, call)
         raise MCPError(code_of(error), str(told)) from error
     except Exception as error:
         _log.exception("%s failed", prompt.name)

@@ -15,6 +15,7 @@ from mcp_context_resources.provenance import source_uri
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_context_tools.rendering import one_line
 from mcp_server.apps.viewer import app_resources
+from mcp_server.errors import told_of
 from mcp_server.resources.templates import JSON, MARKDOWN
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def resource_lister(redaction: Redaction | None) -> ListResources:
             after = _place(cursor)
             everything = await _everything(context.lifespan_context)
         except ContextError as error:
-            told = error if redaction is None else redaction.error(error)
+            told = told_of(error, redaction)
             code = INVALID_PARAMS if isinstance(error, InvalidInputError) else INTERNAL_ERROR
             raise MCPError(code, str(told)) from error
         except Exception as error:

@@ -25,6 +25,7 @@ from mcp_context_resources.errors import (
 )
 from mcp_context_tools.tool import Tool, ToolInput
 from mcp_server.apps.viewer import read_app
+from mcp_server.errors import told_of
 from mcp_server.resources.documents import read_image, read_page, read_passage
 from mcp_server.resources.json_text import json_text
 from mcp_server.resources.models import read_model
@@ -92,7 +93,7 @@ def resource_reader(
                 call = redaction.call({"uri": uri})
             return await _read(context.lifespan_context, uri, redaction, call)
         except ContextError as error:
-            told = error if redaction is None else redaction.error(error) if call is None else call.error(error)
+            told = told_of(error, redaction, call)
             raise refused(error, told, uri) from error
         except ValidationError as error:
             raise refusal(INVALID_PARAMS, "The URI is too long.", uri) from error

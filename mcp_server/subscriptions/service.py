@@ -23,6 +23,7 @@ from mcp_context_resources.tables.mapped.spec import KIND
 from mcp_context_resources.watch.service import Watch
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_server.apps.viewer import read_app
+from mcp_server.errors import told_of
 from mcp_server.resources.refusal import refusal, refused
 from mcp_server.resources.results import PREFIX
 from mcp_server.resources.targets import target_of
@@ -171,7 +172,7 @@ class Subscriptions:
             elif read_app(meant) is None:
                 meant = await _checked(services, meant)
         except ContextError as error:
-            raise refused(error, error if self._redaction is None else self._redaction.error(error), uri) from error
+            raise refused(error, told_of(error, self._redaction), uri) from error
         return meant
 
     async def _told_of(self, uris: Sequence[str]) -> dict[str, str]:
