@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
 
-from mcp_context_resources.errors import ContextError, NotFoundError
+from mcp_context_resources.errors import ContextError, NotFoundError, SourceChangedError
 from mcp_context_resources.sentences import flat, sentences
 from mcp_context_tools.context_pack.cutting import whole_before
 from mcp_context_tools.context_pack.spec import Block, Piece
@@ -43,16 +44,24 @@ async def read_excerpts(services: Services, found: Sequence[tuple[int, Found]], 
     by_document: dict[str, list[tuple[int, Found]]] = {}
     for rank, one in found:
         by_document.setdefault(one.hit.source.key, []).append((rank, one))
+    if not by_document:
+        return
     limit = anyio.CapacityLimiter(_AT_ONCE)
+    # Looked through once: with many files that takes longer than the reading.
+    catalogue = await anyio.to_thread.run_sync(services.workspace.catalogue)
 
     async def read(ranked: list[tuple[int, Found]]) -> None:
         source = ranked[0][1].hit.source
         numbers = sorted({one.hit.chunk.page for _, one in ranked if one.hit.chunk.page is not None})
+        read_pages = partial(
+            services.documents.read, source.key, pages=",".join(map(str, numbers)), max_chars=_PAGE_CHARS
+        )
         try:
             async with limit:
-                reading = await services.documents.read(
-                    source.key, pages=",".join(map(str, numbers)), max_chars=_PAGE_CHARS
-                )
+                try:
+                    reading = await read_pages(source=catalogue.find("document", source.name))
+                except SourceChangedError:
+                    reading = await read_pages()
         except NotFoundError:
             gathered.missing[source.name] = "it is gone since it was found"
         except ContextError as error:
