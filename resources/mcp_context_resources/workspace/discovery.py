@@ -6,23 +6,20 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from pathspec import GitIgnoreSpec
-
+from mcp_context_resources.workspace.ignoring import ALWAYS_IGNORED, IGNORE_FILE, is_ignored, own_rules, rules_of
 from mcp_context_resources.workspace.roots import Root, Roots, normal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
+    from mcp_context_resources.workspace.ignoring import IgnoreRules
     from mcp_context_resources.workspace.settings import WorkspaceSettings
 
-IGNORE_FILE: Final = ".contextignore"
-"""A file of this name leaves out what its lines match (`.gitignore` syntax) in its folder and below."""
 
-ALWAYS_IGNORED: Final = ("node_modules/", "__pycache__/", "site-packages/", "~$*", "*.tmp", "Thumbs.db", "desktop.ini")
 _MAX_DEPTH: Final = 64
-_MAX_IGNORE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +39,18 @@ class FoundFile:
     is_link: bool = False
     beside: str = ""
 
+    @property
+    def state(self) -> tuple[int, int, int, int, bool]:
+        """What tells one version of the file from another."""
+        return self.size, self.modified_ns, self.changed_ns, self.inode, self.is_link
+
 
 @dataclass(slots=True)
 class Scan:
     """What a walk found, what it left out and why, and files of kinds that are not served (`others`).
 
-    `folders` are those that it looked into. `limit` says that there is more, where there is.
+    `folders` are those that it looked into. `limit` says that there is more, where there is. `by_path`
+    has the files by the paths they were found at.
     """
 
     files: list[FoundFile] = field(default_factory=list)
@@ -56,19 +59,27 @@ class Scan:
     seen: int = 0
     limit: str = ""
     folders: list[str] = field(default_factory=list, compare=False)
+    by_path: dict[str, FoundFile] = field(default_factory=dict, compare=False)
 
 
-def scan(roots: Roots, settings: WorkspaceSettings, extensions: frozenset[str]) -> Scan:
+def scan(
+    roots: Roots,
+    settings: WorkspaceSettings,
+    extensions: frozenset[str],
+    before: Mapping[str, FoundFile] = MappingProxyType({}),
+) -> Scan:
     """Walk all roots in a stable order and return the files whose name ends in one of `extensions`.
 
     Links are judged by where they lead: a file link that stays inside is served, one that leaves is not; folder links
     are never walked (what they point to inside is found in its own place). Unreadable folders are noted, not fatal.
+    What `before`, the `by_path` of an earlier walk, holds of files that are as they were is taken over: every file is
+    looked at all the same.
     """
     result = Scan()
     for root in roots:
-        spec = ignore_spec([*ALWAYS_IGNORED, *settings.ignore])
-        walk = _Walk(root, roots, settings, extensions, result)
-        walk.folder(str(root.path), "", [("", spec)], 0)
+        rules = rules_of((*ALWAYS_IGNORED, *settings.ignore))
+        walk = _Walk(root, roots, settings, tuple(extensions), before, result)
+        walk.folder(str(root.path), "", [("", rules)], 0)
     return result
 
 
@@ -77,10 +88,11 @@ class _Walk:
     root: Root
     roots: Roots
     settings: WorkspaceSettings
-    extensions: frozenset[str]
+    extensions: tuple[str, ...]
+    before: Mapping[str, FoundFile]
     result: Scan
 
-    def folder(self, path: str, relative: str, specs: list[tuple[str, GitIgnoreSpec]], depth: int) -> None:
+    def folder(self, path: str, relative: str, rules: list[tuple[str, IgnoreRules]], depth: int) -> None:
         try:
             with os.scandir(path) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
@@ -89,21 +101,21 @@ class _Walk:
             return
         self.result.folders.append(path)
         try:
-            own = _own_ignore_file(path, self.roots)
+            own = own_rules(path, self.roots)
         except (OSError, ValueError) as error:
             where = normal(f"{relative}/{IGNORE_FILE}".lstrip("/"))
             self.result.notices.append(f"the folder of {where}, because that file {error}")
             return
         if own is not None:
-            specs = [*specs, (relative, own)]
+            rules = [*rules, (normal(relative), own)]
         for entry in entries:
             if self.result.seen >= self.settings.max_files:
                 most = f"{self.settings.max_files:,}"
                 self.result.limit = f"only {most} files are looked at, there are more: raise workspace.max_files"
                 return
-            self.entry(entry, relative, specs, depth)
+            self.entry(entry, relative, rules, depth)
 
-    def entry(self, entry: os.DirEntry[str], parent: str, specs: list[tuple[str, GitIgnoreSpec]], depth: int) -> None:
+    def entry(self, entry: os.DirEntry[str], parent: str, rules: list[tuple[str, IgnoreRules]], depth: int) -> None:
         if entry.name.startswith(".") and not self.settings.hidden:
             return
         if not _is_text(entry.name):
@@ -113,12 +125,12 @@ class _Walk:
         relative = f"{parent}/{entry.name}" if parent else entry.name
         try:
             is_folder = entry.is_dir(follow_symlinks=False)
-            if _ignored(normal(relative + "/" if is_folder else relative), specs):
+            if is_ignored(normal(relative + "/" if is_folder else relative), rules):
                 return
             if is_folder:
                 # A root inside a root is walked once, as itself.
                 if depth < _MAX_DEPTH and not self.roots.is_root(entry.path):
-                    self.folder(entry.path, relative, specs, depth + 1)
+                    self.folder(entry.path, relative, rules, depth + 1)
                 return
             self.file(entry, relative)
         except OSError as error:
@@ -126,7 +138,7 @@ class _Walk:
 
     def file(self, entry: os.DirEntry[str], relative: str) -> None:
         self.result.seen += 1
-        if not entry.name.lower().endswith(tuple(self.extensions)):
+        if not entry.name.lower().endswith(self.extensions):
             self.result.others.append(normal(relative))
             return
         path = entry.path
@@ -141,18 +153,15 @@ class _Walk:
         if status.st_size > self.settings.max_file_bytes:
             self.result.notices.append(f"{normal(relative)}: larger than workspace.max_file_bytes")
             return
-        self.result.files.append(
-            FoundFile(
-                root=self.root,
-                path=Path(path),
-                relative=normal(relative),
-                size=status.st_size,
-                modified_ns=status.st_mtime_ns,
-                changed_ns=status.st_ctime_ns,
-                inode=status.st_ino,
-                is_link=entry.is_symlink(),
-            )
-        )
+        self._take(entry.path, relative, path, status, is_link=entry.is_symlink())
+
+    def _take(self, found_at: str, relative: str, path: str, status: os.stat_result, *, is_link: bool) -> None:
+        state = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, is_link
+        known = self.before.get(found_at)
+        if known is None or known.root is not self.root or known.state != state or str(known.path) != path:
+            known = FoundFile(self.root, Path(path), normal(relative), *state)
+        self.result.by_path[found_at] = known
+        self.result.files.append(known)
 
 
 def _is_text(name: str) -> bool:
@@ -162,40 +171,3 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _own_ignore_file(folder: str, roots: Roots) -> GitIgnoreSpec | None:
-    """Read the ignore file of a folder; None where there is none.
-
-    Raises `ValueError` for one that can't be understood: then nothing in the folder may be served.
-    """
-    named = Path(folder) / IGNORE_FILE
-    if not named.exists() and not named.is_symlink():
-        return None
-    path = os.path.realpath(named)
-    if roots.containing(path) is None or not Path(path).is_file():
-        raise ValueError("is a link that leads outside the served folders or nowhere")
-    try:
-        with open(path, encoding="utf-8-sig") as lines:
-            text = lines.read(_MAX_IGNORE_BYTES)
-    except UnicodeDecodeError as error:
-        raise ValueError("is not UTF-8") from error
-    return ignore_spec(text.splitlines())
-
-
-def ignore_spec(patterns: Iterable[str]) -> GitIgnoreSpec:
-    """Compile patterns in `.gitignore` syntax, in NFC; raises `ValueError` for one that means nothing."""
-    try:
-        return GitIgnoreSpec.from_lines(normal(pattern) for pattern in patterns)
-    except Exception as error:  # pathspec has errors of its own
-        raise ValueError(f"holds a pattern that means nothing ({error})") from error
-
-
-def _ignored(relative: str, specs: list[tuple[str, GitIgnoreSpec]]) -> bool:
-    """Later (deeper) files overrule earlier ones, as in git."""
-    verdict = False
-    for folder, spec in specs:
-        below = relative[len(normal(folder)) + 1 :] if folder else relative
-        if below and (match := spec.check_file(below).include) is not None:
-            verdict = match
-    return verdict

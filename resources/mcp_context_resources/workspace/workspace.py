@@ -13,8 +13,9 @@ from urllib.parse import unquote
 from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.errors import ConfigurationError, NotFoundError
 from mcp_context_resources.workspace.catalogue import Catalogue, Contents
-from mcp_context_resources.workspace.discovery import IGNORE_FILE, FoundFile, Scan, ignore_spec, scan
+from mcp_context_resources.workspace.discovery import FoundFile, Scan, scan
 from mcp_context_resources.workspace.folders import TableFolder, set_apart_partitioned, uniform_folders
+from mcp_context_resources.workspace.ignoring import IGNORE_FILE, ignore_spec
 from mcp_context_resources.workspace.matching import fitting
 from mcp_context_resources.workspace.names import Spot, file_names, folder_names, lookup_key, table_names
 from mcp_context_resources.workspace.roots import Roots, normal
@@ -69,6 +70,7 @@ class Workspace:
         self._most_parts = max((ending.count(".") for ending in self._extensions), default=1)
         self._classified: dict[tuple[str, ...], dict[Kind, str]] = {}
         self._last: tuple[Scan, Catalogue] | None = None
+        self._seen: Mapping[str, FoundFile] = {}
 
     def may_serve(self, name: str) -> bool:
         """Tell by its name whether a file may be served, belong to one that is, or say what is left out."""
@@ -76,7 +78,8 @@ class Workspace:
 
     def look(self) -> Scan:
         """Look at the disk. Blocking: run it in a thread."""
-        found = scan(self.roots, self._settings, self._extensions)
+        found = scan(self.roots, self._settings, self._extensions, self._seen)
+        self._seen = found.by_path
         found.files = [
             replace(file, beside=_state_of(file, endings))
             if (endings := self._companions.get(self._classify(file.relative).get("table", "")))

@@ -14,7 +14,7 @@ from mcp_context_resources.documents.reading_version import reading_version
 from mcp_context_resources.index.chunking import VERSION, Chunker, OutlineHeading
 from mcp_context_resources.index.feed import Cut
 from mcp_context_resources.index.spec import Chunk, IndexedSource
-from mcp_context_resources.workspace.discovery import ignore_spec
+from mcp_context_resources.workspace.ignoring import ignore_spec
 from mcp_context_tools.index_feeds.listed import Listed
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class DocumentFeed:
         """Return every document there is now."""
         catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
         self._limit = catalogue.limit
-        return self._listed.remember((source, self._indexed(source)) for source in catalogue.of("document"))
+        return self._listed.remember(catalogue, "document", self._indexed)
 
     @property
     def limit(self) -> str:

@@ -8,9 +8,11 @@ from mcp_context_resources.errors import NotFoundError, SourceChangedError
 from mcp_context_resources.workspace.source import file_state
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from mcp_context_resources.index.spec import IndexedSource
+    from mcp_context_resources.provenance import Kind
+    from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
 
 
@@ -20,12 +22,19 @@ class Listed:
     def __init__(self, look: Callable[[], Awaitable[object]]) -> None:
         self._look = look
         self._files: dict[str, tuple[Source, str]] = {}
+        self._catalogue: Catalogue | None = None
+        self._sources: list[IndexedSource] = []
 
-    def remember(self, found: Iterable[tuple[Source, IndexedSource]]) -> list[IndexedSource]:
-        """Take in a new list in place of the old one, and return its sources."""
-        pairs = list(found)
-        self._files = {indexed.key: (source, indexed.fingerprint) for source, indexed in pairs}
-        return [indexed for _, indexed in pairs]
+    def remember(
+        self, catalogue: Catalogue, kind: Kind, indexed: Callable[[Source], IndexedSource]
+    ) -> list[IndexedSource]:
+        """Take in what there is now in place of what was before, and return it as the index sees it."""
+        if catalogue is not self._catalogue:  # as long as nothing changes it is the very same one
+            pairs = [(source, indexed(source)) for source in catalogue.of(kind)]
+            self._files = {one.key: (source, one.fingerprint) for source, one in pairs}
+            self._sources = [one for _, one in pairs]
+            self._catalogue = catalogue
+        return self._sources
 
     async def file(self, source: IndexedSource) -> Source:
         """Return the file of this version of a source; raises `SourceChangedError`, `NotFoundError`."""

@@ -58,7 +58,7 @@ class TableFeed:
     async def sources(self) -> list[IndexedSource]:
         """Return every table there is now."""
         catalogue = await self._tables.catalogue()
-        return self._listed.remember((source, self._indexed(source)) for source in catalogue.of("table"))
+        return self._listed.remember(catalogue, "table", self._indexed)
 
     async def unchanged(self, sources: Sequence[IndexedSource]) -> list[IndexedSource]:
         """Return those of some sources, listed before, whose files are still the same version now."""
