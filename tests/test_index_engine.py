@@ -20,6 +20,7 @@ import pytest
 import tantivy
 
 from mcp_context_resources.errors import ContextError, InvalidInputError, StorageError
+from mcp_context_resources.index import vector_files
 from mcp_context_resources.index.analysis.version import version
 from mcp_context_resources.index.database import Database
 from mcp_context_resources.index.engine import Engine
@@ -727,3 +728,28 @@ async def test_it_goes_on_after_memory_was_given_back(copied: Path) -> None:
         assert await found(index, "property")
         await index.release()
         assert await found(index, "property") == [LINES[0]]
+
+
+def test_of_many_new_vectors_only_so_many_are_held_until_they_are_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_files, "MOST_OUTSIDE_BYTES", 4 * DIMENSION * 10)
+    engine = Engine(tmp_path, version(), 1_000)
+    job = Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0)
+    engine.begin(source())
+    engine.put(source(), 0, chunks([f"passage {number}" for number in range(50)]), Ending())
+    matrix = vectors(50)
+    passages = engine.without_vector(MODEL, 50)
+    engine.put_vectors(MODEL, [one.digest for one in passages], matrix.tobytes())
+
+    def nearest(number: int) -> tuple[str, int]:
+        query = IndexQuery("", vector=matrix[number].tobytes(), model=MODEL, mode="vector", most=1)
+        answer = engine.search(job, query)
+        return answer.hits[0].chunk.text, answer.vectors
+
+    assert nearest(3) == (passages[3].text, 10)
+    assert nearest(40)[1] == 10
+    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
+    while engine.maintain(job):
+        pass
+    assert [nearest(number) for number in (3, 40)] == [(passages[3].text, 50), (passages[40].text, 50)]

@@ -192,7 +192,7 @@ class Engine:
             for source, count in missing.items()
             if source not in reach.hidden and (reach.sources is None or source in reach.sources)
         )
-        return max(0, reach.chunks - lacking)
+        return max(0, reach.chunks - lacking - vectors.unread)
 
     def _missing_of(self, connection: sqlite3.Connection, model: int) -> dict[int, int]:
         """Count what has no vector, by source; not each time while it takes long."""
@@ -229,10 +229,11 @@ class Engine:
         if self._words.stamp().lacks(last_of(connection)):
             if not self._words.catch_up(self._database, _STEP_CHUNKS, _STEP_SECONDS):
                 return False  # another process is at it
-            return self._words.stamp().lacks(last_of(connection))
-        if self._sweep():
-            return True
-        return self._write_vectors(job, goes_on)
+            if self._words.stamp().lacks(last_of(connection)):
+                # Words may take long, and vectors that are in no file take memory in every process that searches.
+                self._write_vectors(job)
+                return True
+        return self._sweep() or self._write_vectors(job) or self._build_graphs(goes_on)
 
     def _sweep(self) -> bool:
         with self._database.writing() as connection:
@@ -247,21 +248,30 @@ class Engine:
             self._words.sweep(connection)
         return False
 
-    def _write_vectors(self, job: Job, goes_on: Callable[[], bool]) -> bool:
-        """Write files of vectors that have outgrown them, and graphs over large ones."""
-        connection = self._database.connection()
+    def _families(self, connection: sqlite3.Connection) -> list[Family]:
         models = connection.execute("SELECT id, dimension FROM models WHERE dimension > 0").fetchall()
-        vector_files.sweep(self._folder, get_meta(connection, "identity"), {number for number, _ in models})
-        for number, dimension in models:
-            family = self._family(connection, number, dimension)
-            if vector_files.outgrown(self._folder, family, connection):
-                return vector_files.write(self._folder, family, connection, lambda: not job.should_stop)
+        return [self._family(connection, number, dimension) for number, dimension in models]
+
+    def _write_vectors(self, job: Job) -> bool:
+        """Write a file of vectors that have outgrown theirs; returns whether one was written."""
+        connection = self._database.connection()
+        families = self._families(connection)
+        vector_files.sweep(self._folder, get_meta(connection, "identity"), {family.model for family in families})
+        return any(
+            vector_files.write(self._folder, family, connection, lambda: not job.should_stop)
+            for family in families
+            if vector_files.outgrown(self._folder, family, connection)
+        )
+
+    def _build_graphs(self, goes_on: Callable[[], bool]) -> bool:
+        """Go on with a graph over a large file of vectors; returns whether there is more to do."""
+        for family in self._families(self._database.connection()):
             mapped = vector_files.newest(self._folder, family)
             if mapped is None or len(mapped.passages) <= self._exact_vectors:
                 continue
-            if vector_files.open_graph(mapped, dimension) is None:
+            if vector_files.open_graph(mapped, family.dimension) is None:
                 if self._graph is None or self._graph.path != mapped.path:
-                    self._graph = vector_files.GraphBuilding(mapped, dimension)
+                    self._graph = vector_files.GraphBuilding(mapped, family.dimension)
                 if not self._graph.step(goes_on, max(1, available_cores() // 2)):
                     return not self._graph.failed
                 self._graph = None

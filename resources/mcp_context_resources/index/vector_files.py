@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.index.vector_store import Matrix, Numbers
 
-LEAST_IN_FILE: Final = 5_000
-"""Fewer vectors are read from the database."""
+MOST_OUTSIDE_BYTES: Final = 256 << 20
+"""What vectors outside the file may take of a process's memory."""
 
-SHARE_OUTSIDE: Final = 4
-"""A new file is written once the vectors outside are that part of those in it."""
-
+_LEAST_IN_FILE: Final = 5_000
+_SHARE_OUTSIDE: Final = 4
 _PREFIX: Final = "vectors-"
 _ENDING: Final = ".f4"
 _GRAPH_ENDING: Final = ".usearch"
@@ -104,11 +103,16 @@ def write(folder: Path, family: Family, connection: sqlite3.Connection, goes_on:
     return True
 
 
+def most_outside(held: int, dimension: int) -> int:
+    """Return how many vectors outside a file of so many make a new one worth its while."""
+    return max(_LEAST_IN_FILE, min(held // _SHARE_OUTSIDE, MOST_OUTSIDE_BYTES // (8 * dimension)))
+
+
 def outgrown(folder: Path, family: Family, connection: sqlite3.Connection) -> bool:
     """Tell whether so many vectors came since the newest file was written that another is worth its while."""
     mapped = newest(folder, family)
     held, last = (len(mapped.passages), mapped.last) if mapped is not None else (0, 0)
-    worth = max(LEAST_IN_FILE, held // SHARE_OUTSIDE)
+    worth = most_outside(held, family.dimension)
     rows = "SELECT count(*) FROM (SELECT 1 FROM vectors WHERE model = ? AND id > ? LIMIT ?)"
     return bool(connection.execute(rows, (family.model, last, worth)).fetchone()[0] >= worth)
 

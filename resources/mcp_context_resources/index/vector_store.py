@@ -111,6 +111,12 @@ def read_vectors(connection: sqlite3.Connection, model: int, dimension: int, aft
     return passages, matrix, rows[-1][0] if rows else after
 
 
+def count_vectors(connection: sqlite3.Connection, model: int, after: int) -> int:
+    """Count the vectors put in after number `after`."""
+    rows = connection.execute("SELECT count(*) FROM vectors WHERE model = ? AND id > ?", (model, after))
+    return int(rows.fetchone()[0])
+
+
 def missing_by_source(connection: sqlite3.Connection, model: int) -> dict[int, int]:
     """Count, by source, the chunks that have no vector of a model yet."""
     return dict(

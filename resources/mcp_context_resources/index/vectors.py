@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mcp_context_resources.index import vector_files
-from mcp_context_resources.index.vector_store import read_vectors
+from mcp_context_resources.index.vector_store import count_vectors, read_vectors
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,10 +23,15 @@ _LEAST_CANDIDATES: Final = 400
 _MOST_CANDIDATES: Final = 20_000
 _BLOCK: Final = 16_384
 _READ_AT_ONCE: Final = 10_000
+_BLOCKS_KEPT: Final = 8
 
 
 class Vectors:
-    """All vectors of a model there are; above `most_exact` a graph names the candidates, where it is built."""
+    """All vectors of a model there are; above `most_exact` a graph names the candidates, where it is built.
+
+    Of those that came since the file was written only so many are held: where many come at once, the others are
+    `unread` until there is a new file.
+    """
 
     def __init__(self, folder: Path, family: Family, most_exact: int) -> None:
         self.family = family
@@ -36,6 +41,8 @@ class Vectors:
         self._graph: Any = None
         self._tail: list[tuple[Numbers, Matrix]] = []
         self._last = 0
+        self.unread = 0
+        """How many there are that are compared with no query yet."""
         self._order: Numbers | None = None
         self._all: Numbers = np.empty(0, np.int64)
 
@@ -51,7 +58,7 @@ class Vectors:
     def outgrew_file(self) -> bool:
         """Whether so many came since the file was written that a new one is worth its while."""
         mapped = 0 if self._mapped is None else len(self._mapped.passages)
-        return len(self) - mapped >= max(vector_files.LEAST_IN_FILE, mapped // vector_files.SHARE_OUTSIDE)
+        return len(self) - mapped + self.unread >= vector_files.most_outside(mapped, self.family.dimension)
 
     @property
     def lacks_graph(self) -> bool:
@@ -65,9 +72,10 @@ class Vectors:
         if self.lacks_graph and self._mapped is not None:
             self._graph = vector_files.open_graph(self._mapped, self.family.dimension)
         changed = False
-        while True:
+        room = vector_files.MOST_OUTSIDE_BYTES // (4 * self.family.dimension)
+        while (left := room - sum(len(passages) for passages, _ in self._tail)) > 0:
             passages, matrix, last = read_vectors(
-                connection, self.family.model, self.family.dimension, self._last, _READ_AT_ONCE
+                connection, self.family.model, self.family.dimension, self._last, min(left, _READ_AT_ONCE)
             )
             if last == self._last:
                 break
@@ -76,16 +84,19 @@ class Vectors:
             changed = True
         if changed:
             self._gather()
+        self.unread = 0 if left > 0 else count_vectors(connection, self.family.model, self._last)
 
     def scores(self, query: Matrix) -> Matrix:
         """Compare every vector with a query; cosines, in the order of `passages`."""
         scores = np.empty(len(self), np.float32)
         place = 0
         for matrix in self._matrices():
-            for first in range(0, len(matrix), _BLOCK):
+            for number, first in enumerate(range(0, len(matrix), _BLOCK), start=1):
                 block = matrix[first : first + _BLOCK]
                 np.dot(block, query, out=scores[place : place + len(block)])
                 place += len(block)
+                if self._mapped is not None and number % _BLOCKS_KEPT == 0:
+                    self._mapped.give_back()
         if self._mapped is not None:
             self._mapped.give_back()
         return scores

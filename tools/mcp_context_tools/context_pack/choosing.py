@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from mcp_context_tools.context_pack.spec import Block, Piece
 
-_RANK_WEIGHT: Final = 0.12
+_RANK_WEIGHT: Final = 0.3
 _WITHOUT_WORDS: Final = 0.45
 _NEIGHBOURS: Final = ((1, 0.75), (2, 0.45))
 _LEAST_TELLING: Final = 20
