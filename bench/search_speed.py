@@ -51,8 +51,10 @@ _SEED: Final = 7
 
 @dataclass(slots=True)
 class _Measured:
-    """What was measured at one size: seconds of each query by mode, bytes of memory, seconds to put in a thousand
-    and, after the last vector, until all files are written.
+    """What was measured at one size.
+
+    Seconds of each query by mode, bytes of memory, seconds to put in a thousand and, after the last vector, until all
+    files are written.
     """
 
     size: int
