@@ -16,7 +16,9 @@ import psutil
 from bench.measure import BenchError, Row
 from bench.search_ours import opened
 from bench.serving import REPOSITORY, environment
+from mcp_context_resources.index.local import LocalIndex
 from mcp_context_resources.index.request import SearchRequest
+from mcp_context_resources.index.settings import IndexSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +34,10 @@ _EDITS: Final = 5
 _EDIT_LIMIT: Final = 1.0
 _KILLS: Final = 20
 _QUICK_KILLS: Final = 5
-_KILLED_FILES: Final = 120
-_QUICK_KILLED_FILES: Final = 30
+_KILLED_FILES: Final = 1_000
+_QUICK_KILLED_FILES: Final = 100
+_SHARE: Final = 0.05
+_EVERY: Final = 20
 _PARAGRAPHS: Final = 50
 _LETTERS: Final = "bcdfghjklmnpqrtvwxz"
 _ROUND_SECONDS: Final = 120.0
@@ -79,7 +83,9 @@ async def changed(material: Material, scratch: Path, options: Options) -> tuple[
 
 
 async def killed(material: Material, scratch: Path, options: Options) -> tuple[list[Row], list[str]]:
-    """Kill the building process with all its workers again and again, then count what every passage is found as.
+    """Kill the building process with all its workers again and again, then compare with an index that never was.
+
+    Passages are counted source by source, and every twentieth is searched for by a word that only it has.
 
     Raises `BenchError` where the index can't be built at all.
     """
@@ -95,25 +101,39 @@ async def killed(material: Material, scratch: Path, options: Options) -> tuple[l
         (folder / f"{number:04}.md").write_text("\n\n".join(f"{word} {text}" for word, text in texts), "utf-8")
     lot = Random(_SEED)
     at_work = 0
-    for kill in range(kills):
-        wait = lot.uniform(0, 1.5 * files / 120)
-        at_work += await anyio.to_thread.run_sync(_killed_after, folder, cache, wait, (kill + 1) / (kills + 1))
+    for _ in range(kills):
+        at_work += await anyio.to_thread.run_sync(_killed_after, folder, cache, lot.uniform(0, 0.5))
     lost = doubled = 0
     async with opened(folder, cache) as search:
         await search.build(vectors=False)
-        for word in words:
+        for word in words[::_EVERY]:
             times = sum(word in text for text in await _found(search, word))
             lost += times == 0
             doubled += times > 1
+    async with opened(folder, scratch / "never-killed-cache") as search:
+        await search.build(vectors=False)
+    held, wanted = await _passages(cache), await _passages(scratch / "never-killed-cache")
+    lost += sum(max(0, count - held.get(key, 0)) for key, count in wanted.items())
+    doubled += sum(max(0, count - wanted.get(key, 0)) for key, count in held.items())
+    total = sum(wanted.values())
     rows = [
-        Row(f"passages lost after {kills} kills, of {len(words):,}", "rows", (float(lost),), "limit", (0,), 1.0),
+        Row(f"passages lost after {kills} kills, of {total:,}", "rows", (float(lost),), "limit", (0,), 1.0),
         Row(f"passages doubled after {kills} kills", "rows", (float(doubled),), "limit", (0,), 1.0),
     ]
     return rows, [f"{at_work} of {kills} kills (SIGKILL, server and workers) fell while files were being put in."]
 
 
-def _killed_after(folder: Path, cache: Path, wait: float, share: float) -> bool:
-    """Let it build until a share of the files is done and for a while after that; tell whether it was still at work."""
+async def _passages(cache: Path) -> dict[str, int]:
+    """Count what an index holds of each source."""
+    index = LocalIndex(cache / "index", IndexSettings())
+    try:
+        return {known.source.key: known.chunks for known in await index.known()}
+    finally:
+        await index.aclose()
+
+
+def _killed_after(folder: Path, cache: Path, wait: float) -> bool:
+    """Let it build a share of what is left and a while longer, then kill it; tell whether it was still at work."""
     command = [sys.executable, "-m", "bench.search_builder", str(folder), str(cache)]
     began = time.monotonic()
     with subprocess.Popen(
@@ -126,18 +146,19 @@ def _killed_after(folder: Path, cache: Path, wait: float, share: float) -> bool:
                 done = True
                 break
             first, second, *_ = [*line.split(), "0", "0"]
-            if first != "begun" and float(second) and float(first) / float(second) >= share:
+            if first != "begun" and float(second) and float(first) / float(second) >= _SHARE:
                 break
             if time.monotonic() - began > _ROUND_SECONDS:
                 break
         if not done:
-            time.sleep(wait / 10)
+            time.sleep(wait)
+        at_work = process.poll() is None
         server = psutil.Process(process.pid)
         for one in [server, *server.children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
         process.wait()
-    return not done
+    return at_work and not done
 
 
 def _paths() -> dict[str, str]:

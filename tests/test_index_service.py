@@ -480,6 +480,23 @@ async def test_what_a_feed_says_of_a_source_is_told_with_its_hits() -> None:
     )
 
 
+async def test_a_build_ends_when_all_words_are_sorted_in_and_tells_how_far_that_is() -> None:
+    index, told = MemoryIndex(), list[tuple[float, float | None, str | None]]()
+    index.behind = 3
+
+    def sort_one(method: str) -> None:
+        index.behind -= method == "search" and index.behind > 0
+
+    async def report(done: float, total: float | None = None, message: str | None = None) -> None:
+        told.append((done, total, message))
+
+    index.before = sort_one
+    await service(index, ScriptedFeed(one="a cat")).build(on_progress=report, vectors=False)
+    assert index.behind == 0
+    words = [one for one in told if one[2] is not None and one[2].startswith("sorting")]
+    assert words == [(0, 2, "sorting in the words of 2 files"), (1, 2, "sorting in the words of 2 files")]
+
+
 async def test_where_nothing_is_found_what_was_left_out_of_sources_is_told_by_a_later_server_too() -> None:
     index, feed = MemoryIndex(), ScriptedFeed(long="a cat", other="a dog")
     feed.notes["long"] = "only its beginning can be searched."

@@ -17,6 +17,7 @@ from mcp_context_resources.index.embedding import VectorMaker
 from mcp_context_resources.index.keeping import Keeper
 from mcp_context_resources.index.pace import Pace
 from mcp_context_resources.index.request import BuildState, Progress, SearchRequest, SearchResults
+from mcp_context_resources.index.spec import IndexQuery
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,6 +33,8 @@ __all__ = ["BuildState", "Progress", "SearchIndex", "SearchRequest", "SearchResu
 _log = logging.getLogger(__name__)
 
 _PACE: Final = Pace()
+_ANY_WORD: Final = "a"
+_SORTING_SECONDS: Final = 0.25
 
 
 class SearchIndex:
@@ -79,9 +82,11 @@ class SearchIndex:
     async def build(self, *, on_progress: Progress | None = None, vectors: bool = True) -> BuildState:
         """Bring the index up to date and return when all is done that can be done.
 
-        Sources that are gone are forgotten. Progress counts files first, then vectors. Raises the index's errors.
+        Sources that are gone are forgotten. Progress counts files first, then those whose words are sorted in, then
+        vectors. Raises the index's errors.
         """
         listing = await self._keeper.everything(on_progress)
+        await self._sorted_in(on_progress)
         if vectors:
             before = await self._searcher.state(listing)
             total, done = before.chunks - before.vectors_ready, 0
@@ -124,6 +129,24 @@ class SearchIndex:
     async def aclose(self) -> None:
         """Stop the index's processes."""
         await self._index.aclose()
+
+    async def _sorted_in(self, report: Progress | None) -> None:
+        """Wait until every source can be found by its words, or that doesn't get on."""
+        query = IndexQuery(_ANY_WORD, most=1, mode="lexical")
+        most, least, since = 0, math.inf, time.monotonic()
+        while True:
+            answer = await self._index.search(query, deadline=self._settings.deadline_seconds)
+            behind = answer.behind
+            if behind < least:
+                least, since = behind, time.monotonic()
+            if not behind or answer.problem or time.monotonic() - since > self._pace.claimed:
+                return
+            most = max(most, behind)
+            if report is not None:
+                await report(
+                    most - behind, most, f"sorting in the words of {most:,} {'file' if most == 1 else 'files'}"
+                )
+            await anyio.sleep(_SORTING_SECONDS)
 
     async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
         failures = 0
