@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mcp_context_resources.workers.pool import WorkerPool
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.discovery import Scan
-    from mcp_context_resources.workspace.workspace import Found, Workspace
+    from mcp_context_resources.workspace.file_naming import Found
+    from mcp_context_resources.workspace.workspace import Workspace
 
 _LOOKING_SECONDS: Final = 10.0
 _BATCH_SECONDS: Final = 8.0

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.errors import ConfigurationError, NotFoundError
 from mcp_context_resources.workspace.catalogue import Catalogue, Contents
 from mcp_context_resources.workspace.discovery import FoundFile, Scan, scan
+from mcp_context_resources.workspace.file_naming import FileNaming, Found, by_name, hold
 from mcp_context_resources.workspace.folders import TableFolder, set_apart_partitioned, uniform_folders
 from mcp_context_resources.workspace.ignoring import IGNORE_FILE, ignore_spec
 from mcp_context_resources.workspace.matching import fitting
-from mcp_context_resources.workspace.names import Spot, file_names, folder_names, lookup_key, table_names
+from mcp_context_resources.workspace.names import Spot, folder_names, lookup_key, table_names
 from mcp_context_resources.workspace.roots import Roots, normal
 from mcp_context_resources.workspace.source import Source
 
@@ -29,12 +32,8 @@ if TYPE_CHECKING:
 
 _SHOWN_ENDINGS: Final = 6
 _SHOWN_FILES: Final = 3
-_MOST_CLASSIFIED: Final = 4_096
+_MOST_CLASSIFIED: Final = 200_000
 _READERS: Final[dict[Kind, str]] = {"table": "query_tables", "document": "read_document", "model": "run_model"}
-
-
-Found = tuple[FoundFile, str]
-"""A file and its format."""
 
 
 class Workspace:
@@ -67,10 +66,13 @@ class Workspace:
         self._extensions = frozenset(ending for ending, _, _ in self._endings)
         beside = {ending + other for ending, _, form in self._endings for other in self._companions.get(form, ())}
         self._telling = (*self._extensions, *beside, IGNORE_FILE)
-        self._most_parts = max((ending.count(".") for ending in self._extensions), default=1)
-        self._classified: dict[tuple[str, ...], dict[Kind, str]] = {}
+        self._forms: dict[str, dict[Kind, str]] = {}
+        self._documents = FileNaming(partial(self._source, "document"), self._held["document"])
+        self._models = FileNaming(partial(self._source, "model"), self._held["model"])
         self._last: tuple[Scan, Catalogue] | None = None
         self._seen: Mapping[str, FoundFile] = {}
+        # Two threads that look at once only take turns at every file.
+        self._looking = threading.Lock()
 
     def may_serve(self, name: str) -> bool:
         """Tell by its name whether a file may be served, belong to one that is, or say what is left out."""
@@ -78,8 +80,9 @@ class Workspace:
 
     def look(self) -> Scan:
         """Look at the disk. Blocking: run it in a thread."""
-        found = scan(self.roots, self._settings, self._extensions, self._seen)
-        self._seen = found.by_path
+        with self._looking:
+            found = scan(self.roots, self._settings, self._extensions, self._seen)
+            self._seen = found.by_path
         found.files = [
             replace(file, beside=_state_of(file, endings))
             if (endings := self._companions.get(self._classify(file.relative).get("table", "")))
@@ -111,7 +114,8 @@ class Workspace:
 
     def _named(self, found: Scan, contents: Mapping[str, Contents]) -> Catalogue:
         tables, notices = self._tables(found, contents)
-        documents, models = (self._files(kind, found) for kind in ("document", "model"))
+        documents = self._documents.sources(self._of_kind(found, "document"))
+        models = self._models.sources(self._of_kind(found, "model"))
         first = [found.limit] if found.limit else []
         notices = [*first, *found.notices, *notices, *_about_others(found.others)]
         return Catalogue((*tables, *documents, *models), tuple(notices), tuple(found.others), found.limit)
@@ -158,26 +162,18 @@ class Workspace:
 
     def _classify(self, file_name: str) -> dict[Kind, str]:
         """Tell by its longest known ending what a file is: a web page is a document, and may hold tables, too."""
-        lower = file_name.rpartition("/")[2].lower()
-        dotted = tuple(lower.split(".")[1:][-self._most_parts :])
-        if (known := self._classified.get(dotted)) is not None:
+        if (known := self._forms.get(file_name)) is not None:
             return known
+        lower = file_name.rpartition("/")[2].lower()
         longest = next(ending for ending, _, _ in self._endings if lower.endswith(ending))
-        found = {kind: form for ending, kind, form in self._endings if ending == longest}
-        if len(self._classified) < _MOST_CLASSIFIED:
-            self._classified[dotted] = found
+        if len(self._forms) >= _MOST_CLASSIFIED:
+            self._forms = {}
+        found = self._forms[file_name] = {kind: form for ending, kind, form in self._endings if ending == longest}
         return found
 
     def _of_kind(self, found: Scan, kind: Kind) -> list[Found]:
         classified = ((file, self._classify(file.relative).get(kind)) for file in found.files)
         return [(file, form) for file, form in classified if form is not None]
-
-    def _files(self, kind: Literal["document", "model"], found: Scan) -> list[Source]:
-        files = self._of_kind(found, kind)
-        spots: list[Spot] = [(file.root.name, file.relative, "") for file, _ in files]
-        names = file_names(spots, self._held[kind])
-        self._hold(kind, names, spots)
-        return _by_name([self._source(kind, name, file, form) for name, (file, form) in zip(names, files, strict=True)])
 
     def _tables(self, found: Scan, contents: Mapping[str, Contents]) -> tuple[list[Source], list[str]]:
         empty, notices = [], []
@@ -197,12 +193,12 @@ class Workspace:
                 spots.append((file.root.name, file.relative, part if len(inside.parts) > 1 else ""))
                 parts.append((file, form, part))
         names = table_names(spots, self._held["table"])
-        self._hold("table", names, spots)
+        hold(self._held["table"], names, spots)
         tables = [
             self._source("table", name, file, form, part) for name, (file, form, part) in zip(names, parts, strict=True)
         ]
         folders = self._folders([*partitioned, *uniform_folders(files, shapes)], tables)
-        return _by_name([*tables, *folders]), [*notices, *_about_empty(empty)]
+        return by_name([*tables, *folders]), [*notices, *_about_empty(empty)]
 
     def _folders(self, folders: Sequence[TableFolder], tables: Sequence[Source]) -> list[Source]:
         """Make a table of each folder; the names of files come first."""
@@ -210,7 +206,7 @@ class Workspace:
         taken: dict[str, Spot] = {lookup_key(table.name): ("", "", "") for table in tables}
         names = folder_names(spots, self._held["table"] | taken)
         free = [place for place, name in enumerate(names) if lookup_key(name) not in taken]
-        self._hold("table", [names[place] for place in free], [spots[place] for place in free])
+        hold(self._held["table"], [names[place] for place in free], [spots[place] for place in free])
         return [self._folder(names[place], folders[place]) for place in free]
 
     def _folder(self, name: str, folder: TableFolder) -> Source:
@@ -247,9 +243,6 @@ class Workspace:
             beside=file.beside,
         )
 
-    def _hold(self, kind: Kind, names: Sequence[str], spots: Sequence[Spot]) -> None:
-        self._held[kind].update((lookup_key(name), spot) for name, spot in zip(names, spots, strict=True))
-
 
 def _state_of(file: FoundFile, endings: Sequence[str]) -> str:
     states = []
@@ -258,10 +251,6 @@ def _state_of(file: FoundFile, endings: Sequence[str]) -> str:
             status = os.stat(f"{file.path}{ending}")
             states.append(f"{ending}:{status.st_mtime_ns}:{status.st_size}")
     return ";".join(states)
-
-
-def _by_name(sources: list[Source]) -> list[Source]:
-    return sorted(sources, key=lambda source: (lookup_key(source.name), source.name))
 
 
 def _about_empty(files: Sequence[str]) -> list[str]:

@@ -24,17 +24,23 @@ class Listed:
         self._files: dict[str, tuple[Source, str]] = {}
         self._catalogue: Catalogue | None = None
         self._sources: list[IndexedSource] = []
+        self._by_name: dict[str, tuple[Source, IndexedSource]] = {}
 
     def remember(
         self, catalogue: Catalogue, kind: Kind, indexed: Callable[[Source], IndexedSource]
     ) -> list[IndexedSource]:
         """Take in what there is now in place of what was before, and return it as the index sees it."""
         if catalogue is not self._catalogue:  # as long as nothing changes it is the very same one
-            pairs = [(source, indexed(source)) for source in catalogue.of(kind)]
+            pairs = [(source, self._indexed(source, indexed)) for source in catalogue.of(kind)]
             self._files = {one.key: (source, one.fingerprint) for source, one in pairs}
             self._sources = [one for _, one in pairs]
+            self._by_name = {source.name: (source, one) for source, one in pairs}
             self._catalogue = catalogue
         return self._sources
+
+    def _indexed(self, source: Source, indexed: Callable[[Source], IndexedSource]) -> IndexedSource:
+        was, known = self._by_name.get(source.name, (None, None))
+        return known if known is not None and was is source else indexed(source)
 
     async def file(self, source: IndexedSource) -> Source:
         """Return the file of this version of a source; raises `SourceChangedError`, `NotFoundError`."""
