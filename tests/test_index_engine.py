@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import shutil
@@ -753,3 +754,28 @@ def test_of_many_new_vectors_only_so_many_are_held_until_they_are_in_a_file(
     while engine.maintain(job):
         pass
     assert [nearest(number) for number in (3, 40)] == [(passages[3].text, 50), (passages[40].text, 50)]
+
+
+def test_a_file_of_vectors_that_cannot_be_mapped_is_not_written_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
+    engine = Engine(tmp_path, version(), 1_000)
+    job = Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0)
+    engine.begin(source())
+    engine.put(source(), 0, chunks([f"passage {number}" for number in range(50)]), Ending())
+    matrix = vectors(50)
+    passages = engine.without_vector(MODEL, 50)
+    engine.put_vectors(MODEL, [one.digest for one in passages], matrix.tobytes())
+
+    def refused(*_: object, **__: object) -> object:
+        raise OSError(errno.ENOMEM, "no addresses are left")
+
+    monkeypatch.setattr("mmap.mmap", refused)
+    for _ in range(10):
+        if not engine.maintain(job):
+            break
+    assert not engine.maintain(job)
+    query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
+    answer = engine.search(job, query)
+    assert (answer.hits[0].chunk.text, answer.vectors) == (passages[7].text, 50)

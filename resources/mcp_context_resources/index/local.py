@@ -43,8 +43,12 @@ class LocalIndex:
     def __init__(self, folder: Path, settings: IndexSettings, identity: Callable[[], object] = lambda: None) -> None:
         self._folder = folder.absolute()
         self._place = jobs.Place(str(self._folder), version(), settings.exact_vectors)
+        # Files of words and vectors are mapped, however large: only what is written to is capped.
         confinement = Confinement(
-            writable=(str(self._folder),), memory_bytes=settings.worker_memory_mb << 20, cap_address_space=True
+            writable=(str(self._folder),),
+            memory_bytes=settings.worker_memory_mb << 20,
+            cap_address_space=False,
+            cap_data=True,
         )
 
         def pool(name: str) -> WorkerPool:

@@ -68,10 +68,9 @@ class Mapped:
 
 def newest(folder: Path, family: Family) -> Mapped | None:
     """Map the newest file of a family; damaged ones are passed over."""
-    names = [name for name in _names(folder, family.stem) if name.endswith(_ENDING)]
-    for name in sorted(names, key=_last_in_name, reverse=True):
+    for path in _whole_files(folder, family):
         with contextlib.suppress(OSError, ValueError):
-            return _map(folder / name, family.dimension)
+            return _map(path, family.dimension)
     return None
 
 
@@ -110,8 +109,9 @@ def most_outside(held: int, dimension: int) -> int:
 
 def outgrown(folder: Path, family: Family, connection: sqlite3.Connection) -> bool:
     """Tell whether so many vectors came since the newest file was written that another is worth its while."""
-    mapped = newest(folder, family)
-    held, last = (len(mapped.passages), mapped.last) if mapped is not None else (0, 0)
+    # Not mapped for that: where it can't be, another one can't either, and would be written over and over.
+    path = next(iter(_whole_files(folder, family)), None)
+    held, last = (0, 0) if path is None else (_count_in_name(path.name), _last_in_name(path.name))
     worth = most_outside(held, family.dimension)
     rows = "SELECT count(*) FROM (SELECT 1 FROM vectors WHERE model = ? AND id > ? LIMIT ?)"
     return bool(connection.execute(rows, (family.model, last, worth)).fetchone()[0] >= worth)
@@ -199,11 +199,24 @@ def _size_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.size")
 
 
+def _whole_files(folder: Path, family: Family) -> list[Path]:
+    """Return the files of a family that are as large as their names say, the newest first."""
+    names = [name for name in _names(folder, family.stem) if name.endswith(_ENDING)]
+    paths = [folder / name for name in sorted(names, key=_last_in_name, reverse=True)]
+    return [path for path in paths if _is_whole(path, family.dimension)]
+
+
+def _is_whole(path: Path, dimension: int) -> bool:
+    count = _count_in_name(path.name)
+    try:
+        return count > 0 and path.stat().st_size == count * (dimension * 4 + 8)
+    except OSError:
+        return False
+
+
 def _map(path: Path, dimension: int) -> Mapped:
-    count = int(path.stem.rpartition("-")[2])
+    count = _count_in_name(path.name)
     with path.open("rb") as handle:
-        if os.fstat(handle.fileno()).st_size != count * (dimension * 4 + 8) or not count:
-            raise ValueError(path)
         memory = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
     cells = count * dimension
     matrix = np.frombuffer(memory, dtype="<f4", count=cells).reshape(count, dimension)
@@ -232,6 +245,11 @@ def _names(folder: Path, stem: str) -> list[str]:
 
 def _last_in_name(name: str) -> int:
     part = name.split("-")[-2]
+    return int(part) if part.isdecimal() else 0
+
+
+def _count_in_name(name: str) -> int:
+    part = name.removesuffix(_ENDING).rpartition("-")[2]
     return int(part) if part.isdecimal() else 0
 
 
