@@ -17,7 +17,7 @@ from bench.measure import Row
 from bench.search_scores import aligned, quantile
 from mcp_context_resources.index.local import LocalIndex
 from mcp_context_resources.index.settings import IndexSettings
-from mcp_context_resources.index.spec import Chunk, IndexedSource, IndexQuery
+from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +137,7 @@ async def _measure(
         await index.begin(source)
         for at in range(0, len(texts), _PER_PUT):
             part = [Chunk("text", text, 1, 0, len(text)) for text in texts[at : at + _PER_PUT]]
-            await index.put(source, at, part, last=at + _PER_PUT >= len(texts))
+            await index.put(source, at, part, Ending() if at + _PER_PUT >= len(texts) else None)
         seconds += time.perf_counter() - started
         if size <= _RIVAL_TO:
             rival.executemany("INSERT INTO texts(text) VALUES (?)", ((text,) for text in texts))

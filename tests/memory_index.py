@@ -17,7 +17,7 @@ from mcp_context_resources.index.spec import Hit, IndexAnswer, IndexSize, KnownS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from mcp_context_resources.index.spec import Chunk, IndexedSource, IndexQuery, Places
+    from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery, Places
 
 
 @dataclass
@@ -63,23 +63,16 @@ class MemoryIndex:
         return len(held.chunks)
 
     async def put(
-        self,
-        source: IndexedSource,
-        first: int,
-        chunks: Sequence[Chunk],
-        *,
-        last: bool,
-        problem: str = "",
-        note: str = "",
+        self, source: IndexedSource, first: int, chunks: Sequence[Chunk], ending: Ending | None = None
     ) -> bool:
         self._begin("put")
         held = self.version_of(source)
         if held is None or held.complete or first != len(held.chunks):
             return False
         held.chunks += chunks
-        if last:
-            held.complete, held.problem, held.note = True, problem, note
-            if problem:
+        if ending is not None:
+            held.complete, held.problem, held.note = True, ending.problem, ending.note
+            if ending.problem:
                 held.chunks = []
             self._versions[source.key] = {source.fingerprint: held}
         return True

@@ -29,15 +29,14 @@ from mcp_context_resources.index.fusion import fuse
 from mcp_context_resources.index.lexical import BrokenCacheError, LexicalCache
 from mcp_context_resources.index.local import LocalIndex
 from mcp_context_resources.index.settings import IndexSettings
-from mcp_context_resources.index.spec import Chunk, IndexedSource, IndexQuery
-from mcp_context_resources.index.store import Ending
+from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery
 from mcp_context_resources.workers.job import Job
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
-    from mcp_context_resources.index.spec import Hit, IndexAnswer
+    from mcp_context_resources.index.spec import Hit, IndexAnswer, Passage
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +80,7 @@ async def opened(folder: Path, **settings: Any) -> AsyncIterator[LocalIndex]:
 async def fill(index: LocalIndex, texts: Sequence[str], of: IndexedSource | None = None, kind: Any = "text") -> None:
     of = of or source()
     first = await index.begin(of)
-    assert await index.put(of, first, chunks(texts, kind)[first:], last=True)
+    assert await index.put(of, first, chunks(texts, kind)[first:], Ending())
 
 
 async def embed(index: LocalIndex, matrix: np.ndarray[Any, Any], model: str = MODEL) -> list[str]:
@@ -228,7 +227,7 @@ async def test_headings_and_names_find_a_chunk_too(tmp_path: Path) -> None:
         of = source("timetable.pdf")
         await index.begin(of)
         chunk = Chunk("text", "Trains leave at nine.", 1, 0, 21, heading=("第一章 運賃", "Refunds"))
-        assert await index.put(of, 0, [chunk], last=True)
+        assert await index.put(of, 0, [chunk], Ending())
         for query in ("refund", "運賃", "timetable", "「運賃」"):
             assert (await ask(index, query)).hits[0].chunk == chunk, query
 
@@ -267,11 +266,11 @@ async def test_a_new_version_takes_the_place_of_the_old_one_in_one_step(tmp_path
         await fill(index, ["old text", "old other"])
         new = source(fingerprint="2")
         assert await index.begin(new) == 0
-        assert await index.put(new, 0, chunks(["new text"]), last=False)
+        assert await index.put(new, 0, chunks(["new text"]))
         assert await found(index, "text") == ["old text"]
         assert [(one.source.fingerprint, one.complete) for one in await index.known()] == [("1", True), ("2", False)]
         assert await index.begin(new) == 1
-        assert await index.put(new, 1, chunks(["new other"]), last=True)
+        assert await index.put(new, 1, chunks(["new other"]), Ending())
         assert await found(index, "text other") == ["new text", "new other"]
         assert [(one.source.fingerprint, one.chunks) for one in await index.known()] == [("2", 2)]
         await index.settled()
@@ -282,13 +281,13 @@ async def test_a_new_version_takes_the_place_of_the_old_one_in_one_step(tmp_path
 async def test_chunks_are_put_in_once_whoever_puts_them_in(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         of = source()
-        assert not await index.put(of, 0, chunks(["never begun"]), last=True)
+        assert not await index.put(of, 0, chunks(["never begun"]), Ending())
         await index.begin(of)
-        assert await index.put(of, 0, chunks(["one", "two"]), last=False)
-        assert not await index.put(of, 0, chunks(["one", "two"]), last=False)
-        assert not await index.put(of, 5, chunks(["six"]), last=True)
-        assert await index.put(of, 2, chunks(["three"]), last=True)
-        assert not await index.put(of, 3, chunks(["four"]), last=True)
+        assert await index.put(of, 0, chunks(["one", "two"]))
+        assert not await index.put(of, 0, chunks(["one", "two"]))
+        assert not await index.put(of, 5, chunks(["six"]), Ending())
+        assert await index.put(of, 2, chunks(["three"]), Ending())
+        assert not await index.put(of, 3, chunks(["four"]), Ending())
         assert (await index.size()).chunks == 3
 
 
@@ -307,8 +306,8 @@ async def test_dropped_sources_answer_no_more(tmp_path: Path) -> None:
 async def test_a_source_that_turns_out_unreadable_is_complete_and_empty(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         await index.begin(source())
-        await index.put(source(), 0, chunks(["half of it"]), last=False)
-        assert await index.put(source(), 1, (), last=True, problem="It is damaged.")
+        await index.put(source(), 0, chunks(["half of it"]))
+        assert await index.put(source(), 1, (), Ending("It is damaged."))
         (known,) = await index.known()
         assert (known.complete, known.problem, known.chunks) == (True, "It is damaged.", 0)
         assert await found(index, "half") == []
@@ -456,7 +455,7 @@ async def test_two_servers_share_one_folder(tmp_path: Path) -> None:
         answers: list[bool] = []
 
         async def put(index: LocalIndex) -> None:
-            answers.append(await index.put(of, 0, chunks(["fare two"]), last=True))
+            answers.append(await index.put(of, 0, chunks(["fare two"]), Ending()))
 
         async with anyio.create_task_group() as group:
             group.start_soon(put, one)
@@ -529,9 +528,9 @@ async def test_nothing_is_lost_or_doubled_when_workers_are_killed_twenty_times(t
                 part = chunks(texts[first : first + 60])
                 last = first + 60 >= len(texts)
                 if rounds % 2 and rounds <= 20:
-                    await killed(index.put(source(), first, part, last=last))
+                    await killed(index.put(source(), first, part, Ending() if last else None))
                 elif part:
-                    await index.put(source(), first, part, last=last)
+                    await index.put(source(), first, part, Ending() if last else None)
                 if rounds % 4 == 0:
                     await killed(ask(index, "handbook"))
                 passages = await index.without_vector(MODEL, 50)
@@ -731,17 +730,21 @@ async def test_it_goes_on_after_memory_was_given_back(copied: Path) -> None:
         assert await found(index, "property") == [LINES[0]]
 
 
+def with_fifty_vectors(folder: Path) -> tuple[Engine, Job, np.ndarray[Any, np.dtype[np.float32]], list[Passage]]:
+    """Return an engine with fifty passages, and their vectors in order."""
+    engine = Engine(folder, version(), 1_000)
+    engine.begin(source())
+    engine.put(source(), 0, chunks([f"passage {number}" for number in range(50)]), Ending())
+    matrix, passages = vectors(50), engine.without_vector(MODEL, 50)
+    engine.put_vectors(MODEL, [one.digest for one in passages], matrix.tobytes())
+    return engine, Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0), matrix, passages
+
+
 def test_of_many_new_vectors_only_so_many_are_held_until_they_are_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vector_files, "MOST_OUTSIDE_BYTES", 4 * DIMENSION * 10)
-    engine = Engine(tmp_path, version(), 1_000)
-    job = Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0)
-    engine.begin(source())
-    engine.put(source(), 0, chunks([f"passage {number}" for number in range(50)]), Ending())
-    matrix = vectors(50)
-    passages = engine.without_vector(MODEL, 50)
-    engine.put_vectors(MODEL, [one.digest for one in passages], matrix.tobytes())
+    engine, job, matrix, passages = with_fifty_vectors(tmp_path)
 
     def nearest(number: int) -> tuple[str, int]:
         query = IndexQuery("", vector=matrix[number].tobytes(), model=MODEL, mode="vector", most=1)
@@ -760,13 +763,7 @@ def test_a_file_of_vectors_that_cannot_be_mapped_is_not_written_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
-    engine = Engine(tmp_path, version(), 1_000)
-    job = Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0)
-    engine.begin(source())
-    engine.put(source(), 0, chunks([f"passage {number}" for number in range(50)]), Ending())
-    matrix = vectors(50)
-    passages = engine.without_vector(MODEL, 50)
-    engine.put_vectors(MODEL, [one.digest for one in passages], matrix.tobytes())
+    engine, job, matrix, passages = with_fifty_vectors(tmp_path)
 
     def refused(*_: object, **__: object) -> object:
         raise OSError(errno.ENOMEM, "no addresses are left")

@@ -17,7 +17,7 @@ from mcp_context_resources.errors import (
 )
 from mcp_context_resources.index.pace import Pace
 from mcp_context_resources.index.service import SearchRequest
-from mcp_context_resources.index.spec import Chunk
+from mcp_context_resources.index.spec import Chunk, Ending
 from tests.memory_index import MemoryIndex
 from tests.scripted_feeds import CheckedFeed, ScriptedEmbedder, ScriptedFeed
 from tests.searching import found, service, texts
@@ -454,7 +454,7 @@ async def test_twenty_thousand_current_sources_cost_a_search_no_question_to_the_
         feed.write(f"file{number}", f"cat {number}")
         source = feed.source(f"file{number}")
         await index.begin(source)
-        await index.put(source, 0, [Chunk("text", f"cat {number}", page=1)], last=True)
+        await index.put(source, 0, [Chunk("text", f"cat {number}", page=1)], Ending())
     search = service(index, feed, pace=Pace())
     state = await search.build()
     assert (state.sources_ready, state.chunks) == (20_000, 20_000)

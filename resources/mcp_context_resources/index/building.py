@@ -20,7 +20,7 @@ from mcp_context_resources.errors import (
     StorageError,
 )
 from mcp_context_resources.index.setbacks import Setbacks
-from mcp_context_resources.index.spec import KnownSource
+from mcp_context_resources.index.spec import Ending, KnownSource
 from mcp_context_resources.index.work_list import Batch, Level, Task, WorkList
 
 if TYPE_CHECKING:
@@ -217,24 +217,17 @@ class Builder:
             if isinstance(cuts, AsyncGenerator):
                 with anyio.CancelScope(shield=True):
                     await cuts.aclose()
-        await self._put(source, number, held, last=True, note=_shortened(note))
+        await self._put(source, number, held, Ending(note=_shortened(note)))
 
     async def _put(
-        self,
-        source: IndexedSource,
-        number: int,
-        chunks: Sequence[Chunk],
-        *,
-        last: bool = False,
-        problem: str = "",
-        note: str = "",
+        self, source: IndexedSource, number: int, chunks: Sequence[Chunk], ending: Ending | None = None
     ) -> None:
-        if await self._asked(self._index.put(source, number, chunks, last=last, problem=problem, note=note)):
-            if last:
-                self._ledger.note(KnownSource(source, number + len(chunks), complete=True, problem=problem, note=note))
+        if await self._asked(self._index.put(source, number, chunks, ending)):
+            if ending is not None:
+                self._ledger.note(KnownSource(source, number + len(chunks), complete=True, **ending._asdict()))
             return
         await self._asked(self._ledger.refresh())
-        if last and self._ledger.holds(source):
+        if ending is not None and self._ledger.holds(source):
             return
         raise _ElsewhereError(await self._asked(self._index.begin(source)))
 
@@ -256,7 +249,7 @@ class Builder:
             return
         try:
             number = await self._asked(self._index.begin(source))
-            await self._put(source, number, (), last=True, problem=_shortened(str(error)))
+            await self._put(source, number, (), Ending(problem=_shortened(str(error))))
         except _IndexError as failure:
             self._halt(failure.error)
         except _ElsewhereError:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mcp_context_resources.index.reach import Reach
-    from mcp_context_resources.index.spec import Chunk, IndexAnswer, IndexedSource, IndexQuery, Passage
-    from mcp_context_resources.index.store import Ending, KnownRow
+    from mcp_context_resources.index.spec import Chunk, Ending, IndexAnswer, IndexedSource, IndexQuery, Passage
+    from mcp_context_resources.index.store import KnownRow
     from mcp_context_resources.index.vector_files import Family, GraphBuilding
     from mcp_context_resources.workers.job import Job
 

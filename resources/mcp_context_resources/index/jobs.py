@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_context_resources.index.engine import Engine
-    from mcp_context_resources.index.spec import Chunk, IndexAnswer, IndexedSource, IndexQuery, Passage, Places
-    from mcp_context_resources.index.store import Ending, KnownRow
+    from mcp_context_resources.index.spec import Chunk, Ending, IndexAnswer, IndexedSource, IndexQuery, Passage, Places
+    from mcp_context_resources.index.store import KnownRow
     from mcp_context_resources.workers.job import Job
 
 

@@ -42,7 +42,7 @@ class Ledger:
         self._complete: dict[str, KnownSource] = {}
         self._versions: dict[str, str] = {}
         self._problems: dict[str, KnownSource] = {}
-        self._noted: set[str] = set()
+        self._noted: dict[str, KnownSource] = {}
         self._begun: dict[str, IndexedSource] = {}
         self._identity = ""
         self._read_at = float("-inf")
@@ -72,7 +72,7 @@ class Ledger:
             self._complete = {entry.source.key: entry for entry in known if entry.complete}
             self._versions = {key: entry.source.fingerprint for key, entry in self._complete.items()}
             self._problems = {key: entry for key, entry in self._complete.items() if entry.problem}
-            self._noted = {key for key, entry in self._complete.items() if entry.note}
+            self._noted = {key: entry for key, entry in self._complete.items() if entry.note}
             self._begun = {entry.source.key: entry.source for entry in known if not entry.complete}
             self._read_at = moment
             for entry in self._meanwhile:
@@ -120,8 +120,9 @@ class Ledger:
         """Return what is to be known of those of some sources of which there is something."""
         if not self._noted:
             return []
-        noted = [source for source in sources if source.key in self._noted and self.holds(source)]
-        return [(source, self._complete[source.key].note) for source in noted]
+        return [
+            (source, entry.note) for source in sources if (entry := self._noted.get(source.key)) and self.holds(source)
+        ]
 
     def note(self, entry: KnownSource) -> None:
         """Take down that a source was completed."""
@@ -131,8 +132,7 @@ class Ledger:
     def forget(self, keys: Collection[str]) -> None:
         """Take down that sources were dropped."""
         for key in keys:
-            self._noted.discard(key)
-            for held in (self._complete, self._versions, self._problems, self._begun):
+            for held in (self._complete, self._versions, self._problems, self._noted, self._begun):
                 held.pop(key, None)
 
     def sources(self) -> dict[str, IndexedSource]:
@@ -151,7 +151,7 @@ class Ledger:
         self._problems.pop(key, None)
         if entry.problem:
             self._problems[key] = entry
-        self._noted.discard(key)
+        self._noted.pop(key, None)
         if entry.note:
-            self._noted.add(key)
+            self._noted[key] = entry
         self._begun.pop(key, None)

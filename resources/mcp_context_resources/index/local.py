@@ -14,7 +14,6 @@ from mcp_context_resources.index import jobs
 from mcp_context_resources.index.analysis.version import version
 from mcp_context_resources.index.database import FILE_NAME
 from mcp_context_resources.index.spec import IndexedSource, IndexSize, KnownSource
-from mcp_context_resources.index.store import Ending
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.pool import WorkerPool
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_context_resources.index.settings import IndexSettings
-    from mcp_context_resources.index.spec import Chunk, IndexAnswer, IndexQuery, Passage, Places
+    from mcp_context_resources.index.spec import Chunk, Ending, IndexAnswer, IndexQuery, Passage, Places
     from mcp_context_resources.index.store import KnownRow
 
 T = TypeVar("T")
@@ -83,14 +82,7 @@ class LocalIndex:
         return await self._write(jobs.begin, source)
 
     async def put(
-        self,
-        source: IndexedSource,
-        first: int,
-        chunks: Sequence[Chunk],
-        *,
-        last: bool,
-        problem: str = "",
-        note: str = "",
+        self, source: IndexedSource, first: int, chunks: Sequence[Chunk], ending: Ending | None = None
     ) -> bool:
         """See `Index.put`; False, too, for a version that was not begun, or begun anew since."""
         place = 0
@@ -100,7 +92,6 @@ class LocalIndex:
                 return False
             place += _MOST_PUT
         rest = tuple(chunks[place:])
-        ending = Ending(problem, note) if last else None
         return await self._write(jobs.put, source, first + place, rest, ending, changes=True)
 
     async def drop(self, keys: Collection[str]) -> None:

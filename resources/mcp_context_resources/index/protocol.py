@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.index.spec import (
         Chunk,
+        Ending,
         IndexAnswer,
         IndexedSource,
         IndexQuery,
@@ -43,20 +44,12 @@ class Index(Protocol):
         ...
 
     async def put(
-        self,
-        source: IndexedSource,
-        first: int,
-        chunks: Sequence[Chunk],
-        *,
-        last: bool,
-        problem: str = "",
-        note: str = "",
+        self, source: IndexedSource, first: int, chunks: Sequence[Chunk], ending: Ending | None = None
     ) -> bool:
         """Put in chunks of a source begun before, the first of them being number `first` of the source, from 0.
 
-        With the `last` ones the source is complete, and takes the place of its other versions in one step; `problem`
-        and `note` (see `KnownSource`) are kept then. Returns False, and does nothing, where another server has put in
-        these chunks already.
+        With an `ending` they are the last: the source is complete, and takes the place of its other versions in one
+        step. Returns False, and does nothing, where another server has put in these chunks already.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from mcp_context_resources.provenance import Kind
@@ -50,12 +50,22 @@ class IndexedSource:
     size: int = field(default=0, compare=False)
 
 
+class Ending(NamedTuple):
+    """What is told of a source that is complete.
+
+    `problem` says why nothing of it can be searched; such a source is complete without chunks. `note` is what a person
+    should know of a source whose chunks are there, such as that only its beginning is.
+    """
+
+    problem: str = ""
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class KnownSource:
     """What the index holds of a source: all of it, or, where not `complete`, parts of a version still being put in.
 
-    `problem` says why nothing of it can be searched; such a source is complete without chunks. `note` is what a person
-    should know of a source whose chunks are there, such as that only its beginning is.
+    `problem` and `note` are those of its `Ending`.
     """
 
     source: IndexedSource

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, get_args
 
 from mcp_context_resources.index.database import COMPLETE, DEAD, PARTIAL
-from mcp_context_resources.index.spec import Chunk, ChunkKind, IndexedSource
+from mcp_context_resources.index.spec import Chunk, ChunkKind, Ending, IndexedSource
 from mcp_context_resources.provenance import Kind
 
 if TYPE_CHECKING:
@@ -26,13 +26,6 @@ _MOST_HEADING_CHARS: Final = 2_000
 
 KnownRow = tuple[str, Kind, str, str, str, int, int, int, int, str, str]
 """key, kind, name, file, fingerprint, modified, size, chunks, whether complete, problem, note."""
-
-
-class Ending(NamedTuple):
-    """What is told of a source that is complete (see `KnownSource`)."""
-
-    problem: str = ""
-    note: str = ""
 
 
 class Stored(NamedTuple):

@@ -29,16 +29,17 @@ class Digests:
         with self._reading:
             key = str(path), file_state(path)
             if (found := self._kept.get(key)) is None:
-                found = _sha256(path)
+                try:
+                    found = sha256_of(path)
+                except OSError:
+                    found = ""
                 if len(self._kept) >= _MOST_KEPT:
                     self._kept = {}
                 self._kept[key] = found
             return found
 
 
-def _sha256(path: str | Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
+def sha256_of(path: str | Path) -> str:
+    """Return the SHA-256 of what is in a file, in hexadecimal. Raises `OSError`."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from mcp_context_resources.errors import (
     NotFoundError,
     StorageError,
 )
+from mcp_context_resources.models.digests import sha256_of
 from mcp_context_resources.models.gguf_header import read_header
 from mcp_context_resources.models.hub_files import HubFile, parse_wish, wanted_files
 
@@ -125,7 +125,7 @@ class _Hub:
         import filelock
 
         target = folder / file.name
-        if target.is_file() and target.stat().st_size == file.size and _sha256(target) == file.sha256:
+        if target.is_file() and target.stat().st_size == file.size and sha256_of(target) == file.sha256:
             return False
         partial = folder / f".{file.name}.{file.sha256[:12]}.part"
         lock = filelock.FileLock(f"{partial}.lock", timeout=0)
@@ -249,7 +249,7 @@ def _not_public(wish: Wish) -> NotFoundError:
 def _check(file: HubFile, partial: Path) -> None:
     """Raise `ModelUnavailableError`, and remove what came, unless it is what the hub tells."""
     problem: ContextError | None = None
-    if _sha256(partial) != file.sha256:
+    if sha256_of(partial) != file.sha256:
         problem = ModelUnavailableError(
             f"{file.name} arrived damaged: its SHA-256 is not the one the hub tells. It was removed.", "Pull again."
         )
@@ -272,11 +272,6 @@ def _check_room(folder: Path, files: list[HubFile]) -> None:
             f"The model takes {needed / 1e9:.1f} GB more, but the disk has {free / 1e9:.1f} GB left.",
             "Free disk space, choose another folder with models.folder, or a smaller quantization.",
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reason(error: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.errors import InvalidInputError, StorageError
+from mcp_context_resources.models.digests import sha256_of
 from mcp_context_resources.models.formats import is_projector_name, split_part
 from mcp_context_resources.models.model_card import card_of
 
@@ -169,12 +169,7 @@ def _checked(name: str) -> str:
 def _same(one: Path, other: Path) -> bool:
     if one.samefile(other):
         return True
-    return one.stat().st_size == other.stat().st_size and _sha256(one) == _sha256(other)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return one.stat().st_size == other.stat().st_size and sha256_of(one) == sha256_of(other)
 
 
 def _place(source: Path, target: Path) -> None:

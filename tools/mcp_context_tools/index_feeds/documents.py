@@ -49,7 +49,6 @@ class DocumentFeed:
         made_with = VERSION, settings.chunk_chars, settings.max_source_chars, own.ocr, own.ocr_languages, own.encoding
         self._made_with = "\0".join(map(str, made_with))
         self._readers: dict[str, str] = {}
-        self._limit = ""
         self._locked = [ignore_spec([item.get_secret_value().partition("=")[0]]) for item in own.passwords]
         # No other server, which may not have the password, gives out what this one has read with it.
         self._secret = secrets.token_hex(16)
@@ -58,13 +57,12 @@ class DocumentFeed:
     async def sources(self) -> list[IndexedSource]:
         """Return every document there is now."""
         catalogue = await anyio.to_thread.run_sync(self._workspace.catalogue)
-        self._limit = catalogue.limit
         return self._listed.remember(catalogue, "document", self._indexed)
 
     @property
     def limit(self) -> str:
         """Say that there are more files than are served."""
-        return self._limit
+        return self._listed.limit
 
     async def unchanged(self, sources: Sequence[IndexedSource]) -> list[IndexedSource]:
         """Return those of some sources, listed before, whose files are still the same version now."""

@@ -21,44 +21,49 @@ class Listed:
 
     def __init__(self, look: Callable[[], Awaitable[object]]) -> None:
         self._look = look
-        self._files: dict[str, tuple[Source, str]] = {}
         self._catalogue: Catalogue | None = None
-        self._sources: list[IndexedSource] = []
-        self._by_name: dict[str, tuple[Source, IndexedSource]] = {}
+        self._known: dict[str, tuple[Source, IndexedSource]] = {}
+
+    @property
+    def limit(self) -> str:
+        """Say that there are more files than were listed; empty where there aren't."""
+        return self._catalogue.limit if self._catalogue is not None else ""
 
     def remember(
         self, catalogue: Catalogue, kind: Kind, indexed: Callable[[Source], IndexedSource]
     ) -> list[IndexedSource]:
         """Take in what there is now in place of what was before, and return it as the index sees it."""
         if catalogue is not self._catalogue:  # as long as nothing changes it is the very same one
-            pairs = [(source, self._indexed(source, indexed)) for source in catalogue.of(kind)]
-            self._files = {one.key: (source, one.fingerprint) for source, one in pairs}
-            self._sources = [one for _, one in pairs]
-            self._by_name = {source.name: (source, one) for source, one in pairs}
+            before, self._known = self._known, {}
+            for source in catalogue.of(kind):
+                known = before.get(source.name)
+                if known is None or known[0] is not source:
+                    known = source, indexed(source)
+                self._known[source.name] = known
             self._catalogue = catalogue
-        return self._sources
-
-    def _indexed(self, source: Source, indexed: Callable[[Source], IndexedSource]) -> IndexedSource:
-        was, known = self._by_name.get(source.name, (None, None))
-        return known if known is not None and was is source else indexed(source)
+        return [one for _, one in self._known.values()]
 
     async def file(self, source: IndexedSource) -> Source:
         """Return the file of this version of a source; raises `SourceChangedError`, `NotFoundError`."""
-        if self._files.get(source.key, (None, ""))[1] != source.fingerprint:
-            await self._look()
-        if source.key not in self._files:
+        if (file := self._file(source)) is not None:
+            return file
+        await self._look()
+        if (file := self._file(source)) is not None:
+            return file
+        if source.name not in self._known:
             raise NotFoundError(f"There is no {source.kind} {source.name!r} any more.", "It was removed or renamed.")
-        file, fingerprint = self._files[source.key]
-        if fingerprint != source.fingerprint:
-            raise SourceChangedError(f"{source.name!r} is another version by now.", "It is read anew.")
-        return file
+        raise SourceChangedError(f"{source.name!r} is another version by now.", "It is read anew.")
 
     def unchanged(self, sources: Sequence[IndexedSource]) -> list[IndexedSource]:
         """Return those whose files are on disk as they were listed. Blocking."""
         return [source for source in sources if self._is_unchanged(source)]
 
+    def _file(self, source: IndexedSource) -> Source | None:
+        """Return the file of a version of a source, where that was listed last."""
+        known = self._known.get(source.name)
+        return known[0] if known is not None and known[1].fingerprint == source.fingerprint else None
+
     def _is_unchanged(self, source: IndexedSource) -> bool:
-        file, fingerprint = self._files.get(source.key, (None, ""))
-        if file is None or fingerprint != source.fingerprint:
+        if (file := self._file(source)) is None:
             return False
         return all(file_state(one.origin or one.path) == one.state for one in file.members or (file,))
