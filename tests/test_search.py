@@ -277,6 +277,24 @@ async def test_through_the_front_door_an_edit_is_found_at_once_and_a_deleted_fil
         assert "guide.md" in near["hint"]
 
 
+async def test_through_the_front_door_a_version_of_a_file_has_one_name_in_every_answer(
+    tmp_path: Path, cache: Path
+) -> None:
+    (tmp_path / "guide.md").write_text("Lost property is kept for 30 days.\n", encoding="utf-8")
+    (tmp_path / "stops.csv").write_text("stop,ward\nLost Harbour,Middle\n", encoding="utf-8")
+    async with connect(tmp_path, cache=cache, index={"vectors": "off"}) as client:
+
+        async def versions(tool: str, **arguments: Any) -> dict[str, str]:
+            sources = data_of(await client.call_tool(tool, arguments))["sources"]
+            return {source["uri"]: source["fingerprint"] for source in sources}
+
+        read = await versions("read_document", document="guide.md") | await versions(
+            "query_tables", sql='SELECT stop FROM "stops"'
+        )
+        assert await versions("search", query="lost") == read
+        assert (await versions("get_context", question="Where is lost property kept?")).items() <= read.items()
+
+
 async def test_through_the_front_door_personal_data_is_taken_out_of_hits(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "guide.md").write_text("Lost property: write to mika.sato@example.jp.\n", encoding="utf-8")
     async with connect(tmp_path, cache=cache, index={"vectors": "off"}, redaction={"enabled": True}) as client:

@@ -19,7 +19,7 @@ from mcp_context_tools.search_hits.paging import (
     place_at,
     request_key,
 )
-from mcp_context_tools.search_hits.places import heading_text, modified_text, place_of, ref_of, row_sql, shown_place
+from mcp_context_tools.search_hits.places import heading_text, place_of, row_sql, shown_place
 from mcp_context_tools.search_hits.quotes import QUOTE_CHARS, quote_of
 from mcp_context_tools.search_hits.telling import how_searched, left_out_text, what_else
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
@@ -163,7 +163,7 @@ def _entry(found: Found, quote_chars: int, query: str, private: PrivateValues | 
     if heading := heading_text(chunk.heading, private):
         entry["heading"] = heading
         line += f" › {heading}"
-    entry |= {"quote": quote.text, "score": round(hit.score, 3), "modified": modified_text(source)}
+    entry |= {"quote": quote.text, "score": round(hit.score, 3), "modified": source.modified_text}
     line += f" (score {hit.score:.2f}, modified {entry['modified']})\n   {quote.marked}"
     if quote.matches:
         entry["matches"] = list(quote.matches)
@@ -188,7 +188,7 @@ def _copy_text(hit: Hit) -> str:
 
 
 def _refs(page: Sequence[Found]) -> list[SourceRef]:
-    return list({found.hit.source.key: ref_of(found.hit.source) for found in page}.values())
+    return list({found.hit.source.key: found.hit.source.ref() for found in page}.values())
 
 
 def _more(page: Sequence[Found], rest: Sequence[Found]) -> list[tuple[SourceRef, int]]:

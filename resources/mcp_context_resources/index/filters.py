@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
 
 from mcp_context_resources.errors import InvalidInputError, NotFoundError
-from mcp_context_resources.provenance import SourceRef, now_text, source_uri, utc_text
+from mcp_context_resources.provenance import source_uri
 from mcp_context_resources.workspace.matching import GLOB_MARKS, NamePattern, fitting, folded, near_names
 
 if TYPE_CHECKING:
@@ -117,14 +117,9 @@ def _called(name: str, sources: list[IndexedSource]) -> list[IndexedSource]:
             f"There is no document or table named {name[:200]!r}.",
             hint,
             wanted=name,
-            candidates=[_ref(source) for source in fitting(name, sources)],
+            candidates=[source.ref() for source in fitting(name, sources)],
         )
     return named
-
-
-def _ref(source: IndexedSource) -> SourceRef:
-    modified = utc_text(datetime.fromtimestamp(source.modified / 1e9, UTC))
-    return SourceRef(source.key, source.name, source.file, modified, source.fingerprint, now_text())
 
 
 def _nanoseconds(text: str) -> int:

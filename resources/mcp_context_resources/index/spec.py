@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from mcp_context_resources.provenance import SourceRef, now_text, utc_text
 
 if TYPE_CHECKING:
     from mcp_context_resources.provenance import Kind
@@ -37,6 +40,7 @@ class Chunk:
 class IndexedSource:
     """A version of a source: `key` is its URI, `fingerprint` identifies the version and how it was cut.
 
+    A fingerprint is that of the files, as other answers name it, then `+` and what stands for the way of cutting.
     `modified` is when its file changed, in nanoseconds since 1970. `size`, in bytes, only tells which sources are
     quickly read (0: unknown).
     """
@@ -48,6 +52,16 @@ class IndexedSource:
     fingerprint: str
     modified: int
     size: int = field(default=0, compare=False)
+
+    @property
+    def modified_text(self) -> str:
+        """When its file changed, UTC."""
+        return utc_text(datetime.fromtimestamp(self.modified / 1e9, UTC))
+
+    def ref(self) -> SourceRef:
+        """Refer to this version, which is the one on disk now."""
+        files = self.fingerprint.partition("+")[0]
+        return SourceRef(self.key, self.name, self.file, self.modified_text, files, now_text())
 
 
 class Ending(NamedTuple):

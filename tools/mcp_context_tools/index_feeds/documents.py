@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from typing import TYPE_CHECKING, Final
@@ -13,9 +12,8 @@ from mcp_context_resources.documents.problems import add_problems, problem_notes
 from mcp_context_resources.documents.reading_version import reading_version
 from mcp_context_resources.index.chunking import VERSION, Chunker, OutlineHeading
 from mcp_context_resources.index.feed import Cut
-from mcp_context_resources.index.spec import Chunk, IndexedSource
 from mcp_context_resources.workspace.ignoring import ignore_spec
-from mcp_context_tools.index_feeds.listed import Listed
+from mcp_context_tools.index_feeds.listed import Listed, indexed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.documents.service import Documents
     from mcp_context_resources.documents.spec import Page, Reading
     from mcp_context_resources.index.settings import IndexSettings
+    from mcp_context_resources.index.spec import Chunk, IndexedSource
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
 
@@ -110,13 +109,10 @@ class DocumentFeed:
     def _indexed(self, source: Source) -> IndexedSource:
         if source.format not in self._readers:
             self._readers[source.format] = reading_version(source.format)
-        made_of = f"{source.fingerprint}\0{self._made_with}\0{self._readers[source.format]}"
+        made_with = f"{self._made_with}\0{self._readers[source.format]}"
         if any(pattern.match_file(source.file) for pattern in self._locked):
-            made_of += f"\0{self._secret}"
-        fingerprint = hashlib.sha256(made_of.encode()).hexdigest()[:16]
-        return IndexedSource(
-            source.uri, "document", source.name, source.file, fingerprint, source.modified_ns, source.size
-        )
+            made_with += f"\0{self._secret}"
+        return indexed(source, "document", made_with)
 
 
 class _Cutting:

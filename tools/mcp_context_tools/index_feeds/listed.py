@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from mcp_context_resources.errors import NotFoundError, SourceChangedError
+from mcp_context_resources.index.spec import IndexedSource
 from mcp_context_resources.workspace.source import file_state
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from mcp_context_resources.index.spec import IndexedSource
     from mcp_context_resources.provenance import Kind
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
@@ -67,3 +68,9 @@ class Listed:
         if (file := self._file(source)) is None:
             return False
         return all(file_state(one.origin or one.path) == one.state for one in file.members or (file,))
+
+
+def indexed(source: Source, kind: Kind, made_with: str) -> IndexedSource:
+    """Return a source as the index sees it: another version with every change of its files or of how they are cut."""
+    fingerprint = f"{source.fingerprint}+{hashlib.sha256(made_with.encode()).hexdigest()[:16]}"
+    return IndexedSource(source.uri, kind, source.name, source.file, fingerprint, source.modified_ns, source.size)

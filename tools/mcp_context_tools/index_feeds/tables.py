@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
 from mcp_context_resources.errors import NotFoundError, SourceChangedError, SqlError
 from mcp_context_resources.index.feed import Cut
-from mcp_context_resources.index.spec import IndexedSource
 from mcp_context_resources.tables.quoting import identifier
 from mcp_context_resources.tables.reading_version import reading_version
-from mcp_context_tools.index_feeds.listed import Listed
+from mcp_context_tools.index_feeds.listed import Listed, indexed
 from mcp_context_tools.index_feeds.row_text import row_chunks
 from mcp_context_tools.index_feeds.table_profile import is_readable, schema_chunks, table_content
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from mcp_context_resources.index.settings import IndexSettings
-    from mcp_context_resources.index.spec import Chunk
+    from mcp_context_resources.index.spec import Chunk, IndexedSource
     from mcp_context_resources.tables.service import Tables
     from mcp_context_resources.tables.spec import Fetched
     from mcp_context_resources.workspace.source import Source
@@ -118,10 +116,7 @@ class TableFeed:
         return await self._listed.file(source)
 
     def _indexed(self, source: Source) -> IndexedSource:
-        fingerprint = hashlib.sha256(f"{source.fingerprint}\0{self._made_with}".encode()).hexdigest()[:16]
-        return IndexedSource(
-            source.uri, "table", source.name, source.file, fingerprint, source.modified_ns, source.size
-        )
+        return indexed(source, "table", self._made_with)
 
 
 class _Reader:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from mcp_context_resources.documents.citation import place_uri
-from mcp_context_resources.provenance import SourceRef, now_text, utc_text
 from mcp_context_resources.tables.quoting import identifier
 
 if TYPE_CHECKING:
@@ -53,20 +51,3 @@ def _heading(text: str, private: PrivateValues | None) -> str:
     if len(text) <= _HEADING_CHARS or private is None:
         return text[:_HEADING_CHARS]
     return text[: private.whole(text, 0, _HEADING_CHARS)[1]]
-
-
-def ref_of(source: IndexedSource) -> SourceRef:
-    """Refer to the version of a source that the index answered from, which is the one on disk now."""
-    return SourceRef(
-        uri=source.key,
-        name=source.name,
-        file=source.file,
-        modified=modified_text(source),
-        fingerprint=source.fingerprint,
-        read_at=now_text(),
-    )
-
-
-def modified_text(source: IndexedSource) -> str:
-    """Write when the file of a source changed, UTC."""
-    return utc_text(datetime.fromtimestamp(source.modified / 1e9, UTC))
