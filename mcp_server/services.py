@@ -72,7 +72,7 @@ def make_engines(settings: Settings, workspace: Workspace) -> Engines:
     index = SearchIndex(
         LocalIndex(folder, settings.index),
         (DocumentFeed(documents, workspace, settings.index), TableFeed(tables, settings.index)),
-        ModelEmbedder(models, tables.catalogue),
+        ModelEmbedder(models, tables.catalogue, unit=settings.index.metric == "cosine"),
         settings.index,
     )
     return Engines(Services(workspace, tables, documents, models, index, charts, settings.budget), folder)

@@ -12,7 +12,7 @@ import sqlite3
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import anyio
 import numpy as np
@@ -28,6 +28,7 @@ from mcp_context_resources.index.engine import Engine
 from mcp_context_resources.index.fusion import fuse
 from mcp_context_resources.index.lexical import BrokenCacheError, LexicalCache
 from mcp_context_resources.index.local import LocalIndex
+from mcp_context_resources.index.metric import Metric, compared_by, metric_of
 from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery
 from mcp_context_resources.workers.job import Job
@@ -398,29 +399,63 @@ async def test_bytes_that_are_no_vectors_are_refused(copied: Path, sent: bytes) 
 
 async def test_beyond_exact_vectors_nearly_all_true_neighbours_are_found(tmp_path: Path) -> None:
     count, dimension = 6_000, 48
-    matrix = vectors(count, dimension=dimension)
+    lengths = np.random.default_rng(3).uniform(0.2, 30, (count, 1)).astype("<f4")
+    matrix = vectors(count, dimension=dimension) * lengths
+    models = {metric: compared_by(MODEL, metric) for metric in get_args(Metric)}
     async with opened(tmp_path / "index", exact_vectors=1_000) as index:
         for part in range(6):
             texts = [f"passage {part * 1000 + number}" for number in range(1_000)]
             await fill(index, texts, source(f"{part}.pdf"))
-        row = {}
-        while passages := await index.without_vector(MODEL, 2_000):
-            numbers = [int(one.text.split()[1]) for one in passages]
-            await index.put_vectors(MODEL, [one.digest for one in passages], matrix[numbers].tobytes())
-            row.update(dict.fromkeys(numbers))
-        assert len(row) == count
+        for model in models.values():
+            row = set()
+            while passages := await index.without_vector(model, 2_000):
+                numbers = [int(one.text.split()[1]) for one in passages]
+                await index.put_vectors(model, [one.digest for one in passages], matrix[numbers].tobytes())
+                row.update(numbers)
+            assert len(row) == count
         await index.settled()
-        hit_count, questions = 0, vectors(20, seed=7, dimension=dimension)
-        for question in questions:
-            answer = await ask(index, "", most=10, vector=question.tobytes(), model=MODEL, mode="vector")
-            assert not answer.exact
-            truth = set(np.argsort(-(matrix @ question))[:10].tolist())
-            hit_count += len(truth & {int(hit.chunk.text.split()[1]) for hit in answer.hits})
-        assert hit_count >= 190
-        one = ("document://3.pdf",)
-        filtered = await ask(index, "", most=50, vector=questions[0].tobytes(), model=MODEL, mode="vector", sources=one)
-        best = np.argsort(-(matrix[3000:4000] @ questions[0]))[:50] + 3000
-        assert len({int(hit.chunk.text.split()[1]) for hit in filtered.hits} & set(best.tolist())) >= 48
+        questions = vectors(20, seed=7, dimension=dimension) * 9
+        for metric, model in models.items():
+            hit_count = 0
+            for question in questions:
+                answer = await ask(index, "", most=10, vector=question.tobytes(), model=model, mode="vector")
+                assert not answer.exact
+                truth = set(by(metric, matrix, question)[:10].tolist())
+                hit_count += len(truth & {int(hit.chunk.text.split()[1]) for hit in answer.hits})
+            assert hit_count >= 190
+            asked = {"most": 50, "vector": questions[0].tobytes(), "model": model, "mode": "vector"}
+            filtered = await ask(index, "", sources=("document://3.pdf",), **asked)
+            best = by(metric, matrix[3000:4000], questions[0])[:50] + 3000
+            assert len({int(hit.chunk.text.split()[1]) for hit in filtered.hits} & set(best.tolist())) >= 48
+
+
+def by(metric: Metric, matrix: np.ndarray[Any, Any], query: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """Return the rows, the nearest first."""
+    if metric == "l2":
+        return np.argsort(np.linalg.norm(matrix - query, axis=1))
+    products = matrix @ query
+    return np.argsort(-products / (np.linalg.norm(matrix, axis=1) if metric == "cosine" else 1))
+
+
+async def test_each_metric_has_its_own_nearest_passage(tmp_path: Path) -> None:
+    texts = {"same direction": (0.2, 0.0), "beside it": (1.0, 0.3), "far out": (10.0, 10.0)}
+    query = np.array([1, 0], "<f4").tobytes()
+    orders = {
+        "cosine": ["same direction", "beside it", "far out"],
+        "inner_product": ["far out", "beside it", "same direction"],
+        "l2": ["beside it", "same direction", "far out"],
+    }
+    async with opened(tmp_path / "index") as index:
+        await fill(index, list(texts))
+        for metric in get_args(Metric):
+            model = compared_by(MODEL, metric)
+            assert metric_of(model) == metric
+            passages = await index.without_vector(model, 3)
+            put = np.array([texts[one.text] for one in passages], "<f4").tobytes()
+            await index.put_vectors(model, [one.digest for one in passages], put)
+            assert await found(index, "", vector=query, model=model, mode="vector") == orders[metric]
+        with pytest.raises(InvalidInputError):
+            await index.put_vectors(model, [passages[0].digest], np.array([1e6, 0], "<f4").tobytes())
 
 
 def test_both_lists_count_when_they_are_made_one() -> None:

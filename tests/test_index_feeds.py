@@ -424,3 +424,18 @@ async def test_vectors_of_passages_and_queries_come_in_order_and_find_what_is_me
     assert len(vectors) == len(texts)
     assert likeness.index(max(likeness)) % 3 == 0
     assert all(sum(a * a for a in vector) == pytest.approx(1, abs=1e-3) for vector in [*vectors, wanted])
+
+
+async def test_for_metrics_that_need_it_vectors_keep_the_length_the_model_gave_them(
+    tmp_path: Path, cache: Path
+) -> None:
+    async with rooms(tmp_path, cache) as opened:
+        if not await ModelEmbedder(opened.models, opened.tables.catalogue).model():
+            pytest.skip("no embedding model is installed")
+        texts = ["忘れ物は三十日間保管します。", "A day pass costs 650 yen."]
+        unit = await ModelEmbedder(opened.models, opened.tables.catalogue).passages(texts)
+        own = await ModelEmbedder(opened.models, opened.tables.catalogue, unit=False).passages(texts)
+    of_one, as_made = (struct.unpack(f"<{len(one) // 4}f", one) for one in (unit, own))
+    lengths = [sum(a * a for a in as_made[at : at + len(as_made) // 2]) ** 0.5 for at in (0, len(as_made) // 2)]
+    assert not any(length == pytest.approx(1, abs=0.05) for length in lengths)
+    assert [a / lengths[place // (len(as_made) // 2)] for place, a in enumerate(as_made)] == pytest.approx(of_one)

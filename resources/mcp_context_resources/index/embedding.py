@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from mcp_context_resources.errors import ContextError, ModelUnavailableError
+from mcp_context_resources.index.metric import compared_by
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from mcp_context_resources.index.feed import Embedder
+    from mcp_context_resources.index.metric import Metric
     from mcp_context_resources.index.pace import Pace
     from mcp_context_resources.index.protocol import Index
     from mcp_context_resources.index.spec import Passage
@@ -33,8 +35,11 @@ class VectorMaker:
     `problem` tells why the last round ended before all were made; empty where it didn't. `made` counts vectors.
     """
 
-    def __init__(self, index: Index, embedder: Embedder, pace: Pace, *, enabled: bool) -> None:
+    def __init__(
+        self, index: Index, embedder: Embedder, pace: Pace, *, enabled: bool, metric: Metric = "cosine"
+    ) -> None:
         self._index = index
+        self._metric: Metric = metric
         self._embedder = embedder
         self._pace = pace
         self._enabled = enabled
@@ -54,11 +59,11 @@ class VectorMaker:
         return self._filling.locked()
 
     async def model(self) -> str:
-        """Identify the model that embeds; empty where there is none or vectors are off.
+        """Identify the model that embeds and how its vectors are compared; empty without one or with vectors off.
 
         Raises the models' errors.
         """
-        return await self._embedder.model() if self._enabled else ""
+        return compared_by(await self._embedder.model(), self._metric) if self._enabled else ""
 
     @contextmanager
     def asking(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from mcp_context_resources.errors import StorageError
 from mcp_context_resources.index import store, vector_files, vector_store
 from mcp_context_resources.index.database import DamagedError, Database, get_meta, get_note, translated
 from mcp_context_resources.index.lexical import BrokenCacheError, LexicalCache, last_of
+from mcp_context_resources.index.metric import metric_of
 from mcp_context_resources.index.reach import Reaches
 from mcp_context_resources.index.searching import Ground, search
 from mcp_context_resources.index.unsorted import last_of_sources, unsorted
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
+    from mcp_context_resources.index.metric import Metric
     from mcp_context_resources.index.reach import Reach
     from mcp_context_resources.index.spec import Chunk, Ending, IndexAnswer, IndexedSource, IndexQuery, Passage
     from mcp_context_resources.index.store import KnownRow
@@ -171,7 +173,7 @@ class Engine:
                 time.sleep(0.02)
 
     def _vectors_of(self, connection: sqlite3.Connection, model: str) -> Vectors | None:
-        family = self._family(connection, *vector_store.model_of(connection, model))
+        family = self._family(connection, *vector_store.model_of(connection, model), metric_of(model))
         if family.dimension == 0:
             return None
         if self._vectors is None or self._vectors.family != family:
@@ -179,8 +181,8 @@ class Engine:
         self._vectors.refresh(connection)
         return self._vectors
 
-    def _family(self, connection: sqlite3.Connection, model: int, dimension: int) -> Family:
-        return vector_files.Family(get_meta(connection, "identity"), model, dimension)
+    def _family(self, connection: sqlite3.Connection, model: int, dimension: int, metric: Metric) -> Family:
+        return vector_files.Family(get_meta(connection, "identity"), model, dimension, metric)
 
     def _count_vectors(self, connection: sqlite3.Connection, vectors: Vectors | None, reach: Reach) -> int:
         """Count the chunks in reach that have a vector; kinds are not told apart."""
@@ -249,8 +251,8 @@ class Engine:
         return False
 
     def _families(self, connection: sqlite3.Connection) -> list[Family]:
-        models = connection.execute("SELECT id, dimension FROM models WHERE dimension > 0").fetchall()
-        return [self._family(connection, number, dimension) for number, dimension in models]
+        models = connection.execute("SELECT id, dimension, name FROM models WHERE dimension > 0").fetchall()
+        return [self._family(connection, number, dimension, metric_of(name)) for number, dimension, name in models]
 
     def _write_vectors(self, job: Job) -> bool:
         """Write a file of vectors that have outgrown theirs; returns whether one was written."""
@@ -269,9 +271,9 @@ class Engine:
             mapped = vector_files.newest(self._folder, family)
             if mapped is None or len(mapped.passages) <= self._exact_vectors:
                 continue
-            if vector_files.open_graph(mapped, family.dimension) is None:
+            if vector_files.open_graph(mapped, family) is None:
                 if self._graph is None or self._graph.path != mapped.path:
-                    self._graph = vector_files.GraphBuilding(mapped, family.dimension)
+                    self._graph = vector_files.GraphBuilding(mapped, family)
                 if not self._graph.step(goes_on, max(1, available_cores() // 2)):
                     return not self._graph.failed
                 self._graph = None

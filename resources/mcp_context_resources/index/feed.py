@@ -67,7 +67,7 @@ class Embedder(Protocol):
         ...
 
     async def passages(self, texts: Sequence[str]) -> bytes:
-        """Make a vector of each passage: little-endian float32 of length 1, one after another.
+        """Make a vector of each passage: little-endian float32, one after another; of length 1 to compare by cosine.
 
         Raises the models' errors.
         """

@@ -1,8 +1,9 @@
 """One order out of two: chunks ranked by words, and by meaning.
 
 A weighted sum of scores, each on a scale of its own: Bruch, Gai, Ingber, "An Analysis of Fusion Functions for Hybrid
-Retrieval", arXiv 2210.11934. Cosines are scaled to the list. Scores by words come as shares of what the whole query
-would score: a list of chunks that only hold a few weak words of it must not weigh as much as one that holds them all.
+Retrieval", arXiv 2210.11934. Scores by meaning are scaled to the list. Scores by words come as shares of what the
+whole query would score: a list of chunks that only hold a few weak words of it must not weigh as much as one that holds
+them all.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def fuse(
 ) -> list[tuple[int, float]]:
     """Make one list of two, each of (chunk, score) with the best first; scores of the result are between 0 and 1.
 
-    Scores of `lexical` are shares of the query, those of `vector` cosines. Chunks of `exact` come before others as
-    good. Where one list is empty the other keeps its order.
+    Scores of `lexical` are shares of the query, those of `vector` tell how near, on any scale. Chunks of `exact` come
+    before others as good. Where one list is empty the other keeps its order.
     """
     shares = (1.0 - vector_share, vector_share) if lexical and vector else (1.0, 1.0)
     scores: dict[int, float] = {}

@@ -65,7 +65,10 @@ class Index(Protocol):
         ...
 
     async def put_vectors(self, model: str, digests: Sequence[str], vectors: bytes) -> None:
-        """Put in vectors: little-endian float32, one after another, in the order of `digests`."""
+        """Put in vectors: little-endian float32, one after another, in the order of `digests`.
+
+        The name of the model tells how they are compared (`index.metric`).
+        """
         ...
 
     async def search(self, query: IndexQuery, *, deadline: float) -> IndexAnswer:

@@ -22,7 +22,7 @@ _DEEPER: Final = 4
 
 
 class Ranking(NamedTuple):
-    """Chunks and the cosines of their vectors, the best first; whether every vector in reach was compared."""
+    """Chunks and how near their vectors are, the best first; whether every vector in reach was compared."""
 
     found: list[tuple[int, float]]
     exact: bool

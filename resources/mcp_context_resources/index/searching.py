@@ -108,7 +108,9 @@ def _question(query: IndexQuery, vectors: Vectors | None) -> Matrix | None:
         return None
     question = np.frombuffer(query.vector, dtype="<f4").astype(np.float32)
     length = float(np.linalg.norm(question))
-    return question / length if np.isfinite(length) and length > 0 else None
+    if not np.isfinite(length) or length == 0:
+        return None
+    return question / length if vectors.family.metric == "cosine" else question
 
 
 def _hits(

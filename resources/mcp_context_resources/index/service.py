@@ -51,7 +51,7 @@ class SearchIndex:
         self._settings = settings
         self._pace = pace
         self._keeper = Keeper(index, feeds, pace)
-        self._vectors = VectorMaker(index, embedder, pace, enabled=settings.vectors != "off")
+        self._vectors = VectorMaker(index, embedder, pace, enabled=settings.vectors != "off", metric=settings.metric)
         self._searcher = Searcher(index, self._keeper, self._vectors, settings)
         self._searched_at = -math.inf
         self._latest: Listing | None = None

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mcp_context_resources.index.metric import Metric
+
 
 class IndexSettings(BaseModel):
     """How documents and tables are made searchable."""
@@ -20,6 +22,11 @@ class IndexSettings(BaseModel):
     )
     vectors: Literal["auto", "off"] = Field(
         default="auto", description="Search by meaning, too, where there is a model that embeds; off: by words alone."
+    )
+    metric: Metric = Field(
+        default="cosine",
+        description="How vectors are compared: cosine suits nearly every model; inner_product and l2 (distance) are for"
+        " models trained for them, whose vectors are kept at their own length.",
     )
     rerank: Literal["auto", "off"] = Field(
         default="auto", description="Let a reranking model sort the best hits, where there is one."

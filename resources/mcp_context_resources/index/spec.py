@@ -101,9 +101,10 @@ class Passage:
 class IndexQuery:
     """What to look for.
 
-    `vector` is the question's, little-endian float32 of length 1, made by the model `model`; without one the search
-    is lexical. At most `most` hits are returned, at most `per_source` of them from one source. `sources` are the keys
-    that may answer (None: all), `kinds` the kinds of chunks. Of the best `marked` hits the places of words are told.
+    `vector` is the question's, little-endian float32, made by the model `model`, whose name tells how vectors are
+    compared (`index.metric`); without one the search is lexical. At most `most` hits are returned, at most
+    `per_source` of them from one source. `sources` are the keys that may answer (None: all), `kinds` the kinds of
+    chunks. Of the best `marked` hits the places of words are told.
     `fresh` are keys of sources put in just now: their words are waited for a moment, where the index sorts them late.
     """
 

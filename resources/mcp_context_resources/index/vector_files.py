@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
+    from mcp_context_resources.index.metric import Metric
     from mcp_context_resources.index.vector_store import Matrix, Numbers
 
 MOST_OUTSIDE_BYTES: Final = 256 << 20
@@ -38,11 +39,15 @@ _KEPT_RESIDENT: Final = 512 << 20
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The vectors of a model of a database: `identity` and `model` are the database's, `dimension` their length."""
+    """The vectors of a model of a database: `identity` and `model` are the database's, `dimension` their length.
+
+    They are compared by `metric`.
+    """
 
     identity: str
     model: int
     dimension: int
+    metric: Metric = "cosine"
 
     @property
     def stem(self) -> str:
@@ -131,12 +136,12 @@ def graph_path(mapped: Mapped) -> Path:
     return mapped.path.with_suffix(_GRAPH_ENDING)
 
 
-def open_graph(mapped: Mapped, dimension: int) -> Any:
+def open_graph(mapped: Mapped, family: Family) -> Any:
     """Map the graph over a file of vectors; None where there is none."""
     path = graph_path(mapped)
     with contextlib.suppress(Exception):
         if path.stat().st_size == int(_size_file(path).read_bytes()[:32]):
-            graph = _graph(dimension)
+            graph = _graph(family)
             graph.view(str(path))
             return graph if len(graph) == len(mapped.passages) else None
     return None
@@ -149,9 +154,9 @@ class GraphBuilding:
     World graphs", arXiv 1603.09320.
     """
 
-    def __init__(self, mapped: Mapped, dimension: int) -> None:
+    def __init__(self, mapped: Mapped, family: Family) -> None:
         self._mapped = mapped
-        self._graph: Any = _graph(dimension)
+        self._graph: Any = _graph(family)
         self._done = 0
         self.failed = False
         """Whether it couldn't be written."""
@@ -189,10 +194,17 @@ class GraphBuilding:
         return not self.failed
 
 
-def _graph(dimension: int) -> Any:
+def _graph(family: Family) -> Any:
     from usearch.index import Index
 
-    return Index(ndim=dimension, metric="ip", dtype="i8", connectivity=24, expansion_add=128, expansion_search=128)
+    return Index(
+        ndim=family.dimension,
+        metric="l2sq" if family.metric == "l2" else "ip",
+        dtype="i8" if family.metric == "cosine" else "f16",  # a byte a number holds those of length 1 only
+        connectivity=24,
+        expansion_add=128,
+        expansion_search=128,
+    )
 
 
 def _size_file(path: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mcp_context_resources.errors import InvalidInputError
+from mcp_context_resources.index.metric import metric_of
 from mcp_context_resources.index.spec import Passage
 from mcp_context_resources.index.store import embedded_text, read_chunks, select_in
 
@@ -57,14 +58,14 @@ def without_vector(connection: sqlite3.Connection, model: str, most: int) -> lis
 def put_vectors(connection: sqlite3.Connection, model: str, digests: Sequence[str], vectors: bytes) -> None:
     """Put in vectors of passages; of those nobody has any more nothing is kept.
 
-    A model whose vectors have another length than before is another model: its old vectors are forgotten. Raises
-    `InvalidInputError` where the bytes are no vectors of so many passages.
+    A model whose vectors have another dimension than before is another model: its old vectors are forgotten. Raises
+    `InvalidInputError` where the bytes are no vectors of so many passages, or of numbers too large.
     """
     if not digests:
         return
     matrix = np.frombuffer(vectors, dtype="<f4") if len(vectors) % (4 * len(digests)) == 0 else np.empty(0, "<f4")
     dimension = matrix.size // len(digests)
-    if not 0 < dimension <= MOST_DIMENSIONS or not np.isfinite(matrix).all():
+    if not 0 < dimension <= MOST_DIMENSIONS or not (np.abs(matrix) <= np.finfo(_STORED).max).all():
         raise InvalidInputError(
             f"{len(vectors)} bytes are no vectors of {len(digests)} passages.", "Check the embedding model."
         )
@@ -78,7 +79,8 @@ def put_vectors(connection: sqlite3.Connection, model: str, digests: Sequence[st
         connection, "SELECT digest, id FROM passages WHERE digest IN", [bytes.fromhex(digest) for digest in digests]
     )
     passages = dict(rows)
-    halves = _unit(matrix.reshape(len(digests), dimension)).astype(_STORED)
+    rows_of = matrix.reshape(len(digests), dimension)
+    halves = (_unit(rows_of) if metric_of(model) == "cosine" else rows_of).astype(_STORED)
     held = {
         passages[key]: vector
         for digest, vector in zip(digests, halves, strict=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mcp_context_resources.index import vector_files
+from mcp_context_resources.index.metric import likeness
 from mcp_context_resources.index.vector_store import count_vectors, read_vectors
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Vectors:
         if self._mapped is None or self.outgrew_file:
             self._remap()
         if self.lacks_graph and self._mapped is not None:
-            self._graph = vector_files.open_graph(self._mapped, self.family.dimension)
+            self._graph = vector_files.open_graph(self._mapped, self.family)
         changed = False
         room = vector_files.MOST_OUTSIDE_BYTES // (4 * self.family.dimension)
         while (left := room - sum(len(passages) for passages, _ in self._tail)) > 0:
@@ -87,13 +88,13 @@ class Vectors:
         self.unread = 0 if left > 0 else count_vectors(connection, self.family.model, self._last)
 
     def scores(self, query: Matrix) -> Matrix:
-        """Compare every vector with a query; cosines, in the order of `passages`."""
+        """Compare every vector with a query, higher is nearer, in the order of `passages`."""
         scores = np.empty(len(self), np.float32)
         place = 0
         for matrix in self._matrices():
             for number, first in enumerate(range(0, len(matrix), _BLOCK), start=1):
                 block = matrix[first : first + _BLOCK]
-                np.dot(block, query, out=scores[place : place + len(block)])
+                scores[place : place + len(block)] = likeness(self.family.metric, block, query)
                 place += len(block)
                 if self._mapped is not None and number % _BLOCKS_KEPT == 0:
                     self._mapped.give_back()
@@ -131,8 +132,10 @@ class Vectors:
             inside = np.nonzero((rows >= start) & (rows < start + len(matrix)))[0]
             for first in range(0, len(inside), _BLOCK):
                 some = inside[first : first + _BLOCK]
-                scores[some] = matrix[rows[some] - start] @ query
+                scores[some] = likeness(self.family.metric, matrix[rows[some] - start], query)
             start += len(matrix)
+        if self._mapped is not None:
+            self._mapped.give_back()
         best = _highest(scores, most)
         return self._all[rows[best]], scores[best]
 

@@ -25,11 +25,11 @@ def choose(job: Job, spec: ModelSpec, request: Choosing) -> Chosen:
     return work.choose(job, spec, request)
 
 
-def embed(job: Job, spec: ModelSpec, texts: Sequence[str]) -> Embedded:
-    """See `Runtime.embed`."""
+def embed(job: Job, spec: ModelSpec, asked: tuple[Sequence[str], bool]) -> Embedded:
+    """See `Runtime.embed`; `asked` are texts, and whether their vectors shall have length 1."""
     from mcp_context_resources.models.llama import work
 
-    return work.embed(job, spec, texts)
+    return work.embed(job, spec, *asked)
 
 
 def rerank(job: Job, spec: ModelSpec, query: str, texts: Sequence[str]) -> list[float]:

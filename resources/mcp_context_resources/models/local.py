@@ -70,10 +70,16 @@ class LocalRuntime:
         return await self._run(self._writing, jobs.choose, spec, request, deadline, on_progress)
 
     async def embed(
-        self, spec: ModelSpec, texts: Sequence[str], *, deadline: float, on_progress: Progress | None = None
+        self,
+        spec: ModelSpec,
+        texts: Sequence[str],
+        *,
+        deadline: float,
+        unit: bool = True,
+        on_progress: Progress | None = None,
     ) -> Embedded:
         """See `Runtime.embed`."""
-        return await self._run(self._embedding, jobs.embed, spec, tuple(texts), deadline, on_progress)
+        return await self._run(self._embedding, jobs.embed, spec, (tuple(texts), unit), deadline, on_progress)
 
     async def rerank(
         self, spec: ModelSpec, query: str, texts: Sequence[str], *, deadline: float, on_progress: Progress | None = None

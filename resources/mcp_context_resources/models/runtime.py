@@ -30,9 +30,18 @@ class Runtime(Protocol):
         """Tell how likely each label is as the answer to each prompt."""
 
     async def embed(
-        self, spec: ModelSpec, texts: Sequence[str], *, deadline: float, on_progress: Progress | None = None
+        self,
+        spec: ModelSpec,
+        texts: Sequence[str],
+        *,
+        deadline: float,
+        unit: bool = True,
+        on_progress: Progress | None = None,
     ) -> Embedded:
-        """Make a vector of each text; the texts are taken as they are, prefixes included."""
+        """Make a vector of each text; the texts are taken as they are, prefixes included.
+
+        Vectors have length 1 if `unit`, else that which the model gives them.
+        """
 
     async def rerank(
         self, spec: ModelSpec, query: str, texts: Sequence[str], *, deadline: float, on_progress: Progress | None = None

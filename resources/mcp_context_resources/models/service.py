@@ -141,13 +141,17 @@ class Models:
         purpose: Purpose,
         *,
         deadline: float | None = None,
+        unit: bool = True,
         on_progress: Progress | None = None,
     ) -> Embedded:
-        """Make a vector of each text, prepared as the model was trained; raises as `generate` does."""
+        """Make a vector of each text, prepared as the model was trained; raises as `generate` does.
+
+        Vectors have length 1 if `unit`, else that which the model gives them.
+        """
         prepared = [embedding_text(model.card, model.source.name, text, purpose) for text in texts]
         spec = await self._spec(model, embeds=True)
         return await self._runtime(model).embed(
-            spec, prepared, deadline=self._seconds(deadline), on_progress=on_progress
+            spec, prepared, deadline=self._seconds(deadline), unit=unit, on_progress=on_progress
         )
 
     async def rerank(

@@ -106,7 +106,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Vectors of `dimensions` numbers, of length 1, as little-endian float32, one text after another.
+    """Vectors of `dimensions` numbers as little-endian float32, one text after another.
 
     `cut` are positions of texts longer than the model reads; only their beginning counted. Fewer vectors than texts
     were made when `finish` isn't `stop`.

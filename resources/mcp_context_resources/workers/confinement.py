@@ -44,8 +44,9 @@ class Confinement:
 
     `readable` and `writable` are absolute folders or files; `memory_bytes` caps resident memory on every system
     and, where `cap_address_space` is set and the system is Linux, twice that the address space, which turns a single
-    huge allocation into an error instead of a dead machine. `cap_data` caps there what a process can write to instead:
-    for an engine that reserves many more addresses than it uses, or holds Python's lock while it works. `gpu_when`
+    huge allocation into an error instead of a dead machine. `cap_data` caps there what a process can write to instead,
+    and mapped files don't count: for an engine that maps large ones, or reserves many more addresses than it uses, or
+    holds Python's lock while it works. `gpu_when`
     names a function (`module:name`) that tells, once the engine is imported, whether it will use a graphics processor.
     `socket_pairs` is for engines that wake their own threads over such a pair, which reaches nothing outside.
     """

@@ -72,7 +72,7 @@ def start(board: CallBoard, confinement: Confinement, preload: tuple[str, ...]) 
     """Initialise a worker: import its engine, then give up every right the engine doesn't need."""
     for module in preload:
         importlib.import_module(module)
-    memory = OwnMemory()
+    memory = OwnMemory(mapped=not confinement.cap_data)
     confinement.apply()
     _Current.board = board
     _Current.watch = _Watch(memory, confinement.memory_bytes)

@@ -38,9 +38,13 @@ _BYTES_PER_NUMBER: Final = 4
 
 
 class ModelEmbedder:
-    """Embeds and ranks with the models of a workspace (see `index.feed.Embedder`)."""
+    """Embeds and ranks with the models of a workspace (see `index.feed.Embedder`).
 
-    def __init__(self, models: Models, catalogue: Callable[[], Awaitable[Catalogue]]) -> None:
+    Vectors have length 1 if `unit`, else that which the model gives them.
+    """
+
+    def __init__(self, models: Models, catalogue: Callable[[], Awaitable[Catalogue]], *, unit: bool = True) -> None:
+        self._unit = unit
         self._models = models
         self._catalogue = catalogue
         self._chosen: dict[Role, tuple[float, Choice | None, str]] = {}
@@ -85,7 +89,7 @@ class ModelEmbedder:
         return choice
 
     async def _vectors(self, choice: Choice, texts: Sequence[str], purpose: Purpose) -> bytes:
-        made = await self._models.embed(choice, list(texts), purpose, deadline=_SECONDS)
+        made = await self._models.embed(choice, list(texts), purpose, deadline=_SECONDS, unit=self._unit)
         if len(made.vectors) < len(texts) * made.dimensions * _BYTES_PER_NUMBER or not made.dimensions:
             raise DeadlineExceededError("Embedding took too long.", "Try again when less is going on.")
         return made.vectors

@@ -24,8 +24,8 @@ _POOLING_NONE: Final = 0
 _PROGRESS_EVERY: Final = 8
 
 
-def embed(job: Job, held: Held, texts: Sequence[str]) -> Embedded:
-    """Make a vector of length 1 for each text: one text an evaluation, which is fastest on a processor's cores.
+def embed(job: Job, held: Held, texts: Sequence[str], *, unit: bool) -> Embedded:
+    """Make a vector for each text, of length 1 if `unit`: one text an evaluation is fastest on a processor's cores.
 
     Raises `InvalidInputError` for a model that makes no vectors of whole texts.
     """
@@ -49,7 +49,7 @@ def embed(job: Job, held: Held, texts: Sequence[str]) -> Embedded:
             except Aborted:
                 finish = "cancelled" if job.cancelled else "deadline"
                 break
-            length = float(np.linalg.norm(vector))
+            length = float(np.linalg.norm(vector)) if unit else 1.0
             vectors.append((vector / length if length else vector).astype("<f4").tobytes())
             if number % _PROGRESS_EVERY == 0:
                 job.progress(number + 1, len(texts))

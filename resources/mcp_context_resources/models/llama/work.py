@@ -36,9 +36,9 @@ def choose(job: Job, spec: ModelSpec, request: Choosing) -> Chosen:
     return choosing.choose(job, model, request)
 
 
-def embed(job: Job, spec: ModelSpec, texts: Sequence[str]) -> Embedded:
+def embed(job: Job, spec: ModelSpec, texts: Sequence[str], unit: bool) -> Embedded:
     """See `Runtime.embed`."""
-    return embedding.embed(job, held(spec, embedding=True), texts)
+    return embedding.embed(job, held(spec, embedding=True), texts, unit=unit)
 
 
 def rerank(job: Job, spec: ModelSpec, query: str, texts: Sequence[str]) -> list[float]:

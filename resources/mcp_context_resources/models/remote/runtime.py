@@ -136,9 +136,15 @@ class RemoteRuntime:
         )
 
     async def embed(
-        self, spec: ModelSpec, texts: Sequence[str], *, deadline: float, on_progress: Progress | None = None
+        self,
+        spec: ModelSpec,
+        texts: Sequence[str],
+        *,
+        deadline: float,
+        unit: bool = True,
+        on_progress: Progress | None = None,
     ) -> Embedded:
-        """Make a vector of length 1 of each text.
+        """Make a vector of each text, of length 1 if `unit`, else as the server gives it.
 
         `cut` has the texts that the server refused as too long; one that shortens texts in silence isn't noticed.
         Raises as `generate`.
@@ -149,7 +155,7 @@ class RemoteRuntime:
 
         async def one(position: int) -> tuple[list[tuple[float, ...]], int, list[int]]:
             batch = batches[position]
-            made = await vectors.embed_batch(client, spec.name, [texts[index] for index in batch])
+            made = await vectors.embed_batch(client, spec.name, [texts[index] for index in batch], unit=unit)
             await meter.finish(position)
             return made
 

@@ -37,16 +37,16 @@ def batches(texts: Sequence[str]) -> Iterator[range]:
 
 
 async def embed_batch(
-    client: ServerClient, model: str, texts: Sequence[str]
+    client: ServerClient, model: str, texts: Sequence[str], *, unit: bool
 ) -> tuple[list[tuple[float, ...]], int, list[int]]:
-    """Return vectors of length 1, the tokens read, and the positions of texts that had to be cut.
+    """Return vectors, of length 1 if `unit`, the tokens read, and the positions of texts that had to be cut.
 
     A text too long for the model is cut until the server takes it.
 
     Raises `Refused`, `ModelUnavailableError`, `PromptTooLongError`.
     """
     try:
-        vectors, tokens = await _embedded(client, model, texts)
+        vectors, tokens = await _embedded(client, model, texts, unit)
     except Refused as refused:
         if not refused.too_long:
             raise
@@ -54,11 +54,11 @@ async def embed_batch(
     else:
         return vectors, tokens, []
     if len(texts) == 1:
-        vector, tokens = await _cut_and_embedded(client, model, texts[0], said)
+        vector, tokens = await _cut_and_embedded(client, model, texts[0], said, unit)
         return [vector], tokens, [0]
     vectors, total, cut = [], 0, []
     for position, text in enumerate(texts):
-        alone, tokens, was_cut = await embed_batch(client, model, [text])
+        alone, tokens, was_cut = await embed_batch(client, model, [text], unit=unit)
         vectors += alone
         total += tokens
         cut += [position] * len(was_cut)
@@ -66,12 +66,12 @@ async def embed_batch(
 
 
 async def _cut_and_embedded(
-    client: ServerClient, model: str, text: str, said: Refused
+    client: ServerClient, model: str, text: str, said: Refused, unit: bool
 ) -> tuple[tuple[float, ...], int]:
     for _ in range(_MAX_CUTS):
         text = text[: int(len(text) * _fitting_share(said.said))]
         try:
-            vectors, tokens = await _embedded(client, model, [text])
+            vectors, tokens = await _embedded(client, model, [text], unit)
         except Refused as refused:
             if not refused.too_long:
                 raise
@@ -91,7 +91,9 @@ def _fitting_share(said: str) -> float:
     return 0.5
 
 
-async def _embedded(client: ServerClient, model: str, texts: Sequence[str]) -> tuple[list[tuple[float, ...]], int]:
+async def _embedded(
+    client: ServerClient, model: str, texts: Sequence[str], unit: bool
+) -> tuple[list[tuple[float, ...]], int]:
     # Some servers refuse a text without any characters.
     body = {"model": model, "input": [text or " " for text in texts], "encoding_format": "float"}
     answer = await client.post(f"{client.server.url}/{PATH}", body)
@@ -101,7 +103,7 @@ async def _embedded(client: ServerClient, model: str, texts: Sequence[str]) -> t
     rows: dict[int, tuple[float, ...]] = {}
     for place, item in enumerate(data):
         index = item.get("index", place) if isinstance(item, dict) else None
-        vector = _unit(item.get("embedding")) if isinstance(item, dict) else None
+        vector = _vector(item.get("embedding"), unit) if isinstance(item, dict) else None
         if vector is None or not isinstance(index, int):
             raise client.not_understood("a vector that is none")
         rows[index] = vector
@@ -113,8 +115,8 @@ async def _embedded(client: ServerClient, model: str, texts: Sequence[str]) -> t
     return [rows[position] for position in range(len(texts))], counted
 
 
-def _unit(value: Any) -> tuple[float, ...] | None:
-    """Return the vector with length 1; None unless it is a list of numbers with a direction."""
+def _vector(value: Any, unit: bool) -> tuple[float, ...] | None:
+    """Return the vector, with length 1 if `unit`; None unless it is a list of numbers with a direction."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):  # llama-server without pooling
         value = value[0]
     if not isinstance(value, list) or not 0 < len(value) <= _MAX_DIMENSIONS:
@@ -127,7 +129,7 @@ def _unit(value: Any) -> tuple[float, ...] | None:
         return None
     if not math.isfinite(length) or length == 0:
         return None
-    return tuple(number / length for number in value)
+    return tuple(number / length for number in value) if unit else tuple(map(float, value))
 
 
 def packed(vectors: Sequence[tuple[float, ...]]) -> bytes:
