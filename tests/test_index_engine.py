@@ -21,7 +21,7 @@ import pytest
 import tantivy
 
 from mcp_context_resources.errors import ContextError, InvalidInputError, StorageError
-from mcp_context_resources.index import vector_files
+from mcp_context_resources.index import vector_files, vector_upkeep
 from mcp_context_resources.index.analysis.version import version
 from mcp_context_resources.index.database import Database
 from mcp_context_resources.index.engine import Engine
@@ -811,3 +811,44 @@ def test_a_file_of_vectors_that_cannot_be_mapped_is_not_written_again_and_again(
     query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
     answer = engine.search(job, query)
     assert (answer.hits[0].chunk.text, answer.vectors) == (passages[7].text, 50)
+
+
+def test_vectors_and_graphs_that_the_disk_had_no_room_for_are_written_after_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
+    engine, job, matrix, passages = with_fifty_vectors(tmp_path)
+    monkeypatch.setattr(engine._vector_upkeep, "_most_exact", 10)
+    now = [1_000.0]
+    monkeypatch.setattr(vector_upkeep, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    attempts: list[Path] = []
+    tried = vector_files._new_file
+
+    def counted(folder: Path) -> Any:
+        attempts.append(folder)
+        return tried(folder)
+
+    monkeypatch.setattr(vector_files, "_new_file", counted)
+
+    def settle() -> list[str]:
+        while engine.maintain(job):
+            pass
+        return sorted(path.suffix for path in tmp_path.glob("vectors-*"))
+
+    with monkeypatch.context() as full:
+        full.setattr(vector_files, "read_vectors", _no_space)
+        assert (settle(), settle(), len(attempts)) == ([], [], 1)
+    assert settle() == []
+    with monkeypatch.context() as full:
+        now[0] += 61
+        full.setattr(vector_files, "_size_file", _no_space)
+        assert (settle(), len(attempts)) == ([".f4", ".usearch"], 4)
+        assert (settle(), len(attempts)) == ([".f4", ".usearch"], 4)
+    now[0] += 61
+    assert settle() == [".f4", ".size", ".usearch"]
+    query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
+    assert engine.search(job, query).hits[0].chunk.text == passages[7].text
+
+
+def _no_space(*_: object) -> Any:
+    raise OSError(errno.ENOSPC, "no space is left")

@@ -16,18 +16,16 @@ from mcp_context_resources.index.metric import metric_of
 from mcp_context_resources.index.reach import Reaches
 from mcp_context_resources.index.searching import Ground, search
 from mcp_context_resources.index.unsorted import last_of_sources, unsorted
+from mcp_context_resources.index.vector_upkeep import VectorUpkeep
 from mcp_context_resources.index.vectors import Vectors
-from mcp_context_resources.workers.cores import available_cores
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
-    from mcp_context_resources.index.metric import Metric
     from mcp_context_resources.index.reach import Reach
     from mcp_context_resources.index.spec import Chunk, Ending, IndexAnswer, IndexedSource, IndexQuery, Passage
     from mcp_context_resources.index.store import KnownRow
-    from mcp_context_resources.index.vector_files import Family, GraphBuilding
     from mcp_context_resources.workers.job import Job
 
 T = TypeVar("T")
@@ -54,7 +52,7 @@ class Engine:
         self._words = LexicalCache(folder, version)
         self._reaches = Reaches()
         self._vectors: Vectors | None = None
-        self._graph: GraphBuilding | None = None
+        self._vector_upkeep = VectorUpkeep(folder, exact_vectors)
         self._missing: tuple[int, float, float, dict[int, int]] = (0, 0.0, 0.0, {})
         self._counted: sqlite3.Connection | None = None
         self._swept = False
@@ -107,7 +105,8 @@ class Engine:
         try:
             return self._with_words(run)
         except DamagedError:
-            self._vectors = self._graph = None
+            self._vectors = None
+            self._vector_upkeep = VectorUpkeep(self._folder, self._exact_vectors)
             self._words.close()
             self._database.replace(_NEW_DATABASE)
         try:
@@ -173,16 +172,14 @@ class Engine:
                 time.sleep(0.02)
 
     def _vectors_of(self, connection: sqlite3.Connection, model: str) -> Vectors | None:
-        family = self._family(connection, *vector_store.model_of(connection, model), metric_of(model))
-        if family.dimension == 0:
+        number, dimension = vector_store.model_of(connection, model)
+        if dimension == 0:
             return None
+        family = vector_files.Family(get_meta(connection, "identity"), number, dimension, metric_of(model))
         if self._vectors is None or self._vectors.family != family:
             self._vectors = Vectors(self._folder, family, self._exact_vectors)
         self._vectors.refresh(connection)
         return self._vectors
-
-    def _family(self, connection: sqlite3.Connection, model: int, dimension: int, metric: Metric) -> Family:
-        return vector_files.Family(get_meta(connection, "identity"), model, dimension, metric)
 
     def _count_vectors(self, connection: sqlite3.Connection, vectors: Vectors | None, reach: Reach) -> int:
         """Count the chunks in reach that have a vector; kinds are not told apart."""
@@ -233,9 +230,13 @@ class Engine:
                 return False  # another process is at it
             if self._words.stamp().lacks(last_of(connection)):
                 # Words may take long, and vectors that are in no file take memory in every process that searches.
-                self._write_vectors(job)
+                self._vector_upkeep.write(connection, lambda: not job.should_stop)
                 return True
-        return self._sweep() or self._write_vectors(job) or self._build_graphs(goes_on)
+        return (
+            self._sweep()
+            or self._vector_upkeep.write(connection, lambda: not job.should_stop)
+            or self._vector_upkeep.build_graphs(connection, goes_on)
+        )
 
     def _sweep(self) -> bool:
         with self._database.writing() as connection:
@@ -248,35 +249,6 @@ class Engine:
                 store.sweep_passages(connection)
                 connection.execute("DELETE FROM drops WHERE id <= (SELECT max(id) FROM drops) - ?", (_KEPT_DROPS,))
             self._words.sweep(connection)
-        return False
-
-    def _families(self, connection: sqlite3.Connection) -> list[Family]:
-        models = connection.execute("SELECT id, dimension, name FROM models WHERE dimension > 0").fetchall()
-        return [self._family(connection, number, dimension, metric_of(name)) for number, dimension, name in models]
-
-    def _write_vectors(self, job: Job) -> bool:
-        """Write a file of vectors that have outgrown theirs; returns whether one was written."""
-        connection = self._database.connection()
-        families = self._families(connection)
-        vector_files.sweep(self._folder, get_meta(connection, "identity"), {family.model for family in families})
-        return any(
-            vector_files.write(self._folder, family, connection, lambda: not job.should_stop)
-            for family in families
-            if vector_files.outgrown(self._folder, family, connection)
-        )
-
-    def _build_graphs(self, goes_on: Callable[[], bool]) -> bool:
-        """Go on with a graph over a large file of vectors; returns whether there is more to do."""
-        for family in self._families(self._database.connection()):
-            mapped = vector_files.newest(self._folder, family)
-            if mapped is None or len(mapped.passages) <= self._exact_vectors:
-                continue
-            if vector_files.open_graph(mapped, family) is None:
-                if self._graph is None or self._graph.path != mapped.path:
-                    self._graph = vector_files.GraphBuilding(mapped, family)
-                if not self._graph.step(goes_on, max(1, available_cores() // 2)):
-                    return not self._graph.failed
-                self._graph = None
         return False
 
 

@@ -159,7 +159,7 @@ class GraphBuilding:
         self._graph: Any = _graph(family)
         self._done = 0
         self.failed = False
-        """Whether it couldn't be written."""
+        """Whether it is complete but could not be written."""
 
     @property
     def path(self) -> Path:
@@ -167,7 +167,7 @@ class GraphBuilding:
         return self._mapped.path
 
     def step(self, goes_on: Callable[[], bool], threads: int) -> bool:
-        """Go on until told to stop; returns whether it is complete and written."""
+        """Go on until told to stop, or try again to write it; returns whether it is complete and written."""
         total = len(self._mapped.passages)
         while self._done < total and goes_on():
             end = min(total, self._done + 2000)
@@ -179,6 +179,7 @@ class GraphBuilding:
 
     def _write(self) -> bool:
         path = graph_path(self._mapped)
+        self.failed = False
         try:
             with _new_file(path.parent) as (handle, temporary):
                 handle.close()
