@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import hashlib
+import math
 import re
 import time
 import unicodedata
@@ -99,6 +100,8 @@ class MemoryIndex:
     async def put_vectors(self, model: str, digests: Sequence[str], vectors: bytes) -> None:
         self._begin("put_vectors")
         size = len(vectors) // len(digests)
+        if not all(map(math.isfinite, array.array("f", vectors))):
+            raise InvalidInputError("These are no vectors.", "Check the embedding model.")
         for place, digest in enumerate(digests):
             self._vectors[model][digest] = vectors[place * size : (place + 1) * size]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import math
 from typing import TYPE_CHECKING
 
 import anyio
@@ -334,6 +336,21 @@ async def test_a_text_that_no_model_can_take_keeps_no_other_from_its_vector() ->
             raise InvalidInputError("This text can't be embedded.")
 
     embedder.before = fail
+    state = await service(MemoryIndex(), feed, embedder=embedder).build()
+    assert (state.chunks, state.vectors_ready) == (32, 31)
+
+
+async def test_a_vector_that_the_index_refuses_keeps_no_other_text_from_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    feed, embedder = ScriptedFeed(), ScriptedEmbedder()
+    feed.write("pets", "\n".join(["a cat", "poison", *(f"dog {number}" for number in range(30))]))
+    vector_of = embedder._vector
+
+    def made(text: str) -> bytes:
+        return array.array("f", [math.nan, 0.0]).tobytes() if "poison" in text else vector_of(text)
+
+    monkeypatch.setattr(embedder, "_vector", made)
     state = await service(MemoryIndex(), feed, embedder=embedder).build()
     assert (state.chunks, state.vectors_ready) == (32, 31)
 

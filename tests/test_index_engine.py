@@ -21,7 +21,7 @@ import pytest
 import tantivy
 
 from mcp_context_resources.errors import ContextError, InvalidInputError, StorageError
-from mcp_context_resources.index import vector_files, vector_upkeep
+from mcp_context_resources.index import jobs, local, vector_files, vector_upkeep
 from mcp_context_resources.index.analysis.version import version
 from mcp_context_resources.index.database import Database
 from mcp_context_resources.index.engine import Engine
@@ -437,9 +437,10 @@ def by(metric: Metric, matrix: np.ndarray[Any, Any], query: np.ndarray[Any, Any]
     return np.argsort(-products / (np.linalg.norm(matrix, axis=1) if metric == "cosine" else 1))
 
 
-async def test_each_metric_has_its_own_nearest_passage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scale", [1.0, 1e6, 1e-9])
+async def test_each_metric_has_its_own_nearest_passage(tmp_path: Path, scale: float) -> None:
     texts = {"same direction": (0.2, 0.0), "beside it": (1.0, 0.3), "far out": (10.0, 10.0)}
-    query = np.array([1, 0], "<f4").tobytes()
+    query = np.array([scale, 0], "<f4").tobytes()
     orders = {
         "cosine": ["same direction", "beside it", "far out"],
         "inner_product": ["far out", "beside it", "same direction"],
@@ -451,11 +452,9 @@ async def test_each_metric_has_its_own_nearest_passage(tmp_path: Path) -> None:
             model = compared_by(MODEL, metric)
             assert metric_of(model) == metric
             passages = await index.without_vector(model, 3)
-            put = np.array([texts[one.text] for one in passages], "<f4").tobytes()
-            await index.put_vectors(model, [one.digest for one in passages], put)
+            put = np.array([texts[one.text] for one in passages], "<f4") * np.float32(scale)
+            await index.put_vectors(model, [one.digest for one in passages], put.tobytes())
             assert await found(index, "", vector=query, model=model, mode="vector") == orders[metric]
-        with pytest.raises(InvalidInputError):
-            await index.put_vectors(model, [passages[0].digest], np.array([1e6, 0], "<f4").tobytes())
 
 
 def test_both_lists_count_when_they_are_made_one() -> None:
@@ -789,7 +788,7 @@ def test_of_many_new_vectors_only_so_many_are_held_until_they_are_in_a_file(
     assert nearest(3) == (passages[3].text, 10)
     assert nearest(40)[1] == 10
     monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
-    while engine.maintain(job):
+    while engine.maintain(job) == "more":
         pass
     assert [nearest(number) for number in (3, 40)] == [(passages[3].text, 50), (passages[40].text, 50)]
 
@@ -805,9 +804,9 @@ def test_a_file_of_vectors_that_cannot_be_mapped_is_not_written_again_and_again(
 
     monkeypatch.setattr("mmap.mmap", refused)
     for _ in range(10):
-        if not engine.maintain(job):
+        if engine.maintain(job) == "nothing":
             break
-    assert not engine.maintain(job)
+    assert engine.maintain(job) == "nothing"
     query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
     answer = engine.search(job, query)
     assert (answer.hits[0].chunk.text, answer.vectors) == (passages[7].text, 50)
@@ -830,25 +829,109 @@ def test_vectors_and_graphs_that_the_disk_had_no_room_for_are_written_after_a_pa
 
     monkeypatch.setattr(vector_files, "_new_file", counted)
 
-    def settle() -> list[str]:
-        while engine.maintain(job):
-            pass
-        return sorted(path.suffix for path in tmp_path.glob("vectors-*"))
+    def settle() -> tuple[str, list[str]]:
+        left = "more"
+        while left == "more":
+            left = engine.maintain(job)
+        return left, sorted(path.suffix for path in tmp_path.glob("vectors-*"))
 
     with monkeypatch.context() as full:
         full.setattr(vector_files, "read_vectors", _no_space)
-        assert (settle(), settle(), len(attempts)) == ([], [], 1)
-    assert settle() == []
+        assert (settle(), settle(), len(attempts)) == (("later", []), ("later", []), 1)
+    assert settle() == ("later", [])
     with monkeypatch.context() as full:
         now[0] += 61
         full.setattr(vector_files, "_size_file", _no_space)
-        assert (settle(), len(attempts)) == ([".f4", ".usearch"], 4)
-        assert (settle(), len(attempts)) == ([".f4", ".usearch"], 4)
+        assert (settle(), len(attempts)) == (("later", [".f4", ".usearch"]), 4)
+        assert (settle(), len(attempts)) == (("later", [".f4", ".usearch"]), 4)
     now[0] += 61
-    assert settle() == [".f4", ".size", ".usearch"]
+    assert settle() == ("nothing", [".f4", ".size", ".usearch"])
     query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
     assert engine.search(job, query).hits[0].chunk.text == passages[7].text
 
 
 def _no_space(*_: object) -> Any:
     raise OSError(errno.ENOSPC, "no space is left")
+
+
+def test_vectors_that_the_disk_has_no_room_for_hold_up_those_of_no_other_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
+    engine, job, matrix, _ = with_fifty_vectors(tmp_path)
+    monkeypatch.setattr(engine._vector_upkeep, "_most_exact", 10)
+    written = vector_files.write
+
+    def refused(folder: Path, family: vector_files.Family, *more: Any) -> bool:
+        return family.metric != "cosine" and written(folder, family, *more)
+
+    monkeypatch.setattr(vector_files, "write", refused)
+    model = compared_by(MODEL, "l2")
+    passages = engine.without_vector(model, 50)
+    engine.put_vectors(model, [one.digest for one in passages], matrix.tobytes())
+    while (left := engine.maintain(job)) == "more":
+        pass
+    assert left == "later"
+    assert sorted(path.suffix for path in tmp_path.glob("vectors-*")) == [".f4", ".size", ".usearch"]
+
+
+def test_a_graph_that_memory_has_no_room_for_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
+    engine, job, matrix, passages = with_fifty_vectors(tmp_path)
+    monkeypatch.setattr(engine._vector_upkeep, "_most_exact", 10)
+    built: list[object] = []
+
+    class Full:
+        def add(self, *_: object, **__: object) -> None:
+            built.append(self)
+            raise RuntimeError("Out of memory!")
+
+    monkeypatch.setattr(vector_files, "_graph", lambda _family: Full())
+    for _ in range(2):
+        while (left := engine.maintain(job)) == "more":
+            pass
+        assert (left, len(built)) == ("nothing", 1)
+    query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
+    assert engine.search(job, query).hits[0].chunk.text == passages[7].text
+
+
+def test_a_graph_that_another_server_finished_first_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
+    engine, job, _, _ = with_fifty_vectors(tmp_path)
+    other = Engine(tmp_path, version(), 10)
+    monkeypatch.setattr(engine._vector_upkeep, "_most_exact", 10)
+    ended = Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0)
+    while not list(tmp_path.glob("*.f4")):
+        engine.maintain(job)
+    connection = engine._database.connection()
+    assert engine._vector_upkeep.build_graphs(connection, lambda: False)
+    assert engine._vector_upkeep._graph is not None
+    while other.maintain(ended) == "more":
+        pass
+    assert engine.maintain(job) == "nothing"
+    assert engine._vector_upkeep._graph is None
+
+
+async def test_what_the_disk_had_no_room_for_is_tried_again_without_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter(["later", "more", "nothing"])
+    async with opened(tmp_path / "index") as index:
+        await fill(index, LINES)
+        await index.settled()
+        run = index._writing.run
+
+        async def told(function: Any, *arguments: Any, **more: Any) -> Any:
+            return next(answers) if function is jobs.maintain else await run(function, *arguments, **more)
+
+        monkeypatch.setattr(index._writing, "run", told)
+        await fill(index, ["one more"], source("b.pdf"))
+        await index.settled()
+        assert await found(index, "property") == [LINES[0]]
+        assert list(answers) == ["more", "nothing"]
+        answers = iter(["later", "more", "nothing"])
+        monkeypatch.setattr(local, "_AGAIN_SECONDS", 0.0)
+        await fill(index, ["and one"], source("c.pdf"))
+        await index.settled()
+        await index.settled()
+        assert list(answers) == []

@@ -795,10 +795,10 @@ def vectors_for(request: Request) -> Answer:
     return json_answer({"data": data[::-1], "usage": {"prompt_tokens": len(data)}})
 
 
-async def embed(url: str, texts: list[str]) -> Any:
+async def embed(url: str, texts: list[str], *, unit: bool = True) -> Any:
     runtime = RemoteRuntime(settings_for(url))
     try:
-        return await runtime.embed(spec_for(url), texts, deadline=30)
+        return await runtime.embed(spec_for(url), texts, deadline=30, unit=unit)
     finally:
         await runtime.aclose()
 
@@ -812,6 +812,16 @@ async def test_vectors_have_length_one_and_the_order_of_the_texts() -> None:
     assert (embedded.dimensions, embedded.finish, embedded.tokens, embedded.cut) == (2, "stop", 70, ())
     assert all(math.isclose(math.hypot(*row), 1.0, rel_tol=1e-6) for row in rows)
     assert [row[1] / row[0] for row in rows[1:4]] == pytest.approx([(4 + n) / 3 for n in (1, 2, 3)])
+
+
+async def test_vectors_keep_the_length_the_server_gave_them_where_that_is_asked_for() -> None:
+    async with serving(vectors_for) as server:
+        embedded = await embed(server.url, ["x", "xx"], unit=False)
+    assert struct.unpack("<4f", embedded.vectors) == (3.0, 5.0, 3.0, 6.0)
+    async with serving(lambda _: json_answer({"data": [{"index": 0, "embedding": [1e39, 1.0]}]})) as server:
+        assert len((await embed(server.url, ["text"])).vectors) == 8
+        with pytest.raises(ModelUnavailableError, match="vector"):
+            await embed(server.url, ["text"], unit=False)
 
 
 async def test_no_texts_make_no_vectors() -> None:

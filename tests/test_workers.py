@@ -122,6 +122,28 @@ async def test_a_worker_that_grows_without_end_is_stopped_by_its_resident_memory
         await pool.aclose()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="mapped files are told apart on Linux only")
+async def test_of_an_engine_that_maps_files_only_what_it_writes_to_counts(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    with file.open("wb") as handle:
+        handle.truncate(400 << 20)
+    pool = WorkerPool(
+        "test",
+        size=1,
+        preload=JOBS,
+        confinement=Confinement(
+            readable=(str(tmp_path),), memory_bytes=300 << 20, cap_address_space=False, cap_data=True
+        ),
+    )
+    try:
+        assert await pool.run(worker_jobs.read_mapped, str(file), deadline=60) > 400 << 20
+        with pytest.raises(OutOfMemoryError):
+            await pool.run(worker_jobs.grow, deadline=60)
+        assert await pool.run(worker_jobs.read_mapped, str(file), deadline=60) > 400 << 20
+    finally:
+        await pool.aclose()
+
+
 async def test_other_calls_go_on_while_one_hangs(roomy: tuple[WorkerPool, Path]) -> None:
     pool, _ = roomy
     async with anyio.create_task_group() as group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import mmap
 import os
 import socket
 import subprocess
@@ -11,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from mcp_context_resources.errors import NotFoundError
 
@@ -60,6 +63,16 @@ def grow(_job: Job) -> None:
     hoard = []
     while True:
         hoard.append(bytearray(os.urandom(1) * (8 << 20)))
+
+
+def read_mapped(job: Job, path: str) -> int:
+    """Look at every page of a file that stays mapped, then wait until the memory has been looked at."""
+    with Path(path).open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        total = sum(memory[at] for at in range(0, len(memory), mmap.PAGESIZE))
+        ends = time.monotonic() + 0.5
+        while time.monotonic() < ends and not job.should_stop:
+            time.sleep(0.01)
+        return total + int(psutil.Process().memory_info().rss)
 
 
 def fail_clearly(_job: Job) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from mcp_context_resources.errors import ContextError, ModelUnavailableError
+from mcp_context_resources.errors import ContextError, InvalidInputError, ModelUnavailableError
 from mcp_context_resources.index.metric import compared_by
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class VectorMaker:
                 await self._nobody_asks.wait()
             made, vectors = await self._embed(passages[first : first + _TEXTS_AT_ONCE])
             if made:
-                await self._index.put_vectors(model, [passage.digest for passage in made], vectors)
+                await self._put(model, made, vectors)
             self.made += len(made)
             for heard in list(self._hearing):
                 await heard(len(made))
@@ -180,6 +180,18 @@ class VectorMaker:
         if not made:
             raise _ModelError(together) from together
         return made, bytes(vectors)
+
+    async def _put(self, model: str, passages: Sequence[Passage], vectors: bytes) -> None:
+        """Put in vectors; where they are refused, one by one, so that a text with a bad one stands alone."""
+        try:
+            await self._index.put_vectors(model, [passage.digest for passage in passages], vectors)
+        except InvalidInputError:
+            size = len(vectors) // len(passages)
+            for place, passage in enumerate(passages):
+                try:
+                    await self._index.put_vectors(model, [passage.digest], vectors[place * size : (place + 1) * size])
+                except InvalidInputError:
+                    self._failures[passage.digest] += 1
 
     async def _passages(self, passages: Sequence[Passage]) -> bytes:
         return await self._embedder.passages([passage.text for passage in passages])

@@ -6,7 +6,7 @@ import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from mcp_context_resources.errors import StorageError
 from mcp_context_resources.index import store, vector_files, vector_store
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mcp_context_resources.workers.job import Job
 
 T = TypeVar("T")
+
+Left = Literal["more", "later", "nothing"]
+"""What upkeep leaves to be done: more at once, or later, when the disk may have room again."""
 
 _STEP_CHUNKS: Final = 5_000
 _STEP_SECONDS: Final = 0.5
@@ -89,8 +92,8 @@ class Engine:
         """See `Index.search`."""
         return self._healed(lambda: self._search(job, query))
 
-    def maintain(self, job: Job) -> bool:
-        """Bring the caches up to date and sweep, for about a second; returns whether there is more to do."""
+    def maintain(self, job: Job) -> Left:
+        """Bring the caches up to date and sweep, for about a second; returns what is left to do."""
         return self._healed(lambda: self._maintain(job))
 
     def _written(self, write: Callable[[sqlite3.Connection], T]) -> T:
@@ -217,7 +220,7 @@ class Engine:
             note = get_note(connection)
         return sources, chunks, max(0, vectors), _bytes_in(self._folder), (note,) if note else ()
 
-    def _maintain(self, job: Job) -> bool:
+    def _maintain(self, job: Job) -> Left:
         ends = time.monotonic() + _STEP_SECONDS
 
         def goes_on() -> bool:
@@ -227,16 +230,18 @@ class Engine:
         self._words.open(connection)
         if self._words.stamp().lacks(last_of(connection)):
             if not self._words.catch_up(self._database, _STEP_CHUNKS, _STEP_SECONDS):
-                return False  # another process is at it
+                return "nothing"  # another process is at it
             if self._words.stamp().lacks(last_of(connection)):
                 # Words may take long, and vectors that are in no file take memory in every process that searches.
                 self._vector_upkeep.write(connection, lambda: not job.should_stop)
-                return True
-        return (
+                return "more"
+        if (
             self._sweep()
             or self._vector_upkeep.write(connection, lambda: not job.should_stop)
             or self._vector_upkeep.build_graphs(connection, goes_on)
-        )
+        ):
+            return "more"
+        return "later" if self._vector_upkeep.waits else "nothing"
 
     def _sweep(self) -> bool:
         with self._database.writing() as connection:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcp_context_resources.index.engine import Engine
+    from mcp_context_resources.index.engine import Engine, Left
     from mcp_context_resources.index.spec import Chunk, Ending, IndexAnswer, IndexedSource, IndexQuery, Passage, Places
     from mcp_context_resources.index.store import KnownRow
     from mcp_context_resources.workers.job import Job
@@ -70,7 +70,7 @@ def size(_job: Job, place: Place, model: str) -> tuple[int, int, int, int, tuple
     return _engine(place).size(model)
 
 
-def maintain(job: Job, place: Place) -> bool:
+def maintain(job: Job, place: Place) -> Left:
     """See `Engine.maintain`."""
     return _engine(place).maintain(job)
 

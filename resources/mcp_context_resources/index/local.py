@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
+    from mcp_context_resources.index.engine import Left
     from mcp_context_resources.index.settings import IndexSettings
     from mcp_context_resources.index.spec import Chunk, Ending, IndexAnswer, IndexQuery, Passage, Places
     from mcp_context_resources.index.store import KnownRow
@@ -30,6 +33,7 @@ T = TypeVar("T")
 _ENGINE: Final = "mcp_context_resources.index.engine"
 _DEADLINE: Final = 120.0
 _PAUSE_SECONDS: Final = 0.3
+_AGAIN_SECONDS: Final = 10.0
 _MOST_PUT: Final = 5_000
 
 
@@ -64,6 +68,7 @@ class LocalIndex:
         self._searching = pool("search")
         self._upkeep: asyncio.Task[None] | None = None
         self._changed = True
+        self._again_at = math.inf
 
     @property
     def version(self) -> str:
@@ -156,19 +161,21 @@ class LocalIndex:
 
     def _keep_up(self) -> None:
         """Bring the caches up to date soon, in small steps that let other calls between."""
-        if self._changed and self._upkeep is None:
+        if (self._changed or time.monotonic() >= self._again_at) and self._upkeep is None:
             self._upkeep = asyncio.get_running_loop().create_task(self._maintain())
             self._upkeep.add_done_callback(self._upkept)
 
     async def _maintain(self) -> None:
-        while self._changed:
-            self._changed = False
+        while self._changed or time.monotonic() >= self._again_at:
+            self._changed, self._again_at = False, math.inf
             await asyncio.sleep(_PAUSE_SECONDS)
             with contextlib.suppress(ContextError):  # the next call that needs what failed tells of it
-                more = True
-                while more:
-                    more = await self._writing.run(jobs.maintain, self._place, deadline=_DEADLINE)
-                    await asyncio.sleep(_PAUSE_SECONDS if more and self._changed else 0)
+                left: Left = "more"
+                while left == "more":
+                    left = await self._writing.run(jobs.maintain, self._place, deadline=_DEADLINE)
+                    await asyncio.sleep(_PAUSE_SECONDS if left == "more" and self._changed else 0)
+                if left == "later":
+                    self._again_at = time.monotonic() + _AGAIN_SECONDS
 
     def _upkept(self, task: asyncio.Task[None]) -> None:
         self._upkeep = None

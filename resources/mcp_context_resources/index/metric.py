@@ -22,8 +22,8 @@ def compared_by(model: str, metric: Metric) -> str:
 
 def metric_of(model: str) -> Metric:
     """Return how the vectors of a model named by `compared_by` are compared."""
-    told = model.rpartition(_MARK)[2]
-    return next((metric for metric in get_args(Metric) if told == metric), "cosine")
+    _, mark, told = model.rpartition(_MARK)
+    return next((metric for metric in get_args(Metric) if mark and told == metric), "cosine")
 
 
 def likeness(metric: Metric, matrix: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -31,8 +31,7 @@ def likeness(metric: Metric, matrix: NDArray[np.float32], query: NDArray[np.floa
 
     Cosines are those of vectors that have length 1 already.
     """
-    products = matrix @ query
     if metric != "l2":
-        return products
-    squares = np.einsum("ij,ij->i", matrix, matrix) - 2 * products + query @ query
-    return np.asarray(-np.sqrt(np.maximum(squares, 0)), dtype=np.float32)
+        return matrix @ query
+    distances: NDArray[np.float32] = np.linalg.norm(matrix - query, axis=1)
+    return -distances

@@ -45,4 +45,8 @@ class IndexSettings(BaseModel):
     exact_vectors: int = Field(
         default=200_000, ge=1000, description="Up to so many passages every vector is compared; beyond, nearly all."
     )
-    worker_memory_mb: int = Field(default=2048, ge=256, description="Memory of the index's process.")
+    worker_memory_mb: int = Field(
+        default=2048,
+        ge=256,
+        description="Memory of each of the index's two processes; on Linux mapped files don't count.",
+    )

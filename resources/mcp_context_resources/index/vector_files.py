@@ -12,7 +12,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -30,6 +30,9 @@ MOST_OUTSIDE_BYTES: Final = 256 << 20
 
 _LEAST_IN_FILE: Final = 5_000
 _SHARE_OUTSIDE: Final = 4
+Outcome = Literal["unfinished", "written", "no room", "too large"]
+"""How far a graph is: it goes on, or is complete, but for a disk that is too full, or has no room in memory."""
+
 _PREFIX: Final = "vectors-"
 _ENDING: Final = ".f4"
 _GRAPH_ENDING: Final = ".usearch"
@@ -86,7 +89,7 @@ def write(folder: Path, family: Family, connection: sqlite3.Connection, goes_on:
     try:
         with _new_file(folder) as (handle, temporary):
             while goes_on():
-                some, matrix, after = read_vectors(connection, family.model, family.dimension, last, _BATCH)
+                some, matrix, after = read_vectors(connection, family, last, _BATCH)
                 if after == last:
                     break
                 handle.write(matrix.astype("<f4").tobytes())
@@ -156,30 +159,33 @@ class GraphBuilding:
 
     def __init__(self, mapped: Mapped, family: Family) -> None:
         self._mapped = mapped
+        self._family = family
         self._graph: Any = _graph(family)
         self._done = 0
-        self.failed = False
-        """Whether it is complete but could not be written."""
 
     @property
     def path(self) -> Path:
         """The file of vectors it is built over."""
         return self._mapped.path
 
-    def step(self, goes_on: Callable[[], bool], threads: int) -> bool:
-        """Go on until told to stop, or try again to write it; returns whether it is complete and written."""
+    def step(self, goes_on: Callable[[], bool], threads: int) -> Outcome:
+        """Go on until told to stop, or try again to write it. One that is too large for memory can't go on."""
         total = len(self._mapped.passages)
         while self._done < total and goes_on():
             end = min(total, self._done + 2000)
             rows = slice(self._done, end)
-            self._graph.add(np.arange(self._done, end), self._mapped.matrix[rows], copy=True, threads=threads)
+            try:
+                self._graph.add(np.arange(self._done, end), self._mapped.matrix[rows], copy=True, threads=threads)
+            except (MemoryError, RuntimeError):
+                return "too large"
             self._done = end
             self._mapped.give_back()
-        return self._done == total and self._write()
+        if self._done < total:
+            return "unfinished"
+        return "written" if self._write() else "no room"
 
     def _write(self) -> bool:
         path = graph_path(self._mapped)
-        self.failed = False
         try:
             with _new_file(path.parent) as (handle, temporary):
                 handle.close()
@@ -191,8 +197,8 @@ class GraphBuilding:
                 handle.close()
                 temporary.replace(_size_file(path))
         except (OSError, RuntimeError):
-            self.failed = True
-        return not self.failed
+            return False
+        return open_graph(self._mapped, self._family) is not None  # a full disk may cut it without an error
 
 
 def _graph(family: Family) -> Any:
@@ -201,7 +207,7 @@ def _graph(family: Family) -> Any:
     return Index(
         ndim=family.dimension,
         metric="l2sq" if family.metric == "l2" else "ip",
-        dtype="i8" if family.metric == "cosine" else "f16",  # a byte a number holds those of length 1 only
+        dtype="i8" if family.metric == "cosine" else "bf16",  # a byte holds the numbers of vectors of length 1 only
         connectivity=24,
         expansion_add=128,
         expansion_search=128,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mcp_context_resources.index.metric import Metric
+    from mcp_context_resources.index.vector_files import Family
+
     Matrix = NDArray[np.float32]
     Numbers = NDArray[np.int64]
 
@@ -28,8 +31,7 @@ MOST_DIMENSIONS: Final = 8192
 """Vectors of more numbers are refused."""
 
 _MOST_AT_ONCE: Final = 10_000
-_MOST_MODELS: Final = 3
-_STORED: Final = np.dtype("<f2")  # half the size; cosines change in the fourth place
+_MOST_MODELS: Final = 6
 
 
 def without_vector(connection: sqlite3.Connection, model: str, most: int) -> list[Passage]:
@@ -59,13 +61,13 @@ def put_vectors(connection: sqlite3.Connection, model: str, digests: Sequence[st
     """Put in vectors of passages; of those nobody has any more nothing is kept.
 
     A model whose vectors have another dimension than before is another model: its old vectors are forgotten. Raises
-    `InvalidInputError` where the bytes are no vectors of so many passages, or of numbers too large.
+    `InvalidInputError` where the bytes are no vectors of so many passages.
     """
     if not digests:
         return
     matrix = np.frombuffer(vectors, dtype="<f4") if len(vectors) % (4 * len(digests)) == 0 else np.empty(0, "<f4")
     dimension = matrix.size // len(digests)
-    if not 0 < dimension <= MOST_DIMENSIONS or not (np.abs(matrix) <= np.finfo(_STORED).max).all():
+    if not 0 < dimension <= MOST_DIMENSIONS or not np.isfinite(matrix).all():
         raise InvalidInputError(
             f"{len(vectors)} bytes are no vectors of {len(digests)} passages.", "Check the embedding model."
         )
@@ -75,15 +77,17 @@ def put_vectors(connection: sqlite3.Connection, model: str, digests: Sequence[st
         forget_model(connection, number)
         number = _model(connection, model)
     connection.execute("UPDATE models SET dimension = ? WHERE id = ?", (dimension, number))
-    rows = select_in(
-        connection, "SELECT digest, id FROM passages WHERE digest IN", [bytes.fromhex(digest) for digest in digests]
+    passages = dict(
+        select_in(
+            connection, "SELECT digest, id FROM passages WHERE digest IN", [bytes.fromhex(digest) for digest in digests]
+        )
     )
-    passages = dict(rows)
-    rows_of = matrix.reshape(len(digests), dimension)
-    halves = (_unit(rows_of) if metric_of(model) == "cosine" else rows_of).astype(_STORED)
+    rows = matrix.reshape(len(digests), dimension)
+    metric = metric_of(model)
+    stored = (_unit(rows) if metric == "cosine" else rows).astype(_stored(metric))
     held = {
         passages[key]: vector
-        for digest, vector in zip(digests, halves, strict=True)
+        for digest, vector in zip(digests, stored, strict=True)
         if (key := bytes.fromhex(digest)) in passages
     }
     connection.executemany(
@@ -101,15 +105,17 @@ def model_of(connection: sqlite3.Connection, name: str) -> tuple[int, int]:
     return (row[0], row[1]) if row else (0, 0)
 
 
-def read_vectors(connection: sqlite3.Connection, model: int, dimension: int, after: int, most: int) -> Any:
+def read_vectors(connection: sqlite3.Connection, family: Family, after: int, most: int) -> Any:
     """Return the vectors put in after number `after`, the oldest first: passages, vectors, the last one's number."""
     rows = connection.execute(
-        "SELECT id, passage, vector FROM vectors WHERE model = ? AND id > ? ORDER BY id LIMIT ?", (model, after, most)
+        "SELECT id, passage, vector FROM vectors WHERE model = ? AND id > ? ORDER BY id LIMIT ?",
+        (family.model, after, most),
     ).fetchall()
-    rows_ok = [row for row in rows if len(row[2]) == dimension * _STORED.itemsize]
+    stored = _stored(family.metric)
+    rows_ok = [row for row in rows if len(row[2]) == family.dimension * stored.itemsize]
     passages = np.array([row[1] for row in rows_ok], dtype=np.int64)
-    joined = np.frombuffer(b"".join(row[2] for row in rows_ok), dtype=_STORED)
-    matrix = joined.astype(np.float32).reshape(len(rows_ok), dimension)
+    joined = np.frombuffer(b"".join(row[2] for row in rows_ok), dtype=stored)
+    matrix = joined.astype(np.float32).reshape(len(rows_ok), family.dimension)
     return passages, matrix, rows[-1][0] if rows else after
 
 
@@ -163,6 +169,11 @@ def _texts(connection: sqlite3.Connection, passages: Sequence[int]) -> dict[int,
             ids.append(row[0])
     stored = read_chunks(connection, ids, partial=True)
     return {chunk.passage: Passage(chunk.digest, embedded_text(chunk.chunk)) for chunk in stored.values()}
+
+
+def _stored(metric: Metric) -> np.dtype[Any]:
+    """Return how numbers are stored: half the size will do for those of length 1, cosines change in the 4th place."""
+    return np.dtype("<f2") if metric == "cosine" else np.dtype("<f4")
 
 
 def _unit(matrix: Matrix) -> Matrix:

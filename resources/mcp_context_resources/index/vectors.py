@@ -75,9 +75,7 @@ class Vectors:
         changed = False
         room = vector_files.MOST_OUTSIDE_BYTES // (4 * self.family.dimension)
         while (left := room - sum(len(passages) for passages, _ in self._tail)) > 0:
-            passages, matrix, last = read_vectors(
-                connection, self.family.model, self.family.dimension, self._last, min(left, _READ_AT_ONCE)
-            )
+            passages, matrix, last = read_vectors(connection, self.family, self._last, min(left, _READ_AT_ONCE))
             if last == self._last:
                 break
             self._tail.append((passages, matrix))

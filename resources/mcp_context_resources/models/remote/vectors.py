@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MAX_BATCH_TEXTS: Final = 32
 _MAX_BATCH_CHARS: Final = 200_000
 _MAX_DIMENSIONS: Final = 65_536
+_MAX_NUMBER: Final = 3e38  # what float32 holds
 _MAX_CUTS: Final = 12
 _NUMBER: Final = re.compile(r"\d{2,7}")
 PATH: Final = "embeddings"
@@ -129,7 +130,8 @@ def _vector(value: Any, unit: bool) -> tuple[float, ...] | None:
         return None
     if not math.isfinite(length) or length == 0:
         return None
-    return tuple(number / length for number in value) if unit else tuple(map(float, value))
+    vector = tuple(number / length for number in value) if unit else tuple(map(float, value))
+    return vector if max(map(abs, vector)) <= _MAX_NUMBER else None
 
 
 def packed(vectors: Sequence[tuple[float, ...]]) -> bytes:
