@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -567,7 +569,8 @@ def test_a_pack_of_any_texts_keeps_to_both_its_measures(
     texts: list[str], name: str, max_tokens: int, max_chars: int, pages: int
 ) -> None:
     source = indexed(name)
-    ref = SourceRef(uri=source.key, name=name, file=name, modified="", fingerprint="", read_at="")
+    moment = "2026-11-21T08:30:00Z"
+    ref = SourceRef(uri=source.key, name=name, file=name, modified=moment, fingerprint="", read_at=moment)
     blocks = [
         Block(
             source,
@@ -594,6 +597,27 @@ class _Estimate(TokenCounter):
 
     def __init__(self) -> None:
         self._model = None
+
+
+async def test_through_the_front_door_a_pack_tells_once_for_each_file_when_it_changed(
+    tmp_path: Path, cache: Path
+) -> None:
+    for name, ago in (("old.md", 400 * 86_400), ("new.md", 3_600)):
+        (tmp_path / name).write_text(
+            f"# Bicycles\n\nBicycles of {name} are welcome.\n\n# Dogs\n\nBicycles fear dogs.\n"
+        )
+        moment = time.time() - ago
+        os.utime(tmp_path / name, (moment, moment))
+    async with connect(tmp_path, cache=cache, index={"vectors": "off"}) as client:
+        for max_tokens in (300, 700, 2_000):
+            result = await client.call_tool("get_context", {"question": "bicycles", "max_tokens": max_tokens})
+            told = {source["name"]: source["modified"] for source in data_of(result)["sources"]}
+            lines = [line for line in text_of(result).splitlines() if " (modified " in line]
+            assert len(lines) == len(told) == 2
+            for line in lines:
+                name = "old.md" if "old.md" in line else "new.md"
+                shown = told[name][:10] if name == "old.md" else f"{told[name][:16]}Z"
+                assert line.endswith(f" (modified {shown})")
 
 
 async def test_through_the_front_door_a_pack_holds_what_documents_and_tables_say(tmp_path: Path, cache: Path) -> None:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from mcp_context_tools.context_pack.choosing import Taken
     from mcp_context_tools.context_pack.spec import Block, Piece
     from mcp_context_tools.context_pack.token_counter import TokenCounter
+    from mcp_context_tools.context_pack.writing import Tail
     from mcp_context_tools.tool import PrivateValues, Report, Services
 
 
-_FEW_TOKENS: Final = 400
-_FEWER_TOKENS: Final = 200
+_TAILS: Final[tuple[tuple[int, Tail], ...]] = ((1000, "all"), (400, "brief"), (200, "read"), (0, "none"))
 _HITS: Final = 80
 _OF_ONE_SOURCE: Final = 20
 _TOKENS_A_HIT: Final = 25
@@ -118,11 +118,7 @@ class Packing:
             how_searched(results),
             gathered.notes,
             gathered.missing,
-            tail="all"
-            if wanted.max_tokens >= _FEW_TOKENS
-            else "read"
-            if wanted.max_tokens >= _FEWER_TOKENS
-            else "none",
+            tail=next(tail for least, tail in _TAILS if wanted.max_tokens >= least),
         )
 
     async def packed(self, request: SearchRequest) -> Pack:
@@ -140,8 +136,7 @@ class Packing:
 
     def _opening(self, block: Block) -> str:
         """Return what is written of a block besides its pieces."""
-        read = "" if self._frame.tail == "none" else f", {block.ref.name} {block.ref.modified}"
-        return f"«{self._frame.word}» {label(block, block.pieces)}\n{read}"
+        return f"«{self._frame.word}» {label(block, block.pieces, dated=self._frame.tail != 'none')}\n"
 
     async def _fitted(self, taken: Taken, costs: dict[Piece, int]) -> Pack:
         """Write what was chosen, and leave out more until it fits in both its measures."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import string
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -25,18 +26,20 @@ _WORD_LETTERS: Final = 7
 _LABEL_CHARS: Final = 200
 _COPIES: Final = 3
 _NAMES: Final = 3
+_DAY: Final = timedelta(days=1)
 _REASONS: Final = 4
 _NOTES: Final = 4
 _SKIPPED: Final = " … "
 
-Tail = Literal["all", "read", "none"]
+Tail = Literal["all", "brief", "read", "none"]
 
 
 @dataclass(slots=True)
 class Frame:
     """What stands round the passages: how it was searched, `notes`, the names of what is `missing` and why.
 
-    `tail` tells how much of it is written: all, only when the passages were `read`, or `none`.
+    `tail` tells how much of it is written: all, the same in `brief`, only when the passages were changed and `read`,
+    or `none`.
     """
 
     word: str
@@ -54,14 +57,15 @@ def secret_word(texts: Iterable[str]) -> str:
     return word
 
 
-def label(block: Block, pieces: Sequence[Piece]) -> str:
-    """Name the place of a block's pieces: the URI of just these characters, or the table."""
+def label(block: Block, pieces: Sequence[Piece], *, dated: bool) -> str:
+    """Name the place of a block's pieces: the URI of just these characters, or the table; when its file changed."""
+    changed = f" (modified {_moment(block.ref)})" if dated else ""
     if block.page is None:
-        return f"table {_one_line(block.source.name)}"
+        return f"table {_one_line(block.source.name)}{changed}"
     place = shown_place(block.source, block.page, pieces[0].start, pieces[-1].end)
     shown = f"{place} › {_one_line(block.heading)}" if block.heading else place
     copies = f" (also in {_one_line(first_names(block.copies, _COPIES))})" if block.copies else ""
-    return f"{shown}{copies}"
+    return f"{shown}{copies}{changed}"
 
 
 def write(taken: Taken, blocks: Sequence[Block], frame: Frame) -> tuple[str, dict[str, Any]]:
@@ -74,9 +78,12 @@ def write(taken: Taken, blocks: Sequence[Block], frame: Frame) -> tuple[str, dic
     parts: list[str] = []
     passages: list[dict[str, Any]] = []
     tables: list[dict[str, Any]] = []
+    dated = set[str]()
     for block, pieces in ordered:
         body = _body(pieces)
-        parts.append(f"«{word}» {label(block, pieces)}\n{body}")
+        told = frame.tail == "none" or block.source.key in dated
+        dated.add(block.source.key)
+        parts.append(f"«{word}» {label(block, pieces, dated=not told)}\n{body}")
         if block.page is None:
             tables.append(_table(block, pieces))
         else:
@@ -101,16 +108,15 @@ def write(taken: Taken, blocks: Sequence[Block], frame: Frame) -> tuple[str, dic
 
 def _tail(frame: Frame, left_out: dict[str, str], refs: Sequence[SourceRef]) -> list[str]:
     lines = []
-    if frame.tail == "all":
+    if frame.tail in ("all", "brief"):
         lines.append(frame.searched)
         told = "\n".join(frame.notes)
         unsaid = {name: why for name, why in left_out.items() if name not in told}
         if unsaid:
-            lines.append(f"Left out: {by_reason(unsaid)}")
+            lines.append(f"Left out: {by_reason(unsaid, names=_NAMES if frame.tail == 'all' else 1)}")
         lines += frame.notes[:_NOTES]
     if frame.tail != "none" and refs:
-        modified = ", ".join(f"{_quoted(ref.name)} {ref.modified}" for ref in refs)
-        lines.append(f"Read {refs[0].read_at}; modified: {modified}.")
+        lines.append(f"Read {refs[0].read_at}.")
     return [line for line in lines if line]
 
 
@@ -174,16 +180,19 @@ def _left_out(taken: Taken, blocks: Sequence[Block], frame: Frame) -> dict[str, 
     return {_one_line(name): _one_line(why) for name, why in (no_room | frame.missing).items()}
 
 
-def by_reason(missing: dict[str, str], more: dict[str, int] | None = None) -> str:
-    """Name what is missing in one line, sources with the same reason together; `more` counts others by reason."""
+def by_reason(missing: dict[str, str], more: dict[str, int] | None = None, *, names: int = _NAMES) -> str:
+    """Name what is missing in one line, sources with the same reason together; `more` counts others by reason.
+
+    Of each reason the first so many `names` are told.
+    """
     reasons: dict[str, list[str]] = {}
     for name, why in missing.items():
         reasons.setdefault(why, []).append(name)
     said = []
-    for why, names in list(reasons.items())[:_REASONS]:
-        others = max(0, len(names) - _NAMES) + (more or {}).get(why, 0)
+    for why, those in list(reasons.items())[:_REASONS]:
+        others = max(0, len(those) - names) + (more or {}).get(why, 0)
         rest = f" and {others:,} more" if others else ""
-        said.append(f"{', '.join(names[:_NAMES])}{rest} ({why})")
+        said.append(f"{', '.join(those[:names])}{rest} ({why})")
     return f"{'; '.join(said)}{'; …' if len(reasons) > _REASONS else ''}"
 
 
@@ -191,5 +200,7 @@ def _one_line(text: str) -> str:
     return cut_whole(" ".join(visible(text).split()), _LABEL_CHARS)
 
 
-def _quoted(name: str) -> str:
-    return '"{}"'.format(_one_line(name).replace('"', "'"))
+def _moment(ref: SourceRef) -> str:
+    """Tell when a file changed: the day, and the minute where that was within a day of its being read."""
+    recent = datetime.fromisoformat(ref.read_at) - datetime.fromisoformat(ref.modified) < _DAY
+    return f"{ref.modified[:16]}Z" if recent else ref.modified[:10]
