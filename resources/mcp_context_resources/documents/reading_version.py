@@ -7,7 +7,7 @@ from typing import Final
 from mcp_context_resources.documents.ocr.models import engine_version
 from mcp_context_resources.installed import versions
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """To be raised with every change of the text that is read, of where its characters stand, or of what can be read."""
 
 _PDF: Final = ("pypdf", "pypdfium2")

@@ -39,6 +39,15 @@ fill_colour: Final = _declared(
 """(page object, four unsigned ints to fill: red, green, blue, alpha) → whether they were filled."""
 
 
+bounds: Final = _declared(pdfium.FPDFPageObj_GetBounds, _NUMBER, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS)
+"""(page object, four floats to fill: left, bottom, right, top) → whether they were filled."""
+
+font_of: Final = _declared(pdfium.FPDFTextObj_GetFont, _ADDRESS, _ADDRESS)
+"""(text object) → its font."""
+
+is_embedded: Final = _declared(pdfium.FPDFFont_GetIsEmbedded, _NUMBER, _ADDRESS)
+"""(font) → 1 where the file holds it, 0 where the system has to."""
+
 object_count: Final = _declared(pdfium.FPDFPage_CountObjects, _NUMBER, _ADDRESS)
 """(page) → how many objects are drawn on it, forms counted as one."""
 
@@ -77,5 +86,19 @@ class Colour:
 
     def __init__(self) -> None:
         self.values = (ctypes.c_uint * 4)()
-        start, step = ctypes.addressof(self.values), ctypes.sizeof(ctypes.c_uint)
-        self.addresses = tuple(start + place * step for place in range(4))
+        self.addresses = _addresses(self.values)
+
+
+class Bounds:
+    """The left, lower, right and upper edge of an object, which PDFium fills again and again."""
+
+    __slots__ = ("addresses", "values")
+
+    def __init__(self) -> None:
+        self.values = (ctypes.c_float * 4)()
+        self.addresses = _addresses(self.values)
+
+
+def _addresses(values: Any) -> tuple[int, ...]:
+    start, step = ctypes.addressof(values), ctypes.sizeof(values) // len(values)
+    return tuple(start + place * step for place in range(len(values)))

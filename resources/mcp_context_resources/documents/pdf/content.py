@@ -13,6 +13,7 @@ from mcp_context_resources.documents.pdf.lines import GENERATED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp_context_resources.documents.pdf.hidden import LostColumns
     from mcp_context_resources.documents.pdf.lines import Line
     from mcp_context_resources.documents.pdf.running_heads import Edge
 
@@ -37,7 +38,8 @@ class PageContent:
 
     `edges` is what its neighbours compare their running heads with, once someone asked for it.
     `scan_layer` tells that the text lies invisibly over a picture of the page, as text recognition leaves it;
-    `pictured` that a picture covers most of the page and there is no text but at its edges.
+    `pictured` that a picture covers most of the page and there is no text but at its edges. `lost_columns` tells
+    whether there is vertical text that is not among the lines.
     """
 
     lines: list[Line]
@@ -47,6 +49,7 @@ class PageContent:
     vertical: bool = False
     scan_layer: bool = False
     pictured: bool = False
+    lost_columns: LostColumns = "none"
     edges: list[Edge] | None = None
 
 

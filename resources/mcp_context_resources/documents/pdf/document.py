@@ -10,7 +10,7 @@ import pypdfium2
 
 from mcp_context_resources.documents.clean_text import clean_text
 from mcp_context_resources.documents.opened import PageText
-from mcp_context_resources.documents.pdf import scans, structure
+from mcp_context_resources.documents.pdf import lost_columns, scans, structure
 from mcp_context_resources.documents.pdf.content import PlacedText, place_text
 from mcp_context_resources.documents.pdf.opening import PdfFile, quiet, reason_of
 from mcp_context_resources.documents.pdf.page_tables import PageTables
@@ -157,6 +157,11 @@ class PdfDocument:
         content = self._pages.content(index)
         hidden = tuple(Hidden(found.text, found.reason) for found in content.hidden)
         problem = ""
+        if content.lost_columns != "none":
+            if content.lost_columns == "plain" and (content.vertical or not content.lines):
+                columns = lost_columns.read_columns(self._file, index)
+                return PageText(columns, _PYPDF), PlacedText(columns)
+            problem = lost_columns.LOST
         if content.pictured:
             page, recognised = scans.recognised(job, self._file.file, self._file.pdfium, index)
             if page.text or not content.lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from mcp_context_resources.documents.pdf import calls
 from mcp_context_resources.documents.pdf.fragments import HYPHEN
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Hidden = tuple["Fragment", str]
 """A fragment and why it can't be seen."""
 
+LostColumns = Literal["none", "plain", "mixed"]
+"""Whether columns are lost: on a page with nothing to hide, or on one where others may be hidden."""
+
 NOT_DRAWN: Final = "drawn invisibly"
 _OFF_PAGE: Final = "off the page"
 _TINY: Final = "too small to see"
@@ -30,6 +33,8 @@ _FORM_OBJECT: Final = 5  # FPDF_PAGEOBJ_FORM
 _MOST_OBJECTS: Final = 10_000
 _TINY_POINTS: Final = 1.6
 _LIGHT: Final = 0xE0
+_NO_WIDTH: Final = 0.01
+_COLUMN: Final = 4.0
 _SEEN_CONTRAST: Final = 10
 _MOST_JUDGED: Final = 2_000
 _AROUND: Final = 3
@@ -39,8 +44,12 @@ _MOST_PIXELS: Final = 2_000
 
 def part_hidden(
     page: pypdfium2.PdfPage, characters: PageCharacters, fragments: list[Fragment], frame: Frame
-) -> tuple[list[Fragment], list[Hidden]]:
-    """Part the fragments of a page into those that are seen and those that are hidden."""
+) -> tuple[list[Fragment], list[Hidden], LostColumns]:
+    """Part the fragments of a page into those that are seen and those that are hidden.
+
+    Tells, too, of vertical text that PDFium loses: it takes text of no width for nothing, as text is whose font neither
+    the file nor the system has.
+    """
     judge = _Judge(page, characters, frame)
     all_plain = judge.finds_nothing()
     seen: list[Fragment] = []
@@ -64,7 +73,7 @@ def part_hidden(
                     hidden.append((part, reason))
                 else:
                     seen.append(part)
-    return seen, hidden
+    return seen, hidden, "none" if not judge.loses_columns else "plain" if all_plain and not hidden else "mixed"
 
 
 def _misplaced(box: Box, size: float, frame: Frame) -> str:
@@ -105,12 +114,18 @@ class _Judge:
         self._picture: tuple[bytes, int, int, int] | None = None
         self._last = ""
         self._judged = 0
+        self._bounds = calls.Bounds()
+        self.loses_columns = False
+        """Whether a column was found whose characters have no width."""
 
     def finds_nothing(self) -> bool:
-        """Tell whether no text on the page is drawn in a way that may leave it unseen; most pages are so."""
+        """Tell whether no text on the page is drawn in a way that may leave it unseen; most pages are so.
+
+        Looks for lost columns on the way.
+        """
         page = calls.address_of(self._page.raw)
         objects = [calls.page_object(page, number) for number in range(min(calls.object_count(page), _MOST_OBJECTS))]
-        looked_at = 0
+        looked_at, plain = 0, True
         while objects:
             drawn = objects.pop()
             looked_at += 1
@@ -119,12 +134,18 @@ class _Judge:
             kind = calls.object_type(drawn)
             if kind == _TEXT_OBJECT:
                 reason = self._drawn[drawn] = self._how_drawn(drawn)
-                if reason:
-                    return False
+                plain = plain and not reason
+                self.loses_columns = self.loses_columns or (not reason and self._is_lost(drawn))
             elif kind == _FORM_OBJECT:
                 inside = min(calls.form_count(drawn), _MOST_OBJECTS)
                 objects += [calls.form_object(drawn, number) for number in range(inside)]
-        return True
+        return plain
+
+    def _is_lost(self, drawn: int) -> bool:
+        if not calls.bounds(drawn, *self._bounds.addresses):
+            return False
+        left, bottom, right, top = self._bounds.values
+        return right - left < _NO_WIDTH and top - bottom > _COLUMN and not calls.is_embedded(calls.font_of(drawn))
 
     def is_plain(self, fragment: Fragment) -> bool:
         """Tell whether what draws a fragment leaves no question; the common case, and so the quick one."""

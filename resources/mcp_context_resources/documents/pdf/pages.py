@@ -85,7 +85,7 @@ def _around(characters: PageCharacters, runs: Sequence[tuple[int, int]]) -> Box 
 def _take_apart(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> PageContent:
     frame = Frame.of(page)
     characters = PageCharacters(text, frame)
-    fragments, unseen = hidden.part_hidden(page, characters, characters.fragments(), frame)
+    fragments, unseen, columns_lost = hidden.part_hidden(page, characters, characters.fragments(), frame)
     scan_layer, pictured = False, False
     if _only_at_edges(fragments, frame):
         pictured = _is_pictured(page, frame)
@@ -105,6 +105,7 @@ def _take_apart(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> PageCon
         vertical,
         scan_layer,
         pictured,
+        columns_lost,
     )
 
 
