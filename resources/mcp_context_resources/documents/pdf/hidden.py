@@ -114,6 +114,7 @@ class _Judge:
         self._picture: tuple[bytes, int, int, int] | None = None
         self._last = ""
         self._judged = 0
+        self._embedded: dict[int | None, bool] = {}
         self._bounds = calls.Bounds()
         self.loses_columns = False
         """Whether a column was found whose characters have no width."""
@@ -142,10 +143,14 @@ class _Judge:
         return plain
 
     def _is_lost(self, drawn: int) -> bool:
-        if not calls.bounds(drawn, *self._bounds.addresses):
+        font = calls.font_of(drawn)
+        embedded = self._embedded.get(font)
+        if embedded is None:
+            embedded = self._embedded[font] = bool(calls.is_embedded(font))
+        if embedded or not calls.bounds(drawn, *self._bounds.addresses):
             return False
         left, bottom, right, top = self._bounds.values
-        return right - left < _NO_WIDTH and top - bottom > _COLUMN and not calls.is_embedded(calls.font_of(drawn))
+        return right - left < _NO_WIDTH and top - bottom > _COLUMN
 
     def is_plain(self, fragment: Fragment) -> bool:
         """Tell whether what draws a fragment leaves no question; the common case, and so the quick one."""
