@@ -774,13 +774,15 @@ def test_every_range_of_characters_stands_somewhere_on_the_page(
     (tmp_path / "lines.pdf").write_bytes(drawn(draw))
     document = PdfDocument(DocumentFile(str(tmp_path / "lines.pdf"), "any"))
     try:
-        whole = document.text(cast("Job", EndlessJob()), 0).text
+        page = document.text(cast("Job", EndlessJob()), 0)
+        whole = page.text
         if not whole.strip():
             return
         start = data.draw(st.integers(0, len(whole) - 1))
         end = data.draw(st.integers(start + 1, len(whole)))
         boxes = document.boxes(0, start, end)
-        assert boxes or not re.search(r"\w", whole[start:end])
+        # Where the system has no Japanese font nothing tells where vertical text stands.
+        assert boxes or (vertical and page.engine == "pypdf") or not re.search(r"\w", whole[start:end])
         for box in boxes:
             assert -1 <= box.left < box.right <= WIDTH + 1
             assert -1 <= box.top < box.bottom <= HEIGHT + 1
