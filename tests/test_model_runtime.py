@@ -101,7 +101,7 @@ async def test_the_deadline_ends_the_reading_of_a_long_prompt_and_says_so(cache:
 
 async def test_json_that_the_deadline_cut_is_an_error(tiny: Path, cache: Path) -> None:
     arguments = {"task": "extract", "prompt": "x", "json_schema": NUMBERS, "max_tokens": 3_700}
-    async with connect(EXAMPLE_DATA, cache=cache, models=only(tiny, deadline_seconds=1.0, max_tokens=4_000)) as client:
+    async with connect(EXAMPLE_DATA, cache=cache, models=only(tiny, deadline_seconds=0.3, max_tokens=4_000)) as client:
         assert await answer_some_time(client) == "tram"
         error = error_of(await client.call_tool("run_model", arguments))
         assert "not finished" in error["message"]
