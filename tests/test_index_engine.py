@@ -340,6 +340,18 @@ async def test_meaning_finds_what_no_word_of_the_query_holds(copied: Path) -> No
         assert [hit.vector_rank for hit in lexical.hits] == [None]
 
 
+async def test_text_that_has_no_vector_yet_is_not_put_behind_what_is_merely_near(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index") as index:
+        await fill(index, [f"machine number {number} of the hall" for number in range(12)])
+        matrix = vectors(12)
+        await embed(index, matrix)
+        await fill(index, ["the new deburrer of the hall"], source("new.md"))
+        vector = matrix.mean(axis=0)
+        answer = await ask(index, "deburrer", vector=(vector / np.linalg.norm(vector)).tobytes(), model=MODEL)
+        assert answer.vectors < answer.chunks
+        assert answer.hits[0].chunk.text == "the new deburrer of the hall"
+
+
 async def test_passages_are_claimed_by_one_server_at_a_time(copied: Path) -> None:
     async with opened(copied) as one, opened(copied) as other:
         first = await one.without_vector(MODEL, 4)
@@ -466,6 +478,8 @@ def test_both_lists_count_when_they_are_made_one() -> None:
     assert fuse(words, near, {1})[0][0] == 1
     assert fuse([(1, 1.2), (2, 1.1), (3, 0.2)], []) == [(1, 1.0), (2, 1.0), (3, 0.2)]
     assert fuse([], []) == []
+    assert fuse(words, near, without_vector={3})[-1] == (3, 0.1)
+    assert fuse([(9, 0.9)], near, without_vector={9})[:2] == [(9, 0.9), (2, 0.5)]
 
 
 def test_weak_words_of_a_query_do_not_outweigh_what_is_near() -> None:

@@ -28,18 +28,20 @@ def fuse(
     vector: Sequence[tuple[int, float]],
     exact: Collection[int] = (),
     *,
+    without_vector: Collection[int] = (),
     vector_share: float = VECTOR_SHARE,
 ) -> list[tuple[int, float]]:
     """Make one list of two, each of (chunk, score) with the best first; scores of the result are between 0 and 1.
 
     Scores of `lexical` are shares of the query, those of `vector` tell how near, on any scale. Chunks of `exact` come
-    before others as good. Where one list is empty the other keeps its order.
+    before others as good; of those `without_vector` the score by words counts alone, for nobody knows how near they
+    are. Where one list is empty the other keeps its order.
     """
     shares = (1.0 - vector_share, vector_share) if lexical and vector else (1.0, 1.0)
     scores: dict[int, float] = {}
     over = dict(lexical)
     for chunk, share in lexical:
-        scores[chunk] = shares[0] * min(1.0, max(0.0, share))
+        scores[chunk] = (1.0 if chunk in without_vector else shares[0]) * min(1.0, max(0.0, share))
     for chunk, score in _scaled(vector):
         scores[chunk] = scores.get(chunk, 0.0) + shares[1] * score
     if not scores.keys().isdisjoint(exact):

@@ -17,6 +17,7 @@ from mcp_context_resources.index.fusion import DEPTH, fuse
 from mcp_context_resources.index.ranking_by_vectors import RankingByVectors
 from mcp_context_resources.index.spec import Hit, IndexAnswer
 from mcp_context_resources.index.store import read_chunks, select_in
+from mcp_context_resources.index.vector_store import pending_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,7 +61,11 @@ def search(ground: Ground, query: IndexQuery, reach: Reach, with_vector: int) ->
     depth = max(DEPTH, most)
     while True:
         both = _rank(ground, query, wanted, reach, depth)
-        fused = fuse(both.words.found if query.mode != "vector" else (), both.vectors, both.words.exact)
+        words = both.words.found if query.mode != "vector" else []
+        unknown: set[int] = set()
+        if both.vectors and ground.vectors is not None and with_vector < reach.chunks:
+            unknown = pending_of(ground.connection, ground.vectors.family.model, [number for number, _ in words])
+        fused = fuse(words, both.vectors, both.words.exact, without_vector=unknown)
         hits = _hits(ground, query, fused, most, both, wanted)
         drained = len(both.words.found) < depth and len(both.vectors) < depth
         if len(hits) >= most or drained or depth >= _DEEPEST:

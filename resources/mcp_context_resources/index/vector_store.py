@@ -136,6 +136,14 @@ def missing_by_source(connection: sqlite3.Connection, model: int) -> dict[int, i
     )
 
 
+def pending_of(connection: sqlite3.Connection, model: int, chunks: Sequence[int]) -> set[int]:
+    """Return those of some chunks that have no vector of a model yet, as those of a file that has just changed."""
+    rows = select_in(
+        connection, "SELECT c.id, p.model FROM chunks c JOIN pending p ON p.passage = c.passage WHERE c.id IN", chunks
+    )
+    return {chunk for chunk, lacking in rows if lacking == model}
+
+
 def forget_model(connection: sqlite3.Connection, number: int) -> None:
     """Forget a model and its vectors."""
     for table, column in (("vectors", "model"), ("pending", "model"), ("models", "id")):
