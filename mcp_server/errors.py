@@ -60,7 +60,7 @@ def _problem(issue: dict[str, Any], known: list[str]) -> str:
     name = str(place[0]) if place else "arguments"
     if issue["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        return f"there is no parameter {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
+        return f"there is no parameter {name!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
     if issue["type"] == "missing":
         return f"{name!r} is required"
     message = str(issue["msg"])
