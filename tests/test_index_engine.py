@@ -788,6 +788,23 @@ def with_fifty_vectors(folder: Path) -> tuple[Engine, Job, np.ndarray[Any, np.dt
     return engine, Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0), matrix, passages
 
 
+def settle(engine: Engine, job: Job) -> str:
+    """Let upkeep do what there is to do now; return what is left for later."""
+    while (left := engine.maintain(job)) == "more":
+        pass
+    return left
+
+
+def with_graph_to_build(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Engine, Job, np.ndarray[Any, np.dtype[np.float32]], list[Passage]]:
+    """Return an engine that writes a file of its fifty vectors and builds a graph over them."""
+    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
+    engine, job, matrix, passages = with_fifty_vectors(folder)
+    monkeypatch.setattr(engine._vector_upkeep, "_most_exact", 10)
+    return engine, job, matrix, passages
+
+
 def test_of_many_new_vectors_only_so_many_are_held_until_they_are_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -802,8 +819,7 @@ def test_of_many_new_vectors_only_so_many_are_held_until_they_are_in_a_file(
     assert nearest(3) == (passages[3].text, 10)
     assert nearest(40)[1] == 10
     monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
-    while engine.maintain(job) == "more":
-        pass
+    settle(engine, job)
     assert [nearest(number) for number in (3, 40)] == [(passages[3].text, 50), (passages[40].text, 50)]
 
 
@@ -829,9 +845,7 @@ def test_a_file_of_vectors_that_cannot_be_mapped_is_not_written_again_and_again(
 def test_vectors_and_graphs_that_the_disk_had_no_room_for_are_written_after_a_pause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
-    engine, job, matrix, passages = with_fifty_vectors(tmp_path)
-    monkeypatch.setattr(engine._vector_upkeep, "_most_exact", 10)
+    engine, job, matrix, passages = with_graph_to_build(tmp_path, monkeypatch)
     now = [1_000.0]
     monkeypatch.setattr(vector_upkeep, "time", SimpleNamespace(monotonic=lambda: now[0]))
     attempts: list[Path] = []
@@ -843,23 +857,20 @@ def test_vectors_and_graphs_that_the_disk_had_no_room_for_are_written_after_a_pa
 
     monkeypatch.setattr(vector_files, "_new_file", counted)
 
-    def settle() -> tuple[str, list[str]]:
-        left = "more"
-        while left == "more":
-            left = engine.maintain(job)
-        return left, sorted(path.suffix for path in tmp_path.glob("vectors-*"))
+    def kept_up() -> tuple[str, list[str]]:
+        return settle(engine, job), sorted(path.suffix for path in tmp_path.glob("vectors-*"))
 
     with monkeypatch.context() as full:
         full.setattr(vector_files, "read_vectors", _no_space)
-        assert (settle(), settle(), len(attempts)) == (("later", []), ("later", []), 1)
-    assert settle() == ("later", [])
+        assert (kept_up(), kept_up(), len(attempts)) == (("later", []), ("later", []), 1)
+    assert kept_up() == ("later", [])
     with monkeypatch.context() as full:
         now[0] += 61
         full.setattr(vector_files, "_size_file", _no_space)
-        assert (settle(), len(attempts)) == (("later", [".f4", ".usearch"]), 4)
-        assert (settle(), len(attempts)) == (("later", [".f4", ".usearch"]), 4)
+        assert (kept_up(), len(attempts)) == (("later", [".f4", ".usearch"]), 4)
+        assert (kept_up(), len(attempts)) == (("later", [".f4", ".usearch"]), 4)
     now[0] += 61
-    assert settle() == ("nothing", [".f4", ".size", ".usearch"])
+    assert kept_up() == ("nothing", [".f4", ".size", ".usearch"])
     query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
     assert engine.search(job, query).hits[0].chunk.text == passages[7].text
 
@@ -871,9 +882,7 @@ def _no_space(*_: object) -> Any:
 def test_vectors_that_the_disk_has_no_room_for_hold_up_those_of_no_other_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
-    engine, job, matrix, _ = with_fifty_vectors(tmp_path)
-    monkeypatch.setattr(engine._vector_upkeep, "_most_exact", 10)
+    engine, job, matrix, _ = with_graph_to_build(tmp_path, monkeypatch)
     written = vector_files.write
 
     def refused(folder: Path, family: vector_files.Family, *more: Any) -> bool:
@@ -883,16 +892,12 @@ def test_vectors_that_the_disk_has_no_room_for_hold_up_those_of_no_other_model(
     model = compared_by(MODEL, "l2")
     passages = engine.without_vector(model, 50)
     engine.put_vectors(model, [one.digest for one in passages], matrix.tobytes())
-    while (left := engine.maintain(job)) == "more":
-        pass
-    assert left == "later"
+    assert settle(engine, job) == "later"
     assert sorted(path.suffix for path in tmp_path.glob("vectors-*")) == [".f4", ".size", ".usearch"]
 
 
 def test_a_graph_that_memory_has_no_room_for_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
-    engine, job, matrix, passages = with_fifty_vectors(tmp_path)
-    monkeypatch.setattr(engine._vector_upkeep, "_most_exact", 10)
+    engine, job, matrix, passages = with_graph_to_build(tmp_path, monkeypatch)
     built: list[object] = []
 
     class Full:
@@ -902,26 +907,21 @@ def test_a_graph_that_memory_has_no_room_for_is_done_without(tmp_path: Path, mon
 
     monkeypatch.setattr(vector_files, "_graph", lambda _family: Full())
     for _ in range(2):
-        while (left := engine.maintain(job)) == "more":
-            pass
-        assert (left, len(built)) == ("nothing", 1)
+        assert (settle(engine, job), len(built)) == ("nothing", 1)
     query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
     assert engine.search(job, query).hits[0].chunk.text == passages[7].text
 
 
 def test_a_graph_that_another_server_finished_first_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
-    engine, job, _, _ = with_fifty_vectors(tmp_path)
+    engine, job, _, _ = with_graph_to_build(tmp_path, monkeypatch)
     other = Engine(tmp_path, version(), 10)
-    monkeypatch.setattr(engine._vector_upkeep, "_most_exact", 10)
     ended = Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0)
     while not list(tmp_path.glob("*.f4")):
         engine.maintain(job)
     connection = engine._database.connection()
     assert engine._vector_upkeep.build_graphs(connection, lambda: False)
     assert engine._vector_upkeep._graph is not None
-    while other.maintain(ended) == "more":
-        pass
+    settle(other, ended)
     assert engine.maintain(job) == "nothing"
     assert engine._vector_upkeep._graph is None
 

@@ -35,9 +35,7 @@ class VectorMaker:
     `problem` tells why the last round ended before all were made; empty where it didn't. `made` counts vectors.
     """
 
-    def __init__(
-        self, index: Index, embedder: Embedder, pace: Pace, *, enabled: bool, metric: Metric = "cosine"
-    ) -> None:
+    def __init__(self, index: Index, embedder: Embedder, pace: Pace, *, enabled: bool, metric: Metric) -> None:
         self._index = index
         self._metric: Metric = metric
         self._embedder = embedder

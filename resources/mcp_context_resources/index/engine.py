@@ -223,8 +223,11 @@ class Engine:
     def _maintain(self, job: Job) -> Left:
         ends = time.monotonic() + _STEP_SECONDS
 
+        def is_wanted() -> bool:
+            return not job.should_stop
+
         def goes_on() -> bool:
-            return time.monotonic() < ends and not job.should_stop
+            return time.monotonic() < ends and is_wanted()
 
         connection = self._database.connection()
         self._words.open(connection)
@@ -233,11 +236,11 @@ class Engine:
                 return "nothing"  # another process is at it
             if self._words.stamp().lacks(last_of(connection)):
                 # Words may take long, and vectors that are in no file take memory in every process that searches.
-                self._vector_upkeep.write(connection, lambda: not job.should_stop)
+                self._vector_upkeep.write(connection, is_wanted)
                 return "more"
         if (
             self._sweep()
-            or self._vector_upkeep.write(connection, lambda: not job.should_stop)
+            or self._vector_upkeep.write(connection, is_wanted)
             or self._vector_upkeep.build_graphs(connection, goes_on)
         ):
             return "more"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _SHOWN_ENDINGS: Final = 6
 _SHOWN_FILES: Final = 3
-_MOST_CLASSIFIED: Final = 10_000
+_MOST_CLASSIFIED: Final = 4_096
 _READERS: Final[dict[Kind, str]] = {"table": "query_tables", "document": "read_document", "model": "run_model"}
 
 
@@ -66,8 +66,8 @@ class Workspace:
         self._extensions = frozenset(ending for ending, _, _ in self._endings)
         beside = {ending + other for ending, _, form in self._endings for other in self._companions.get(form, ())}
         self._telling = (*self._extensions, *beside, IGNORE_FILE)
-        self._dots = max((ending.count(".") for ending in self._extensions), default=1)
-        self._forms: dict[str, dict[Kind, str]] = {}
+        self._most_parts = max((ending.count(".") for ending in self._extensions), default=1)
+        self._classified: dict[tuple[str, ...], dict[Kind, str]] = {}
         self._documents = FileNaming(partial(self._source, "document"), self._held["document"])
         self._models = FileNaming(partial(self._source, "model"), self._held["model"])
         self._last: tuple[Scan, Catalogue] | None = None
@@ -163,15 +163,14 @@ class Workspace:
 
     def _classify(self, file_name: str) -> dict[Kind, str]:
         """Tell by its longest known ending what a file is: a web page is a document, and may hold tables, too."""
-        # Endings begin with a dot: what stands before the last few dots doesn't matter.
-        key = ".".join(file_name.rsplit(".", self._dots)[1:])
-        if (known := self._forms.get(key)) is not None:
+        lower = file_name.rpartition("/")[2].lower()
+        dotted = tuple(lower.split(".")[1:][-self._most_parts :])
+        if (known := self._classified.get(dotted)) is not None:
             return known
-        lower = f".{key.lower()}"
         longest = next(ending for ending, _, _ in self._endings if lower.endswith(ending))
-        if len(self._forms) >= _MOST_CLASSIFIED:
-            self._forms = {}
-        found = self._forms[key] = {kind: form for ending, kind, form in self._endings if ending == longest}
+        found = {kind: form for ending, kind, form in self._endings if ending == longest}
+        if len(self._classified) < _MOST_CLASSIFIED:
+            self._classified[dotted] = found
         return found
 
     def _of_kind(self, found: Scan, kind: Kind) -> list[Found]:

@@ -31,7 +31,7 @@ class Listed:
         return self._catalogue.limit if self._catalogue is not None else ""
 
     def remember(
-        self, catalogue: Catalogue, kind: Kind, indexed: Callable[[Source], IndexedSource]
+        self, catalogue: Catalogue, kind: Kind, make: Callable[[Source], IndexedSource]
     ) -> list[IndexedSource]:
         """Take in what there is now in place of what was before, and return it as the index sees it."""
         if catalogue is not self._catalogue:  # as long as nothing changes it is the very same one
@@ -39,7 +39,7 @@ class Listed:
             for source in catalogue.of(kind):
                 known = before.get(source.name)
                 if known is None or known[0] is not source:
-                    known = source, indexed(source)
+                    known = source, make(source)
                 self._known[source.name] = known
             self._catalogue = catalogue
         return [one for _, one in self._known.values()]

@@ -20,6 +20,9 @@ Hidden = tuple["Fragment", str]
 LostColumns = Literal["none", "plain", "mixed"]
 """Whether columns are lost: on a page with nothing to hide, or on one where others may be hidden."""
 
+TINY_POINTS: Final = 1.6
+"""Text of less is too small to see."""
+
 NOT_DRAWN: Final = "drawn invisibly"
 _OFF_PAGE: Final = "off the page"
 _TINY: Final = "too small to see"
@@ -31,7 +34,6 @@ _INVISIBLE_MODE: Final = 3
 _TEXT_OBJECT: Final = 1  # FPDF_PAGEOBJ_TEXT of fpdf_edit.h
 _FORM_OBJECT: Final = 5  # FPDF_PAGEOBJ_FORM
 _MOST_OBJECTS: Final = 10_000
-_TINY_POINTS: Final = 1.6
 _LIGHT: Final = 0xE0
 _NO_WIDTH: Final = 0.01
 _COLUMN: Final = 4.0
@@ -79,7 +81,7 @@ def part_hidden(
 def _misplaced(box: Box, size: float, frame: Frame) -> str:
     if box.right <= 0 or box.bottom <= 0 or box.left >= frame.width or box.top >= frame.height:
         return _OFF_PAGE
-    return _TINY if 0 < size < _TINY_POINTS else ""
+    return _TINY if 0 < size < TINY_POINTS else ""
 
 
 def _parts(fragment: Fragment, judge: _Judge, characters: PageCharacters) -> list[Hidden]:

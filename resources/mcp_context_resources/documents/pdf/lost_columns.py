@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.documents.clean_text import clean_text
+from mcp_context_resources.documents.pdf.hidden import TINY_POINTS
 from mcp_context_resources.documents.pdf.opening import quiet
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 LOST: Final = (
     "vertical text in a font that is not in the file can't be read; it can with a Japanese font on this machine"
 )
-
-_LEAST_POINTS: Final = 1.6
 
 
 def read_columns(file: PdfFile, index: int) -> str:
@@ -32,13 +31,10 @@ def read_columns(file: PdfFile, index: int) -> str:
             up = inner[4] * outer[1] + inner[5] * outer[3] + outer[5]
             scale = abs(inner[0] * outer[0] + inner[1] * outer[2]) + abs(inner[0] * outer[1] + inner[1] * outer[3])
             seen = box.left < across < box.right and box.bottom < up < box.top
-            if text.strip() and seen and scale * (size or 1.0) >= _LEAST_POINTS:
+            if text.strip() and seen and scale * (size or 1.0) >= TINY_POINTS:
                 columns.setdefault(round(across, 1), []).append((-up, text.strip()))
 
         page.extract_text(visitor_text=place)
-    lines = ("".join(text for _, text in sorted(parts, key=lambda part: part[0])) for _, parts in _leftward(columns))
-    return clean_text("\n".join(lines))
-
-
-def _leftward(columns: dict[float, list[tuple[float, str]]]) -> list[tuple[float, list[tuple[float, str]]]]:
-    return sorted(columns.items(), key=lambda column: -column[0])
+    leftward = [columns[across] for across in sorted(columns, reverse=True)]
+    downward = (sorted(column, key=lambda part: part[0]) for column in leftward)
+    return clean_text("\n".join("".join(text for _, text in column) for column in downward))
