@@ -16,7 +16,7 @@ import psutil
 from bench.measure import BenchError, Row
 from bench.search_ours import opened
 from bench.serving import REPOSITORY, environment
-from mcp_context_resources.index.local import LocalIndex
+from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.request import SearchRequest
 from mcp_context_resources.index.settings import IndexSettings
 

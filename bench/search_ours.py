@@ -13,7 +13,7 @@ from mcp_context_resources.charts.settings import ChartSettings
 from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.documents.settings import DocumentSettings
-from mcp_context_resources.index.local import LocalIndex
+from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.service import SearchIndex, SearchRequest
 from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.models.service import Models

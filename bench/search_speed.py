@@ -15,7 +15,7 @@ import psutil
 
 from bench.measure import BenchError, Row
 from bench.search_scores import aligned, quantile
-from mcp_context_resources.index.local import LocalIndex
+from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery
 

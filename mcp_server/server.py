@@ -12,8 +12,7 @@ from mcp_context_resources.errors import ConfigurationError
 from mcp_context_tools.catalogue import TOOLS
 from mcp_server import __version__
 from mcp_server.apps.viewer import EXTENSION
-from mcp_server.call_log import CallLog
-from mcp_server.prompts.serving import prompt_handlers
+from mcp_server.logging.call_log import CallLog
 from mcp_server.resources.completion import completer
 from mcp_server.resources.icons import icon
 from mcp_server.resources.listing import resource_lister
@@ -22,7 +21,8 @@ from mcp_server.resources.templates import list_resource_templates
 from mcp_server.services import make_engines, make_workspace, open_services
 from mcp_server.subscriptions.server import NotifyingServer
 from mcp_server.subscriptions.service import Subscriptions
-from mcp_server.wire import ToolRegistry
+from mcp_server.wire.prompts import prompt_handlers
+from mcp_server.wire.tool_registry import ToolRegistry
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
 
     from mcp_context_tools.tool import Services, Tool
-    from mcp_server.redacting import Redaction
+    from mcp_server.redaction.redacting import Redaction
     from mcp_server.services import Engines
     from mcp_server.settings import Settings
 
@@ -120,7 +120,7 @@ def _redaction(settings: Settings) -> Redaction | None:
             "Redaction is on, but models.remote_hosts lets texts of your files go to other machines as they are.",
             "Take one of the two out.",
         )
-    from mcp_server.redacting import Redaction
+    from mcp_server.redaction.redacting import Redaction
 
     return Redaction(settings.redaction)
 

@@ -16,9 +16,9 @@ from mcp_context_resources.charts.service import Charts
 from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.errors import ConfigurationError
-from mcp_context_resources.index.local import LocalIndex
+from mcp_context_resources.index.expired_indexes import remove_unused
+from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.service import SearchIndex
-from mcp_context_resources.index.unused import remove_unused
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS

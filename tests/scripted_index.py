@@ -17,7 +17,7 @@ from mcp_context_resources.provenance import source_uri
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
-from mcp_context_tools.model_tasks.evidence import About
+from mcp_context_tools.relevance import About
 from mcp_context_tools.tool import Services
 from tests.serving import settings_for
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from mcp_context_resources.index.pace import Pace
 from mcp_context_resources.index.service import SearchIndex, SearchRequest
 from mcp_context_resources.index.settings import IndexSettings
+from mcp_context_resources.index.sync.schedule import Pace
 from tests.scripted_feeds import ScriptedEmbedder, ScriptedFeed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from mcp_context_resources.index.protocol import Index
     from mcp_context_resources.index.request import SearchResults
+    from mcp_context_resources.index.store import Index
 
 AT_ONCE: Final = Pace(look_again=0.01, retry=0.0, elsewhere=0.0, abandoned=0.0, gone=0.0, known=0.0)
 

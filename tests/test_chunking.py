@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mcp_context_resources.index.breaks import is_boundary, pieces, weight
-from mcp_context_resources.index.chunking import Chunker, OutlineHeading
+from mcp_context_resources.index.chunks.chunker import Chunker, OutlineHeading
+from mcp_context_resources.index.chunks.text_boundaries import is_boundary, pieces, weight
 
 if TYPE_CHECKING:
     from mcp_context_resources.index.spec import Chunk

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcp_context_resources.errors import ConfigurationError
-from mcp_server.configuration import known_keys, load, parse_assignment, show, variable_name
+from mcp_server.cli.configuration import known_keys, load, parse_assignment, show, variable_name
 
 
 def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 
-from mcp_context_resources.documents.converted.document import ConvertedDocument
-from mcp_context_resources.documents.converted.formats import CONVERTED_FORMATS
-from mcp_context_resources.documents.converted.markdown import split_markdown
-from mcp_context_resources.documents.converted.plain_text import cut_at_paragraphs
-from mcp_context_resources.documents.converted.registry import convert
-from mcp_context_resources.documents.converted.word_numbering import numeral
+from mcp_context_resources.documents.converted_formats import CONVERTED_FORMATS
+from mcp_context_resources.documents.markup.markdown import split_markdown
+from mcp_context_resources.documents.markup.plain_text import cut_at_paragraphs
+from mcp_context_resources.documents.office.word_numbering import numeral
+from mcp_context_resources.documents.reading.converted_document import ConvertedDocument
+from mcp_context_resources.documents.reading.converters import convert
 from mcp_context_resources.documents.spec import DocumentFile
 from mcp_context_resources.errors import (
     ContextError,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mcp_context_resources.documents.converted.spec import Converted, Section
+    from mcp_context_resources.documents.markup.spec import Converted, Section
     from mcp_context_resources.workers.job import Job
 
 _W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_context_resources.documents.finding import Finder
+from mcp_context_resources.documents.reading.text_search import Finder
 from tests.document_files import drawn, write_table
 from tests.pdf_files import build, page, stream
 from tests.serving import connect, data_of, text_of

@@ -27,9 +27,9 @@ from mcp_types import (
 from mcp_context_resources.errors import NotFoundError
 from mcp_context_resources.provenance import SourceRef
 from mcp_context_resources.workspace.matching import fitting, near_names
-from mcp_server.elicitation import Asking, choosing
+from mcp_context_tools.source_spellings import spellings
 from mcp_server.server import create_server
-from mcp_server.spellings import spellings
+from mcp_server.wire.elicitation import Asking, choosing
 from tests.http_serving import LEGACY, MODERN, TOKEN, servers
 from tests.serving import data_of, error_of, settings_for, text_of
 

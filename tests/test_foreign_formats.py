@@ -37,10 +37,10 @@ from mcp_context_resources.errors import (
     PasswordRequiredError,
     UnreadableSourceError,
 )
-from mcp_context_resources.tables.foreign import archive, marked_text, registry, sqlite_files, xml
-from mcp_context_resources.tables.foreign.column_names import unique_names
-from mcp_context_resources.tables.foreign.formats import CONTAINERS, FOREIGN_FORMATS
-from mcp_context_resources.workers.board import CallBoard
+from mcp_context_resources.tables.duckdb_engine.loaders import archive, marked_text, registry, sqlite_files, xml
+from mcp_context_resources.tables.duckdb_engine.loaders.column_names import unique_names
+from mcp_context_resources.tables.loaded_formats import CONTAINERS, FOREIGN_FORMATS
+from mcp_context_resources.workers.call_board import CallBoard
 from mcp_context_resources.workers.job import Job
 
 if TYPE_CHECKING:
@@ -917,8 +917,8 @@ import sys
 sys.modules["pyarrow"] = None
 sys.path[:0] = {[str(Path(__file__).parent.parent), str(Path(__file__).parent.parent / "resources")]!r}
 import multiprocessing, pathlib, duckdb
-from mcp_context_resources.tables.foreign import registry
-from mcp_context_resources.workers.board import CallBoard
+from mcp_context_resources.tables.duckdb_engine.loaders import registry
+from mcp_context_resources.workers.call_board import CallBoard
 from mcp_context_resources.workers.job import Job
 for name, format, part in (("t.xlsx", "excel", "S1"), ("t.db", "sqlite", "t")):
     connection = duckdb.connect()

@@ -14,14 +14,15 @@ import platformdirs
 import psutil
 import pytest
 
-from mcp_server import __version__, configuration
-from mcp_server.cli import _configuration, _parser
-from mcp_server.front_door import look as looking
-from mcp_server.front_door import making
+from mcp_server import __version__
+from mcp_server.cli import configuration
+from mcp_server.cli.main import _configuration, _parser
+from mcp_server.front_door import manifest_writer
+from mcp_server.front_door import preflight_config as looking
 from mcp_server.front_door.answers import CAPABILITIES_KEY, CLIENT_KEY, MANIFEST, VERSION_KEY, Answers, Manifest
 from mcp_server.front_door.door import answers_for
-from mcp_server.front_door.inbox import Arrival, Inbox, Ledger
 from mcp_server.front_door.messages import LongFrame, Message, error_line, frames, judge
+from mcp_server.front_door.pending_messages import Arrival, Inbox, Ledger
 from mcp_server.front_door.pipes import Outbox, Wire
 from mcp_server.server import create_server
 from tests.serving import EXAMPLE_DATA
@@ -47,7 +48,7 @@ class Hold:
         if {what}:
             os.read({fd}, 1)
 sys.meta_path.insert(0, Hold())
-from mcp_server.cli import main
+from mcp_server.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -138,16 +139,16 @@ def serving(folder: Path, *arguments: str, held: str = "") -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def manifest() -> Manifest:
     found = Manifest.read(__version__)
-    assert found is not None, "run python -m mcp_server.front_door.making"
+    assert found is not None, "run python -m mcp_server.front_door.manifest_writer"
     return found
 
 
 @pytest.mark.anyio
 async def test_the_manifest_is_what_the_server_says_today(request: pytest.FixtureRequest) -> None:
-    text = making.text(await making.manifest())
+    text = manifest_writer.text(await manifest_writer.manifest())
     if request.config.getoption("--update-snapshots"):
         MANIFEST.write_text(text, encoding="utf-8")
-    assert text == MANIFEST.read_text(encoding="utf-8"), "run python -m mcp_server.front_door.making"
+    assert text == MANIFEST.read_text(encoding="utf-8"), "run python -m mcp_server.front_door.manifest_writer"
 
 
 CONFIGURATIONS: dict[str, list[str]] = {
@@ -167,7 +168,7 @@ VARYING = {
     "a remote model": {"tools/list"},
     "a remote model and tools": {"tools/list"},
     # Without a handshake answered here, no list is answered here to who makes one.
-    "nothing watched": {"initialize", "server/discover", *making.LISTS},
+    "nothing watched": {"initialize", "server/discover", *manifest_writer.LISTS},
 }
 
 
@@ -177,7 +178,7 @@ async def test_the_door_says_what_the_live_server_says_in_every_configuration(na
     arguments = _parser().parse_args(["serve", str(EXAMPLE_DATA), *CONFIGURATIONS[name]])
     answers = answers_for(manifest, looking.look(arguments, {}, manifest, lambda: EXAMPLE_DATA))
     assert answers is not None
-    live = await making.spoken(create_server(_configuration(arguments).settings))
+    live = await manifest_writer.spoken(create_server(_configuration(arguments).settings))
     left: set[str] = set()
     for (version, method), result in live.items():
         answer = _answer(answers, version, method)

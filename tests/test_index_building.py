@@ -16,9 +16,9 @@ from mcp_context_resources.errors import (
     StorageError,
     UnreadableSourceError,
 )
-from mcp_context_resources.index.pace import Pace
 from mcp_context_resources.index.service import SearchRequest
 from mcp_context_resources.index.spec import Chunk
+from mcp_context_resources.index.sync.schedule import Pace
 from tests.memory_index import MemoryIndex
 from tests.scripted_feeds import ScriptedEmbedder, ScriptedFeed
 from tests.searching import found, running, service, texts, until

@@ -21,13 +21,14 @@ import pytest
 import tantivy
 
 from mcp_context_resources.errors import ContextError, InvalidInputError, StorageError
-from mcp_context_resources.index import jobs, local, vector_files, vector_upkeep
+from mcp_context_resources.index import jobs, local_store
 from mcp_context_resources.index.analysis.version import version
-from mcp_context_resources.index.database import Database
-from mcp_context_resources.index.engine import Engine
-from mcp_context_resources.index.fusion import fuse
-from mcp_context_resources.index.lexical import BrokenCacheError, LexicalCache
-from mcp_context_resources.index.local import LocalIndex
+from mcp_context_resources.index.local_engine import vector_file_sync, vector_files
+from mcp_context_resources.index.local_engine.database import Database
+from mcp_context_resources.index.local_engine.engine import Engine
+from mcp_context_resources.index.local_engine.fusion import fuse
+from mcp_context_resources.index.local_engine.lexical_index import BrokenCacheError, LexicalCache
+from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.metric import Metric, compared_by, metric_of
 from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery
@@ -847,7 +848,7 @@ def test_vectors_and_graphs_that_the_disk_had_no_room_for_are_written_after_a_pa
 ) -> None:
     engine, job, matrix, passages = with_graph_to_build(tmp_path, monkeypatch)
     now = [1_000.0]
-    monkeypatch.setattr(vector_upkeep, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(vector_file_sync, "time", SimpleNamespace(monotonic=lambda: now[0]))
     attempts: list[Path] = []
     tried = vector_files._new_file
 
@@ -944,7 +945,7 @@ async def test_what_the_disk_had_no_room_for_is_tried_again_without_a_change(
         assert await found(index, "property") == [LINES[0]]
         assert list(answers) == ["more", "nothing"]
         answers = iter(["later", "more", "nothing"])
-        monkeypatch.setattr(local, "_AGAIN_SECONDS", 0.0)
+        monkeypatch.setattr(local_store, "_AGAIN_SECONDS", 0.0)
         await fill(index, ["and one"], source("c.pdf"))
         await index.settled()
         await index.settled()

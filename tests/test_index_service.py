@@ -15,9 +15,9 @@ from mcp_context_resources.errors import (
     NotFoundError,
     StorageError,
 )
-from mcp_context_resources.index.pace import Pace
 from mcp_context_resources.index.service import SearchRequest
 from mcp_context_resources.index.spec import Chunk, Ending
+from mcp_context_resources.index.sync.schedule import Pace
 from tests.memory_index import MemoryIndex
 from tests.scripted_feeds import CheckedFeed, ScriptedEmbedder, ScriptedFeed
 from tests.searching import found, service, texts

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.models.json_schema import check_json_schema, validation_problem
-from mcp_context_resources.models.llama import held
+from mcp_context_resources.models.llama import loaded_model
 from mcp_context_resources.models.llama.number_rules import integers_between, numbers_between
 from mcp_context_resources.models.llama.schema_rules import schema_grammar
 from tests.model_engine import EngineJob, asking, generate, model_spec
@@ -42,7 +42,7 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Write]:
         return generate(spec, request, job=EngineJob(seconds))[0]
 
     yield under
-    held.release()
+    loaded_model.release()
 
 
 def record(**properties: Any) -> Schema:

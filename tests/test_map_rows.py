@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from mcp_context_resources.errors import WorkerCrashedError
-from mcp_context_resources.tables.mapped.journal import Finding, Journal
-from mcp_context_resources.tables.mapped.spec import MapColumn, TakenRows
+from mcp_context_resources.tables.model_tables.journal import Finding, Journal
+from mcp_context_resources.tables.model_tables.spec import MapColumn, TakenRows
 from mcp_context_tools.row_tasks.running import Runner
 from mcp_context_tools.row_tasks.task import Batch
 from tests.files import pdf

@@ -16,8 +16,8 @@ from mcp_context_resources.models.remote.discovery import RemoteModel
 from mcp_context_resources.models.router import Choice
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
-from mcp_context_resources.tables.mapped.journal import Finding, Journal
-from mcp_context_resources.tables.mapped.spec import MapColumn, TakenRows
+from mcp_context_resources.tables.model_tables.journal import Finding, Journal
+from mcp_context_resources.tables.model_tables.spec import MapColumn, TakenRows
 from mcp_context_resources.workspace.settings import WorkspaceSettings
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.row_tasks.classify import Classify

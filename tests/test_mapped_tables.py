@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.tables import jobs
-from mcp_context_resources.tables.embedding_calls import embedded
+from mcp_context_resources.tables.duckdb_engine.embed_function import embedded
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
-from mcp_context_resources.tables.mapped.journal import Finding, Journal
-from mcp_context_resources.tables.mapped.manifest import Manifest
-from mcp_context_resources.tables.mapped.spec import NOT_DONE, MapColumn, RowsWanted
+from mcp_context_resources.tables.model_tables.journal import Finding, Journal
+from mcp_context_resources.tables.model_tables.manifest import Manifest
+from mcp_context_resources.tables.model_tables.service import WRITE_MAP
+from mcp_context_resources.tables.model_tables.spec import NOT_DONE, MapColumn, RowsWanted
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.tables.settings import TableSettings
 from mcp_context_resources.workers.pool import WorkerPool
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
-    from mcp_context_resources.tables.mapped.spec import MapMade, TakenRows
+    from mcp_context_resources.tables.model_tables.spec import MapMade, TakenRows
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
 
@@ -161,7 +161,7 @@ async def test_long_findings_get_more_time_to_be_written(tables: Tables, monkeyp
     given: list[float] = []
 
     async def recording(pool: WorkerPool, function: Any, *arguments: Any, deadline: float, **options: Any) -> Any:
-        if function is jobs.write_map:
+        if function is WRITE_MAP:
             given.append(deadline)
         return await run(pool, function, *arguments, deadline=deadline, **options)
 
@@ -202,7 +202,7 @@ async def test_a_replaced_table_is_still_there_for_who_was_given_it(tables: Tabl
 
 
 async def test_replaced_tables_do_not_pile_up(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcp_context_resources.tables.mapped.service._MOST_EARLIER", 1)
+    monkeypatch.setattr("mcp_context_resources.tables.model_tables.service._MOST_EARLIER", 1)
     paths = []
     for number in range(3):
         await written(tables, {"one": {"n": number}}, WHOLE)
@@ -291,7 +291,7 @@ def test_a_call_of_embed_is_known_by_the_last_part_of_its_name() -> None:
 
 def test_embed_of_a_text_without_a_vector_is_an_error() -> None:
     duckdb = pytest.importorskip("duckdb")
-    from mcp_context_resources.tables.embedding_calls import define_embed
+    from mcp_context_resources.tables.duckdb_engine.embed_function import define_embed
 
     with duckdb.connect() as connection:
         define_embed(connection, [("cat", "[1.0]")])

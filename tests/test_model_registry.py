@@ -29,12 +29,12 @@ from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.gguf_header import ArrayInfo, read_header
 from mcp_context_resources.models.language import language_of
 from mcp_context_resources.models.model_card import ModelCard, card_of
+from mcp_context_resources.models.model_store import remove
 from mcp_context_resources.models.packaged import make_ready, packaged_models
 from mcp_context_resources.models.registry import Registry
 from mcp_context_resources.models.router import Wanted, choose
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
-from mcp_context_resources.models.store import remove
 from mcp_context_resources.workspace.catalogue import Catalogue
 from mcp_context_resources.workspace.settings import WorkspaceSettings
 from mcp_context_resources.workspace.source import Source

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mcp_context_resources.sentences import MAX_SENTENCE_CHARS, flat, sentences
-from mcp_context_tools.model_tasks.evidence import Relevance, best_support, numbers, sentences_of, support, terms
 from mcp_context_tools.model_tasks.extract import trace
 from mcp_context_tools.model_tasks.generate import marked
 from mcp_context_tools.model_tasks.wording import wording
 from mcp_context_tools.passages import Passage
+from mcp_context_tools.relevance import Relevance, best_support, numbers, sentences_of, support, terms
 from tests.openai_server import Answer, Request, chunk, endless, failure, models, saying, serving
 from tests.serving import EXAMPLE_DATA, connect, data_of, error_of, text_of, wire_chars
 

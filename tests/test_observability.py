@@ -30,21 +30,21 @@ from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.observation import WorkerRun, observing
 from mcp_context_resources.workers.pool import WorkerPool
 from mcp_server import __version__
-from mcp_server.call_log import Call, call_log_of
-from mcp_server.cli import _parser
+from mcp_server.cli.main import _parser
 from mcp_server.front_door.answers import Manifest
-from mcp_server.front_door.look import look
+from mcp_server.front_door.preflight_config import look
 from mcp_server.http.app import http_app
 from mcp_server.http.authentication import KnownTokens
 from mcp_server.http.metrics import Metrics
 from mcp_server.http.settings import HttpSettings
-from mcp_server.log_lines import JsonFormatter, TextFormatter, discreet_traceback
-from mcp_server.printed import Printed
+from mcp_server.logging.call_log import Call, call_log_of
+from mcp_server.logging.log_lines import JsonFormatter, TextFormatter, discreet_traceback
+from mcp_server.logging.span_export import DiscreetExporter
+from mcp_server.logging.standard_error import PatientWriter
+from mcp_server.logging.stderr_capture import Printed
+from mcp_server.logging.telemetry import exporting, traces_endpoint
 from mcp_server.server import create_server
 from mcp_server.settings import TelemetrySettings
-from mcp_server.span_export import DiscreetExporter
-from mcp_server.standard_error import PatientWriter
-from mcp_server.telemetry import exporting, traces_endpoint
 from tests import worker_jobs
 from tests.files import pdf
 from tests.http_serving import TOKEN, client_of, listening
@@ -299,7 +299,7 @@ def test_the_front_door_is_as_quick_with_json_logs(folder: Path) -> None:
 
 PRINTING = """
 import os, subprocess, sys, threading, warnings
-from mcp_server.logs import start_logging
+from mcp_server.logging.logs import start_logging
 from mcp_server.settings import Settings
 start_logging(Settings.model_validate({settings}))
 print("printed by taro@example.com", file=sys.stderr)
@@ -441,7 +441,7 @@ def test_nothing_is_logged_of_what_a_printed_exception_says(
 
 IGNORED = """
 import sys
-from mcp_server.logs import start_logging
+from mcp_server.logging.logs import start_logging
 from mcp_server.settings import Settings
 start_logging(Settings.model_validate({"server": {"log_format": sys.argv[1]}}))
 class Held:
@@ -743,7 +743,7 @@ def test_without_the_extra_a_chosen_endpoint_is_an_error_and_a_variable_is_a_hin
 
 def test_nothing_of_traces_is_imported_where_nobody_wants_them() -> None:
     code = (
-        "import sys; from mcp_server import stdio, server; from mcp_server.telemetry import exporting;"
+        "import sys; from mcp_server import stdio, server; from mcp_server.logging.telemetry import exporting;"
         " from mcp_server.settings import Settings\n"
         "with exporting(Settings().telemetry, {}): pass\n"
         "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))])"

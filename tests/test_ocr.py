@@ -16,12 +16,12 @@ import pypdfium2.raw as pdfium
 import pytest
 
 from bench.ocr import ENGLISH, JAPANESE, Scan, character_errors, degraded, scan_of
-from mcp_context_resources.documents.ocr import models
+from mcp_context_resources.documents import ocr_models
 from mcp_context_resources.documents.ocr.recognise import engine_version, recognise, system_folders
 from mcp_context_resources.documents.ocr.spacing import joined
 from mcp_context_resources.documents.ocr.turning import turned, turned_back
 from mcp_context_resources.errors import DeadlineExceededError, InvalidInputError, OcrUnavailableError
-from mcp_context_resources.workers.board import CallBoard
+from mcp_context_resources.workers.call_board import CallBoard
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.job import Job
 from mcp_context_resources.workers.pool import WorkerPool
@@ -52,7 +52,7 @@ def missing() -> str:
     if engine_version() is None:
         return "the extra ocr isn't installed"
     try:
-        models.folder_of(LANGUAGES)
+        ocr_models.folder_of(LANGUAGES)
     except OcrUnavailableError as error:
         return error.message
     return ""
@@ -215,7 +215,7 @@ def test_the_version_names_library_and_models() -> None:
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for language in LANGUAGES:
         (tmp_path / f"{language}.traineddata").touch()
-    monkeypatch.setattr(models, "_folders", lambda: [tmp_path])
+    monkeypatch.setattr(ocr_models, "_folders", lambda: [tmp_path])
     monkeypatch.setitem(sys.modules, "tesserocr", None)
     with pytest.raises(OcrUnavailableError) as caught:
         recognise(job(), b"\xff" * 10_000, 100, 100, dpi=DPI, languages=LANGUAGES)
@@ -224,7 +224,7 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_a_missing_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "eng.traineddata").touch()
-    monkeypatch.setattr(models, "_folders", lambda: [tmp_path])
+    monkeypatch.setattr(ocr_models, "_folders", lambda: [tmp_path])
     with pytest.raises(OcrUnavailableError, match="jpn") as caught:
         recognise(job(), b"\xff" * 10_000, 100, 100, dpi=DPI, languages=LANGUAGES)
     assert "pip install 'fresh-context[ocr]'" in caught.value.hint
@@ -233,7 +233,7 @@ def test_a_missing_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("languages", [(), ("../../etc/passwd",), ("jpn+eng",), ("eng\0",), ("eng",) * 7])
 def test_odd_languages_are_refused(languages: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInputError):
-        models.folder_of(languages)
+        ocr_models.folder_of(languages)
 
 
 @pytest.mark.parametrize(

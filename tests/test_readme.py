@@ -12,7 +12,7 @@ from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 from mcp_context_resources.tables.formats import TABLE_FORMATS
 from mcp_context_tools.catalogue import TOOLS
 from mcp_context_tools.document_views.arguments import ReadDocumentInput
-from mcp_server.prompts.catalogue import PROMPTS
+from mcp_context_tools.prompts.catalogue import PROMPTS
 from mcp_server.resources.templates import TEMPLATES
 
 if TYPE_CHECKING:

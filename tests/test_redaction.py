@@ -22,7 +22,7 @@ from mcp_context_resources.redaction.contacts import PhoneNumbers
 from mcp_context_resources.redaction.finding import Legible
 from mcp_context_resources.redaction.redactor import Redactor
 from mcp_context_resources.redaction.settings import RedactionSettings
-from mcp_server.redacting import Redaction, redact_logs
+from mcp_server.redaction.redacting import Redaction, redact_logs
 from mcp_server.server import create_server
 from tests.files import pdf
 from tests.serving import connect, data_of, error_of, settings_for, text_of, wire_chars
@@ -515,7 +515,7 @@ def test_saved_csv_with_a_huge_cell_is_redacted_or_refused(monkeypatch: pytest.M
     redaction = Redaction(RedactionSettings())
     huge = "x" * 140_000
     assert redaction.saved(f"a,b\nt@example.com,{huge}\n".encode(), "csv") == f"a,b\n<EMAIL_1>,{huge}\n"
-    monkeypatch.setattr("mcp_server.redacting._MOST_CELL", 131_072)
+    monkeypatch.setattr("mcp_server.redaction.redacting._MOST_CELL", 131_072)
     with pytest.raises(InvalidInputError, match="can't be read"):
         redaction.saved(f"a\n{huge}\n".encode(), "csv")
 

@@ -15,7 +15,7 @@ from mcp_context_tools.rendering import cost
 from mcp_context_tools.search import SEARCH, SearchInput
 from mcp_context_tools.search_hits.near_copies import NearCopies
 from mcp_context_tools.search_hits.quotes import QUOTE_CHARS, quote_of
-from mcp_server.wire import _definition
+from mcp_server.wire.tool_registry import _definition
 from tests.files import encrypted_pdf
 from tests.scripted_index import ScriptedIndex, index_documents, indexed, report, services_with
 from tests.serving import EXAMPLE_DATA, connect, data_of, error_of, text_of

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_server.cli import main
-from mcp_server.steps_line import StepsLine, shown
+from mcp_server.cli.main import main
+from mcp_server.cli.steps_line import StepsLine, shown
 from tests.files import pdf
 
 if TYPE_CHECKING:

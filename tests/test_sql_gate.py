@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_context_resources.tables.connections import connection_for
+from mcp_context_resources.tables.duckdb_engine.connections import connection_for
 from mcp_context_resources.tables.spec import EngineLimits, TableSpec
-from mcp_context_resources.workers.board import CallBoard
+from mcp_context_resources.workers.call_board import CallBoard
 from mcp_context_resources.workers.job import Job
 from tests.files import folder_bytes
 from tests.serving import connect, data_of, error_of, text_of

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_context_resources.cache import Cache
-from mcp_context_resources.tables.connections import relation_of, scratch_connection
-from mcp_context_resources.tables.copied import copied_relation, write_copy
-from mcp_context_resources.tables.copying import copy
-from mcp_context_resources.tables.readers import Relation
+from mcp_context_resources.tables.duckdb_engine.columnar_copying import copy
+from mcp_context_resources.tables.duckdb_engine.columnar_files import copied_relation, write_copy
+from mcp_context_resources.tables.duckdb_engine.connections import relation_of, scratch_connection
+from mcp_context_resources.tables.duckdb_engine.relations import Relation
 from mcp_context_resources.tables.spec import EngineLimits, TableSpec
-from mcp_context_resources.workers.board import CallBoard
+from mcp_context_resources.workers.call_board import CallBoard
 from mcp_context_resources.workers.job import Job
 from tests.serving import connect, data_of, error_of
 

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from mcp_context_resources.index.unused import remove_unused
+from mcp_context_resources.index.expired_indexes import remove_unused
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,14 +21,14 @@ import pytest
 from llama_cpp import llama_pos, mtmd_cpp
 
 from mcp_context_resources.errors import InvalidInputError, ModelUnavailableError, PromptTooLongError
-from mcp_context_resources.models import jobs
 from mcp_context_resources.models.formats import MODEL_FORMATS
-from mcp_context_resources.models.llama import held, pictures, vision
+from mcp_context_resources.models.llama import loaded_model, pictures, vision
 from mcp_context_resources.models.llama.projector import Projector
+from mcp_context_resources.models.local_runtime import GENERATE
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.models.spec import Generation, ModelSpec
-from mcp_context_resources.workers.board import CallBoard
+from mcp_context_resources.workers.call_board import CallBoard
 from mcp_context_resources.workers.job import Job
 from mcp_context_resources.workspace.settings import WorkspaceSettings
 from mcp_context_resources.workspace.workspace import Workspace
@@ -76,7 +76,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         write_model(folder / kind / f"{kind}.gguf", kind)
         write_projector(folder / kind / f"mmproj-{kind}.gguf", kind)
     yield folder
-    held.release()
+    loaded_model.release()
 
 
 def spec_of(folder: Path, kind: Kind = "llava") -> ModelSpec:
@@ -91,7 +91,7 @@ def about(*shown: bytes, user: str = "What is this?", max_tokens: int = 12) -> G
 
 
 def generate(spec: ModelSpec, *requests: Generation, job: Job | None = None) -> list[Generated]:
-    return jobs.generate(job or WatchedJob(), spec, requests)
+    return GENERATE(job or WatchedJob(), spec, requests)
 
 
 def png(width: int, height: int, packed: bytes, *, colour: int = 2) -> bytes:
@@ -126,7 +126,7 @@ def test_the_tokens_of_pictures_are_counted(folder: Path, kind: Kind, around: in
 
 @pytest.mark.parametrize("kind", ["llava", "qwen2vl"])
 def test_a_prompt_is_read_just_as_the_library_reads_it(folder: Path, kind: Kind) -> None:
-    model = held.held(spec_of(folder, kind))
+    model = loaded_model.held(spec_of(folder, kind))
     projector = model.projector = model.projector or Projector(model)
     prompt = vision.Prompt(about(PICTURE, picture(3, width=200, height=120), user="x" * 600), model)
     try:

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_server.front_door import messages
 from mcp_server.front_door.answers import INITIALIZE, TOOLS, Answers, Manifest, is_modern
-from mcp_server.front_door.inbox import Arrival, Inbox, Ledger
-from mcp_server.front_door.look import TOOLS_KEY, look
 from mcp_server.front_door.messages import Message, Refusal
+from mcp_server.front_door.pending_messages import Arrival, Inbox, Ledger
 from mcp_server.front_door.pipes import Outbox, Wire, claim
+from mcp_server.front_door.preflight_config import TOOLS_KEY, look
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from mcp_server.front_door.inbox import Era
-    from mcp_server.front_door.look import Look
+    from mcp_server.front_door.pending_messages import Era
+    from mcp_server.front_door.preflight_config import Look
 
 _SWITCH_SECONDS: Final = 0.0005
 _LAST_WORDS_SECONDS: Final = 1.0

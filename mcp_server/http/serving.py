@@ -19,9 +19,9 @@ from mcp_server.http.connection import connection_class
 from mcp_server.http.graceful_server import GracefulServer
 from mcp_server.http.lifecycle import Lifecycle
 from mcp_server.http.token_file import kept_token, token_path
-from mcp_server.logs import start_logging
+from mcp_server.logging.logs import start_logging
+from mcp_server.logging.telemetry import exporting
 from mcp_server.server import create_server
-from mcp_server.telemetry import exporting
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from mcp_context_resources.errors import ConfigurationError
+from mcp_server.cli.user_folder import user_folder
 from mcp_server.http.authentication import MIN_TOKEN_CHARS, is_token
-from mcp_server.user_folder import user_folder
 
 _NAME: Final = "http-token"
 _BYTES: Final = 32

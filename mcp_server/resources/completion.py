@@ -20,7 +20,7 @@ from mcp_types import (
 )
 
 from mcp_context_resources.errors import ContextError
-from mcp_server.prompts import COMPLETED
+from mcp_context_tools.prompts import COMPLETED
 from mcp_server.resources.templates import TEMPLATES, variables
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_tools.tool import Services
-    from mcp_server.redacting import Redaction
+    from mcp_server.redaction.redacting import Redaction
 
     Complete = Callable[[ServerRequestContext[Services], CompleteRequestParams], Awaitable[CompleteResult]]
 
@@ -97,7 +97,7 @@ def _of_template(uri: str, name: str) -> _Completed:
 
 
 def _of_prompt(ref: PromptReference, name: str) -> _Completed:
-    from mcp_server.prompts.catalogue import PROMPTS
+    from mcp_context_tools.prompts.catalogue import PROMPTS
 
     prompt = next((one for one in PROMPTS if one.name == ref.name), None)
     if prompt is None:

@@ -15,8 +15,8 @@ from mcp_context_resources.provenance import source_uri
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_context_tools.rendering import one_line
 from mcp_server.apps.viewer import app_resources
-from mcp_server.errors import told_of
 from mcp_server.resources.templates import JSON, MARKDOWN
+from mcp_server.wire.errors import told_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.workspace.source import Source
     from mcp_context_tools.tool import Services
-    from mcp_server.redacting import Redaction
+    from mcp_server.redaction.redacting import Redaction
 
     ListResources = Callable[
         [ServerRequestContext[Services], PaginatedRequestParams | None], Awaitable[ListResourcesResult]

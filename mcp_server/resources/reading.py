@@ -25,7 +25,6 @@ from mcp_context_resources.errors import (
 )
 from mcp_context_tools.tool import Tool, ToolInput
 from mcp_server.apps.viewer import read_app
-from mcp_server.errors import told_of
 from mcp_server.resources.documents import read_image, read_page, read_passage
 from mcp_server.resources.json_text import json_text
 from mcp_server.resources.models import read_model
@@ -35,7 +34,8 @@ from mcp_server.resources.results import PREFIX, read_result
 from mcp_server.resources.tables import read_schema, read_table
 from mcp_server.resources.targets import View, target_of
 from mcp_server.resources.templates import JSON, MARKDOWN, PNG, TEXT
-from mcp_server.sendable import sendable
+from mcp_server.wire.errors import told_of
+from mcp_server.wire.utf8_safe import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
 
     from mcp_context_tools.tool import Report, Services, ToolResult
-    from mcp_server.redacting import RedactedCall, Redaction
+    from mcp_server.redaction.redacting import RedactedCall, Redaction
     from mcp_server.resources.targets import Target
 
 _log = logging.getLogger("fresh_context")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from mcp.shared.exceptions import MCPError
 
-from mcp_server.errors import code_of
 from mcp_server.resources.targets import MAX_URI_CHARS
-from mcp_server.sendable import sendable
+from mcp_server.wire.errors import code_of
+from mcp_server.wire.utf8_safe import sendable
 
 if TYPE_CHECKING:
     from mcp_context_resources.errors import ContextError

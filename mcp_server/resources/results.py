@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from mcp_types import BlobResourceContents, ReadResourceResult, TextResourceContents
 
 if TYPE_CHECKING:
-    from mcp_context_resources.tables.results import Results
-    from mcp_server.redacting import Redaction
+    from mcp_context_resources.tables.saved_results import Results
+    from mcp_server.redaction.redacting import Redaction
 
 PREFIX: Final = "result://"
 """What the URIs of saved results begin with."""

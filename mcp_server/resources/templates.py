@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_types import ListResourceTemplatesResult, PaginatedRequestParams, ResourceTemplate
 
-from mcp_server.errors import refuse_cursor
 from mcp_server.resources.icons import icon
+from mcp_server.wire.errors import refuse_cursor
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext

@@ -19,11 +19,10 @@ from mcp_types import (
 
 from mcp_context_resources.documents.table_names import parse_table_name
 from mcp_context_resources.errors import ContextError, NotFoundError
-from mcp_context_resources.tables.mapped.spec import KIND
+from mcp_context_resources.tables.model_tables.spec import KIND
 from mcp_context_resources.watch.service import Watch
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_server.apps.viewer import read_app
-from mcp_server.errors import told_of
 from mcp_server.resources.refusal import refusal, refused
 from mcp_server.resources.results import PREFIX
 from mcp_server.resources.targets import target_of
@@ -31,6 +30,7 @@ from mcp_server.subscriptions.connections import MOST_URIS, LastingConnection, c
 from mcp_server.subscriptions.listening import Listening
 from mcp_server.subscriptions.register import Register
 from mcp_server.subscriptions.uris import keys_of_source, keys_of_uri
+from mcp_server.wire.errors import told_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.watch.differences import Changes
     from mcp_context_resources.watch.settings import WatchSettings
     from mcp_context_tools.tool import Services
-    from mcp_server.redacting import Redaction
+    from mcp_server.redaction.redacting import Redaction
     from mcp_server.subscriptions.server import NotifyingServer
 
     Context = ServerRequestContext[Services]

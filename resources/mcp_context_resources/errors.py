@@ -1,7 +1,7 @@
 """The one error tree of Fresh Context.
 
 Every failure a caller can act on is a `ContextError`: a message that says what happened and a hint that says
-what to do next. It knows nothing of any protocol; `mcp_server.errors` alone translates it to the wire.
+what to do next. It knows nothing of any protocol; `mcp_server.wire.errors` alone translates it to the wire.
 """
 
 from __future__ import annotations

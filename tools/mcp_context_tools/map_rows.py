@@ -13,8 +13,8 @@ import anyio.to_thread
 from pydantic import Field
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.tables.mapped.manifest import Manifest
-from mcp_context_resources.tables.mapped.spec import RowsWanted
+from mcp_context_resources.tables.model_tables.manifest import Manifest
+from mcp_context_resources.tables.model_tables.spec import RowsWanted
 from mcp_context_tools.row_tasks.answer import Mapping, answer
 from mcp_context_tools.row_tasks.classify import Classify
 from mcp_context_tools.row_tasks.embed import Embed
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_context_resources.models.router import Choice
-    from mcp_context_resources.tables.mapped.spec import TakenRows
+    from mcp_context_resources.tables.model_tables.spec import TakenRows
     from mcp_context_resources.workspace.source import Source
     from mcp_context_tools.row_tasks.task import RowTask
 

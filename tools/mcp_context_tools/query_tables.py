@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.tables.results import ResultFormat
+from mcp_context_resources.tables.saved_results import ResultFormat
 from mcp_context_tools.rendering import compact_json, cost, csv_line, provenance, refs, size_text
 from mcp_context_tools.tool import Link, Report, Services, Tool, ToolInput, ToolResult, telling
 

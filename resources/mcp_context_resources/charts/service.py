@@ -6,7 +6,6 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_context_resources.charts import jobs
 from mcp_context_resources.charts.compose import layout_of, titled, warned
 from mcp_context_resources.charts.design import design
 from mcp_context_resources.charts.fit import fitted
@@ -15,6 +14,7 @@ from mcp_context_resources.charts.spec import Drawing
 from mcp_context_resources.charts.theme import theme
 from mcp_context_resources.errors import ChartsUnavailableError, WorkerCrashedError
 from mcp_context_resources.workers.confinement import Confinement
+from mcp_context_resources.workers.function import WorkerFunction
 from mcp_context_resources.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.charts.settings import ChartSettings
     from mcp_context_resources.charts.spec import Picture
 
+_DRAW: Final[WorkerFunction[Picture, Drawing]] = WorkerFunction("mcp_context_resources.charts.vega_engine.render:draw")
 _MAX_PIXELS: Final = 2_600_000
 
 
@@ -50,7 +51,7 @@ class Charts:
                 cap_data=True,
                 socket_pairs=True,
             ),
-            preload=("mcp_context_resources.charts.render",),
+            preload=(_DRAW.module,),
         )
 
     async def aclose(self) -> None:
@@ -94,7 +95,7 @@ class Charts:
             max_bytes=self.settings.max_image_kb * 1000,
         )
         try:
-            picture = await self._pool.run(jobs.draw, drawing, deadline=self.settings.deadline_seconds)
+            picture = await self._pool.run(_DRAW, drawing, deadline=self.settings.deadline_seconds)
         except WorkerCrashedError as error:
             raise WorkerCrashedError(
                 "The chart renderer gave up on this chart, most likely for want of memory; a new one takes its place.",

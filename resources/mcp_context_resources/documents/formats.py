@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mcp_context_resources.documents.converted.formats import CONVERTED_FORMATS
+from mcp_context_resources.documents.converted_formats import CONVERTED_FORMATS
 
 DOCUMENT_FORMATS: Final[dict[str, str]] = {".pdf": "pdf", **CONVERTED_FORMATS}
 """File name ending → format."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mcp_context_resources.documents.ocr.models import engine_version
+from mcp_context_resources.documents.ocr_models import engine_version
 from mcp_context_resources.installed import versions
 
 _VERSION: Final = 2

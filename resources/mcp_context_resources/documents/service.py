@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import anyio.to_thread
 
 from mcp_context_resources.cache import Cache
-from mcp_context_resources.documents import jobs
 from mcp_context_resources.documents.citation import Place, parse_place
-from mcp_context_resources.documents.in_parts import MANY_CHARS, InParts
-from mcp_context_resources.documents.ocr.models import system_folders
-from mcp_context_resources.documents.problems import problem_notes, unreadable_page
+from mcp_context_resources.documents.ocr_models import system_folders
+from mcp_context_resources.documents.page_problems import problem_notes, unreadable_page
+from mcp_context_resources.documents.parallel_reading import MANY_CHARS, READ_PAGES, InParts
 from mcp_context_resources.documents.reading_version import converters_version
 from mcp_context_resources.documents.spec import (
     DocumentFile,
@@ -30,6 +29,7 @@ from mcp_context_resources.errors import InvalidInputError, SourceChangedError, 
 from mcp_context_resources.workers.batch import COUNTING_SECONDS, ask_each
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.cores import available_cores
+from mcp_context_resources.workers.function import WorkerFunction
 from mcp_context_resources.workers.pool import WorkerPool
 from mcp_context_resources.workspace.ignoring import ignore_spec
 from mcp_context_resources.workspace.source import file_state
@@ -50,7 +50,19 @@ T = TypeVar("T")
 _MOST_WORKERS: Final = 4
 # PDFs may leave common fonts out; without the system's, PDFium loses characters of them.
 _FONTS: Final = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/X11/fonts")
-_READERS: Final = ("mcp_context_resources.documents.reading", "mcp_context_resources.documents.pdf.document")
+_HOME: Final = "mcp_context_resources.documents.reading"
+_COUNT_PAGES: Final[WorkerFunction[list[PageCount], Sequence[DocumentFile]]] = WorkerFunction(
+    f"{_HOME}.opening:count_pages"
+)
+_READ_OUTLINE: Final[WorkerFunction[Outline, DocumentFile, int, int]] = WorkerFunction(f"{_HOME}.pages:read_outline")
+_READ_PROPERTIES: Final[WorkerFunction[Properties, DocumentFile]] = WorkerFunction(f"{_HOME}.pages:read_properties")
+_READ_PASSAGE: Final[WorkerFunction[Matches, DocumentFile, str, int, int | None]] = WorkerFunction(
+    f"{_HOME}.places:read_passage"
+)
+_READ_PICTURE: Final[
+    WorkerFunction[PagePicture, DocumentFile, str, Box | None, Sequence[tuple[int, int | None]], float, int]
+] = WorkerFunction(f"{_HOME}.places:read_picture")
+_READERS: Final = (READ_PAGES.module, "mcp_context_resources.documents.pdf.document")
 _MAX_RANGE_CHARS: Final = 1_000
 _MOST_CELLS: Final = 2_000_000
 
@@ -134,7 +146,7 @@ class Documents:
             if max_chars >= MANY_CHARS:
                 return await self._parts.read(file, place.pages, offset, max_chars, markdown, deadline, on_progress)
             return await self._pool.run(
-                jobs.read_pages,
+                READ_PAGES,
                 file,
                 place.pages,
                 offset,
@@ -152,7 +164,7 @@ class Documents:
         """Return headings of a document, `most` of them from number `skip` on; arguments and errors as of `read`."""
 
         async def read(file: DocumentFile, _place: Place, deadline: float) -> Outline:
-            return await self._pool.run(jobs.read_outline, file, skip, most, deadline=deadline)
+            return await self._pool.run(_READ_OUTLINE, file, skip, most, deadline=deadline)
 
         return await self._from(name, "", read, version, source)
 
@@ -160,7 +172,7 @@ class Documents:
         """Return what a document says of itself; raises as `read` does."""
 
         async def read(file: DocumentFile, _place: Place, deadline: float) -> Properties:
-            return await self._pool.run(jobs.read_properties, file, deadline=deadline, on_progress=on_progress)
+            return await self._pool.run(_READ_PROPERTIES, file, deadline=deadline, on_progress=on_progress)
 
         return await self._from(name, "", read)
 
@@ -204,7 +216,7 @@ class Documents:
 
         async def read(file: DocumentFile, found: Place, deadline: float) -> Matches:
             return await self._pool.run(
-                jobs.read_passage, file, found.pages, place.start or 0, place.end, deadline=deadline
+                _READ_PASSAGE, file, found.pages, place.start or 0, place.end, deadline=deadline
             )
 
         return await self._from(place.name, place.pages, read)
@@ -223,7 +235,7 @@ class Documents:
         async def read(file: DocumentFile, place: Place, deadline: float) -> PagePicture:
             cited = () if place.start is None else ((place.start, place.end),)
             return await self._pool.run(
-                jobs.read_picture,
+                _READ_PICTURE,
                 file,
                 place.pages,
                 region,
@@ -253,7 +265,7 @@ class Documents:
 
     async def _count_pages(self, documents: Sequence[Source]) -> list[PageCount]:
         files = [self._file(document) for document in documents]
-        return await self._pool.run(jobs.count_pages, files, deadline=COUNTING_SECONDS)
+        return await self._pool.run(_COUNT_PAGES, files, deadline=COUNTING_SECONDS)
 
     async def _from(
         self,

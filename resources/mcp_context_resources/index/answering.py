@@ -11,22 +11,22 @@ import anyio
 
 from mcp_context_resources.errors import ContextError, InvalidInputError
 from mcp_context_resources.index import notes
-from mcp_context_resources.index.alongside import alongside
-from mcp_context_resources.index.filters import Reach
-from mcp_context_resources.index.listing import still_current
 from mcp_context_resources.index.request import BuildState, SearchResults
+from mcp_context_resources.index.scope import Reach
 from mcp_context_resources.index.spec import IndexAnswer, IndexQuery, IndexSize
+from mcp_context_resources.index.sync.background_work import alongside
+from mcp_context_resources.index.sync.source_listing import still_current
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from mcp_context_resources.index.embedding import VectorMaker
-    from mcp_context_resources.index.keeping import Keeper
-    from mcp_context_resources.index.listing import Listing
-    from mcp_context_resources.index.protocol import Index
     from mcp_context_resources.index.request import Progress, SearchRequest
     from mcp_context_resources.index.settings import IndexSettings
     from mcp_context_resources.index.spec import Hit, IndexedSource, SearchMode
+    from mcp_context_resources.index.store import Index
+    from mcp_context_resources.index.sync.embedding import VectorMaker
+    from mcp_context_resources.index.sync.source_listing import Listing
+    from mcp_context_resources.index.sync.synchronizer import Keeper
 
 _log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcp_context_resources.index.engine import Engine, Left
+    from mcp_context_resources.index.local_engine.chunk_tables import KnownRow
+    from mcp_context_resources.index.local_engine.engine import Engine, Left
     from mcp_context_resources.index.spec import Chunk, Ending, IndexAnswer, IndexedSource, IndexQuery, Passage, Places
-    from mcp_context_resources.index.store import KnownRow
     from mcp_context_resources.workers.job import Job
 
 
@@ -60,7 +60,7 @@ def search(job: Job, place: Place, query: IndexQuery) -> IndexAnswer:
 
 def mark(job: Job, text: str, texts: Sequence[str]) -> list[Places]:
     """See `Index.mark`."""
-    from mcp_context_resources.index.searching import mark as places_in
+    from mcp_context_resources.index.local_engine.searching import mark as places_in
 
     return places_in(text, texts, lambda: job.should_stop)
 
@@ -76,6 +76,6 @@ def maintain(job: Job, place: Place) -> Left:
 
 
 def _engine(place: Place) -> Engine:
-    from mcp_context_resources.index.engine import engine_of
+    from mcp_context_resources.index.local_engine.engine import engine_of
 
     return engine_of(*place)

@@ -13,20 +13,20 @@ import anyio
 
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.index.answering import Searcher
-from mcp_context_resources.index.embedding import VectorMaker
-from mcp_context_resources.index.keeping import Keeper
-from mcp_context_resources.index.pace import Pace
 from mcp_context_resources.index.request import BuildState, Progress, SearchRequest, SearchResults
 from mcp_context_resources.index.spec import IndexQuery
+from mcp_context_resources.index.sync.embedding import VectorMaker
+from mcp_context_resources.index.sync.schedule import Pace
+from mcp_context_resources.index.sync.synchronizer import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from mcp_context_resources.index.feed import Embedder, Feed
-    from mcp_context_resources.index.listing import Listing
-    from mcp_context_resources.index.protocol import Index
     from mcp_context_resources.index.settings import IndexSettings
     from mcp_context_resources.index.spec import Hit
+    from mcp_context_resources.index.store import Index
+    from mcp_context_resources.index.sync.source_listing import Listing
 
 __all__ = ["BuildState", "Progress", "SearchIndex", "SearchRequest", "SearchResults"]
 

@@ -20,7 +20,7 @@ from mcp_context_resources.errors import (
     NotFoundError,
     StorageError,
 )
-from mcp_context_resources.models.digests import sha256_of
+from mcp_context_resources.models.file_digests import sha256_of
 from mcp_context_resources.models.gguf_header import read_header
 from mcp_context_resources.models.hub_files import HubFile, parse_wish, wanted_files
 

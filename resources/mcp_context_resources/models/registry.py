@@ -13,8 +13,8 @@ from mcp_context_resources.cache import Cache
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.models.formats import SplitPart, is_projector_name, split_part
 from mcp_context_resources.models.model_card import card_of
+from mcp_context_resources.models.model_store import store_folder, stored_files
 from mcp_context_resources.models.packaged import make_ready, packaged_models
-from mcp_context_resources.models.store import store_folder, stored_files
 from mcp_context_resources.storage import StorageSettings
 from mcp_context_resources.workspace.names import file_names, lookup_key
 from mcp_context_resources.workspace.source import Source

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from mcp_context_resources.errors import ConfigurationError, ModelUnavailableError, NotFoundError
-from mcp_context_resources.models.digests import Digests
+from mcp_context_resources.models.file_digests import Digests
 from mcp_context_resources.models.instructions import EMBEDDING_VERSION, embedding_text
 from mcp_context_resources.models.json_schema import check_json_schema
-from mcp_context_resources.models.local import LocalRuntime
+from mcp_context_resources.models.local_runtime import LocalRuntime
 from mcp_context_resources.models.memory_fit import available_bytes, check_fit, needed_bytes
 from mcp_context_resources.models.registry import HOW_TO_GET_ONE, Registry, is_called, runtime_installed
 from mcp_context_resources.models.remote.candidates import REMOTE, candidate

@@ -13,7 +13,7 @@ from mcp_context_resources.tables.spec import TableSpec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mcp_context_resources.tables.copies import Copies
+    from mcp_context_resources.tables.columnar_cache import Copies
     from mcp_context_resources.tables.discovery import Discovery
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.source import Source

@@ -9,9 +9,9 @@ import anyio
 import anyio.to_thread
 
 from mcp_context_resources.errors import SourceBusyError, UnreadableSourceError
-from mcp_context_resources.tables import jobs
 from mcp_context_resources.tables.formats import may_hold_several
 from mcp_context_resources.workers.batch import ask_each
+from mcp_context_resources.workers.function import WorkerFunction
 from mcp_context_resources.workspace.catalogue import Contents
 from mcp_context_resources.workspace.folders import set_apart_partitioned, shared_folder_files
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from mcp_context_resources.workspace.file_naming import Found
     from mcp_context_resources.workspace.workspace import Workspace
 
+_LOOK_INTO: Final[WorkerFunction[list[Contents | None], Sequence[tuple[str, str]], str | None, EngineLimits]] = (
+    WorkerFunction("mcp_context_resources.tables.duckdb_engine.contents:look_into")
+)
 _LOOKING_SECONDS: Final = 10.0
 _BATCH_SECONDS: Final = 8.0
 
@@ -82,7 +85,7 @@ class Discovery:
         async def look(keys: Sequence[str]) -> list[Contents | None]:
             files = [(str(new[key][0].path), new[key][1]) for key in keys]
             return await self._pool.run(
-                jobs.look_into, files, self._settings.encoding, self._limits, deadline=_BATCH_SECONDS
+                _LOOK_INTO, files, self._settings.encoding, self._limits, deadline=_BATCH_SECONDS
             )
 
         found = await ask_each(list(new), look, lambda problem: Contents(problem=problem))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mcp_context_resources.tables.foreign.formats import CONTAINERS, FOREIGN_FORMATS
+from mcp_context_resources.tables.loaded_formats import CONTAINERS, FOREIGN_FORMATS
 
 NATIVE_FORMATS: Final[dict[str, str]] = {
     ".csv": "csv",

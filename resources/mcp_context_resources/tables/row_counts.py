@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from mcp_context_resources.errors import ContextError, DeadlineExceededError, SourceBusyError
-from mcp_context_resources.tables import jobs
 from mcp_context_resources.tables.formats import is_foreign
-from mcp_context_resources.tables.spec import EngineLimits, RowCount
+from mcp_context_resources.tables.spec import EngineLimits, RowCount, TableSpec
 from mcp_context_resources.workers.batch import COUNTING_SECONDS, ask_each
+from mcp_context_resources.workers.function import WorkerFunction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mcp_context_resources.workers.pool import WorkerPool
     from mcp_context_resources.workspace.source import Source
 
+_COUNT_ROWS: Final[WorkerFunction[list[RowCount], Sequence[TableSpec], EngineLimits]] = WorkerFunction(
+    "mcp_context_resources.tables.duckdb_engine.profiles:count_rows"
+)
 _COPYING_SECONDS: Final = 5.0
 _COPIED_BYTES: Final = 16 << 20
 
@@ -78,4 +81,4 @@ class RowCounts:
 
     async def _count(self, tables: Sequence[Source]) -> list[RowCount]:
         specs = [self._access.at_once(table, table.name) or self._access.bare(table, table.name) for table in tables]
-        return await self._pool.run(jobs.count_rows, specs, self._limits, deadline=COUNTING_SECONDS)
+        return await self._pool.run(_COUNT_ROWS, specs, self._limits, deadline=COUNTING_SECONDS)

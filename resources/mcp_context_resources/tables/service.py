@@ -15,19 +15,19 @@ from mcp_context_resources.errors import (
     SourceChangedError,
     SqlError,
 )
-from mcp_context_resources.tables import jobs
 from mcp_context_resources.tables.access import Access
-from mcp_context_resources.tables.copies import COPIES_AT_ONCE, Copies
+from mcp_context_resources.tables.columnar_cache import COPIES_AT_ONCE, COPY, Copies
 from mcp_context_resources.tables.discovery import Discovery
-from mcp_context_resources.tables.mapped.service import MappedTables
-from mcp_context_resources.tables.mapped.spec import KIND
-from mcp_context_resources.tables.preparing import Preparation
-from mcp_context_resources.tables.results import Results
+from mcp_context_resources.tables.duckdb_engine.sql_errors import suggest_tables
+from mcp_context_resources.tables.model_tables.service import MappedTables
+from mcp_context_resources.tables.model_tables.spec import KIND
+from mcp_context_resources.tables.preparation import Preparation
 from mcp_context_resources.tables.row_counts import RowCounts
+from mcp_context_resources.tables.saved_results import Results
 from mcp_context_resources.tables.spec import EngineLimits, Export, Fetch
-from mcp_context_resources.tables.sql_errors import suggest_tables
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.cores import available_cores
+from mcp_context_resources.workers.function import WorkerFunction
 from mcp_context_resources.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_context_resources.provenance import SourceRef
-    from mcp_context_resources.tables.embedding_calls import Embedder
-    from mcp_context_resources.tables.mapped.spec import RowsWanted, TakenRows
+    from mcp_context_resources.tables.duckdb_engine.embed_function import Embedder
+    from mcp_context_resources.tables.model_tables.spec import RowsWanted, TakenRows
     from mcp_context_resources.tables.page_cursor import PageCursor
-    from mcp_context_resources.tables.preparing import Values
-    from mcp_context_resources.tables.results import ResultFormat, SavedResult
+    from mcp_context_resources.tables.preparation import Values
+    from mcp_context_resources.tables.saved_results import ResultFormat, SavedResult
     from mcp_context_resources.tables.settings import TableSettings
-    from mcp_context_resources.tables.spec import Fetched, ParsedStatement, Profile
+    from mcp_context_resources.tables.spec import Exported, Fetched, ParsedStatement, Profile, Statement, TableSpec
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.derived import DerivedTables
@@ -49,13 +49,26 @@ if TYPE_CHECKING:
     from mcp_context_resources.workspace.workspace import Workspace
 
 _PARTNERS_LOOKED_AT: Final = 40
+_HOME: Final = "mcp_context_resources.tables.duckdb_engine"
+_QUERY: Final[WorkerFunction[Fetched, Statement, Sequence[TableSpec], Fetch, EngineLimits]] = WorkerFunction(
+    f"{_HOME}.statements:query"
+)
+_EXPORT: Final[
+    WorkerFunction[tuple[Fetched, Exported], Statement, Sequence[TableSpec], Fetch, Export, EngineLimits]
+] = WorkerFunction(f"{_HOME}.exports:export")
+_PROFILE: Final[WorkerFunction[Profile, TableSpec, Sequence[TableSpec], int, int, EngineLimits]] = WorkerFunction(
+    f"{_HOME}.profiles:profile"
+)
+_TAKE_ROWS: Final[WorkerFunction[TakenRows, Statement, Sequence[TableSpec], RowsWanted, EngineLimits]] = WorkerFunction(
+    f"{_HOME}.model_table_rows:take_rows"
+)
 _ENGINE: Final = (
-    "mcp_context_resources.tables.engine",
-    "mcp_context_resources.tables.gate",
+    _QUERY.module,
+    f"{_HOME}.gate",
     "pytz",
     "charset_normalizer",
 )
-_COPIER: Final = ("mcp_context_resources.tables.copying", "pytz", "charset_normalizer")
+_COPIER: Final = (COPY.module, "pytz", "charset_normalizer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +261,7 @@ class Tables:
         left = max(1.0, ready.ends - time.monotonic())
         try:
             taken = await self._pool.run(
-                jobs.take_rows, ready.work, ready.specs, wanted, self._limits, deadline=left, on_progress=on_progress
+                _TAKE_ROWS, ready.work, ready.specs, wanted, self._limits, deadline=left, on_progress=on_progress
             )
         except SqlError as error:
             await self._check_mapped(ready.sources, error)
@@ -279,12 +292,12 @@ class Tables:
             left = max(1.0, ready.ends - time.monotonic())
             if wanted.save is None:
                 fetched = await self._pool.run(
-                    jobs.query, work, specs, fetch, self._limits, deadline=left, on_progress=on_progress
+                    _QUERY, work, specs, fetch, self._limits, deadline=left, on_progress=on_progress
                 )
             else:
                 file = Export(self.results.new_name(wanted.save), wanted.save, self.settings.max_result_bytes)
                 fetched, exported = await self._pool.run(
-                    jobs.export, work, specs, fetch, file, self._limits, deadline=left, on_progress=on_progress
+                    _EXPORT, work, specs, fetch, file, self._limits, deadline=left, on_progress=on_progress
                 )
                 saved = self.results.saved(file.name), exported.rows
         except SqlError as error:
@@ -329,7 +342,7 @@ class Tables:
         left = max(1.0, ends - time.monotonic())
         try:
             profile = await self._pool.run(
-                jobs.profile,
+                _PROFILE,
                 spec,
                 near,
                 example_rows,

@@ -13,9 +13,9 @@ import anyio.to_thread
 
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.watch.differences import Changes, differences, everything
-from mcp_context_resources.watch.looking import Look, is_manifest, look
 from mcp_context_resources.watch.mounts import are_remote, polling_is_forced
 from mcp_context_resources.watch.signals import Clock, FolderEvents, Signal
+from mcp_context_resources.watch.snapshot import Look, is_manifest, look
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -7,10 +7,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mcp_context_resources.errors import DeadlineExceededError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mcp_context_resources.workers.board import CallBoard
+    from mcp_context_resources.workers.call_board import CallBoard
 
 
 class Job:
@@ -83,3 +85,11 @@ class Job:
                 return False
             self._interrupt()
         return True
+
+
+def deadline_exceeded(seconds: float) -> DeadlineExceededError:
+    """Make the error for work that ran past `seconds`."""
+    return DeadlineExceededError(
+        f"The work was stopped after its limit of {seconds:g} s.",
+        "Narrow it down (fewer rows, pages or tokens), or raise the limit in the settings.",
+    )

@@ -13,7 +13,7 @@ import signal
 import time
 from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.to_thread
@@ -21,12 +21,12 @@ import anyio.to_thread
 from mcp_context_resources.errors import (
     BusyError,
     ContextError,
-    DeadlineExceededError,
     OutOfMemoryError,
     WorkerCrashedError,
 )
 from mcp_context_resources.workers import process
-from mcp_context_resources.workers.board import CallBoard
+from mcp_context_resources.workers.call_board import CallBoard
+from mcp_context_resources.workers.job import deadline_exceeded
 from mcp_context_resources.workers.observation import observed
 
 if TYPE_CHECKING:
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from pebble import ProcessPool
 
     from mcp_context_resources.workers.confinement import Confinement
+    from mcp_context_resources.workers.job import Job
 
     Progress = Callable[[float, float], Awaitable[None]]
     """Hears how much of a call is done, and of how much; a total of 0 means unknown."""
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _KILL_AFTER_SECONDS: Final = 1.0
 _PROGRESS_EVERY_SECONDS: Final = 0.25
@@ -77,16 +79,16 @@ class WorkerPool:
 
     async def run(
         self,
-        function: Callable[..., T],
-        *arguments: Any,
+        function: Callable[[Job, *Ts], T],
+        *arguments: *Ts,
         deadline: float,
         on_progress: Progress | None = None,
         waiting_counts: bool = False,
     ) -> T:
         """Run `function(job, *arguments)` in a worker and return its result.
 
-        `function` must be importable by name, arguments and result picklable; `deadline` is in seconds, from the start
-        of the work or, where `waiting_counts`, from the call.
+        `function` is a `WorkerFunction`, or importable by name; arguments and result are picklable. `deadline` is in
+        seconds, from the start of the work or, where `waiting_counts`, from the call.
 
         Raises `DeadlineExceededError`, `OutOfMemoryError`, `WorkerCrashedError`, `BusyError`, or whatever
         `function` raised. When the caller is cancelled the work stops before this returns.
@@ -271,14 +273,6 @@ class _Worker:
             raise WorkerCrashedError(
                 f"The {name} worker could not start or broke.", "Try again; see the server's log if it persists."
             ) from error
-
-
-def deadline_exceeded(seconds: float) -> DeadlineExceededError:
-    """Make the error for work that ran past `seconds`."""
-    return DeadlineExceededError(
-        f"The work was stopped after its limit of {seconds:g} s.",
-        "Narrow it down (fewer rows, pages or tokens), or raise the limit in the settings.",
-    )
 
 
 async def _follow(waiter: asyncio.Future[Any], board: CallBoard, on_progress: Progress | None) -> None:

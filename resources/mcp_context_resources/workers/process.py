@@ -15,7 +15,7 @@ from mcp_context_resources.workers.own_memory import OwnMemory
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp_context_resources.workers.board import CallBoard
+    from mcp_context_resources.workers.call_board import CallBoard
     from mcp_context_resources.workers.confinement import Confinement
 
 EXIT_OVER_MEMORY: Final = 77

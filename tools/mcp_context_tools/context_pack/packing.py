@@ -11,10 +11,10 @@ import anyio.to_thread
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.index.request import SearchRequest
 from mcp_context_resources.provenance import now_text
-from mcp_context_tools.context_pack.choosing import choose, weigh, without_last
 from mcp_context_tools.context_pack.cutting import cut_whole
 from mcp_context_tools.context_pack.excerpts import read_excerpts
-from mcp_context_tools.context_pack.sifting import LESS_TO_DO, NOT_SEARCHED, answered_only, near_best
+from mcp_context_tools.context_pack.pruning import LESS_TO_DO, NOT_SEARCHED, answered_only, near_best
+from mcp_context_tools.context_pack.sentence_selection import choose, weigh, without_last
 from mcp_context_tools.context_pack.spec import Gathered, Pack
 from mcp_context_tools.context_pack.tables import read_tables
 from mcp_context_tools.context_pack.token_counter import token_counter
@@ -25,7 +25,7 @@ from mcp_context_tools.search_hits.telling import how_searched, what_else
 
 if TYPE_CHECKING:
     from mcp_context_resources.index.request import SearchResults
-    from mcp_context_tools.context_pack.choosing import Taken
+    from mcp_context_tools.context_pack.sentence_selection import Taken
     from mcp_context_tools.context_pack.spec import Block, Piece
     from mcp_context_tools.context_pack.token_counter import TokenCounter
     from mcp_context_tools.context_pack.writing import Tail

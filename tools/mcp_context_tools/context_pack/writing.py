@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mcp_context_resources.provenance import SourceRef
-    from mcp_context_tools.context_pack.choosing import Taken
+    from mcp_context_tools.context_pack.sentence_selection import Taken
     from mcp_context_tools.context_pack.spec import Block, Piece
 
 _WORD_LETTERS: Final = 7

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
-from mcp_context_resources.documents.problems import add_problems, problem_notes
+from mcp_context_resources.documents.page_problems import add_problems, problem_notes
 from mcp_context_resources.documents.reading_version import reading_version
-from mcp_context_resources.index.chunking import VERSION, Chunker, OutlineHeading
+from mcp_context_resources.index.chunks.chunker import VERSION, Chunker, OutlineHeading
 from mcp_context_resources.index.feed import Cut
 from mcp_context_resources.workspace.ignoring import ignore_spec
 from mcp_context_tools.index_feeds.listed import Listed, indexed

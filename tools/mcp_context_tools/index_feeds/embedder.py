@@ -16,7 +16,7 @@ from mcp_context_resources.errors import (
     ModelUnavailableError,
     NotFoundError,
 )
-from mcp_context_resources.index.breaks import weight
+from mcp_context_resources.index.chunks.text_boundaries import weight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence

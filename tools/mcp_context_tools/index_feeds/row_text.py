@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_context_resources.index.breaks import pieces
+from mcp_context_resources.index.chunks.text_boundaries import pieces
 from mcp_context_resources.index.spec import Chunk
 from mcp_context_tools.rendering import cell_line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from mcp_context_resources.workers.pool import deadline_exceeded
+from mcp_context_resources.workers.job import deadline_exceeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_context_tools.model_tasks.call import ModelCall
-    from mcp_context_tools.model_tasks.evidence import Sentence
+    from mcp_context_tools.relevance import Sentence
 
 _EMBEDDED: Final = 160
 _RANKS: Final = 60

@@ -17,9 +17,9 @@ from mcp_context_resources.errors import DeadlineExceededError
 from mcp_context_resources.models.spec import Generation
 from mcp_context_resources.sentences import flat, sentences
 from mcp_context_tools.model_tasks.call import worst
-from mcp_context_tools.model_tasks.evidence import Relevance, Sentence, best_support, sentences_of
 from mcp_context_tools.model_tasks.outcome import Outcome
 from mcp_context_tools.model_tasks.wording import wording
+from mcp_context_tools.relevance import Relevance, Sentence, best_support, sentences_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

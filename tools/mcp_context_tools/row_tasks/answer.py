@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.models.remote.candidates import REMOTE
-from mcp_context_resources.tables.mapped.journal import value_of
+from mcp_context_resources.tables.model_tables.journal import value_of
 from mcp_context_tools.rendering import cost, csv_line, provenance
 from mcp_context_tools.row_tasks.classify import LABEL, SCORE
 from mcp_context_tools.row_tasks.extract import NOT_IN_TEXT
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_context_resources.models.router import Choice
-    from mcp_context_resources.tables.mapped.journal import Finding
-    from mcp_context_resources.tables.mapped.spec import TakenRows
+    from mcp_context_resources.tables.model_tables.journal import Finding
+    from mcp_context_resources.tables.model_tables.spec import TakenRows
     from mcp_context_resources.tables.service import QueryPage
     from mcp_context_resources.workspace.source import Source
     from mcp_context_tools.row_tasks.running import Run

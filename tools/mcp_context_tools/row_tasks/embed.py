@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_context_resources.tables.mapped.journal import Finding
-from mcp_context_resources.tables.mapped.spec import MapColumn
+from mcp_context_resources.tables.model_tables.journal import Finding
+from mcp_context_resources.tables.model_tables.spec import MapColumn
 from mcp_context_tools.row_tasks.task import Batch
 from mcp_context_tools.row_tasks.wording import VERSION
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.models.json_schema import validation_problem
 from mcp_context_resources.models.spec import Generation
-from mcp_context_resources.tables.mapped.journal import Finding
-from mcp_context_resources.tables.mapped.spec import MapColumn
+from mcp_context_resources.tables.model_tables.journal import Finding
+from mcp_context_resources.tables.model_tables.spec import MapColumn
 from mcp_context_tools.row_tasks.generate import count
 from mcp_context_tools.row_tasks.schema_columns import schema_columns, unfit
 from mcp_context_tools.row_tasks.task import Batch, Quotation

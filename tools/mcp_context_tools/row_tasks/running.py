@@ -17,7 +17,7 @@ from mcp_context_resources.errors import (
     PromptTooLongError,
     WorkerCrashedError,
 )
-from mcp_context_resources.tables.mapped.journal import Finding
+from mcp_context_resources.tables.model_tables.journal import Finding
 from mcp_context_tools.row_tasks.fitting import Fitting
 from mcp_context_tools.row_tasks.task import Batch
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.models.router import Choice
     from mcp_context_resources.models.service import Models
-    from mcp_context_resources.tables.mapped.journal import Journal
-    from mcp_context_resources.tables.mapped.spec import TakenRows
+    from mcp_context_resources.tables.model_tables.journal import Journal
+    from mcp_context_resources.tables.model_tables.spec import TakenRows
     from mcp_context_tools.row_tasks.task import RowTask
     from mcp_context_tools.tool import Report
 

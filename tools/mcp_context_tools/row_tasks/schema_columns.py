@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.models.json_schema import check_json_schema
-from mcp_context_resources.tables.mapped.spec import MapColumn
+from mcp_context_resources.tables.model_tables.spec import MapColumn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,7 +13,7 @@ from mcp_context_tools.passages import MAX_MATERIAL_CHARS, gather
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mcp_context_resources.tables.mapped.spec import RowsWanted, TakenRows
+    from mcp_context_resources.tables.model_tables.spec import RowsWanted, TakenRows
     from mcp_context_resources.workspace.source import Source
     from mcp_context_tools.passages import Passage
     from mcp_context_tools.tool import Report, Services

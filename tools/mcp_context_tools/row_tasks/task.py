@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mcp_context_resources.models.router import Choice
     from mcp_context_resources.models.service import Models
     from mcp_context_resources.models.spec import Role
-    from mcp_context_resources.tables.mapped.journal import Finding
-    from mcp_context_resources.tables.mapped.spec import MapColumn
+    from mcp_context_resources.tables.model_tables.journal import Finding
+    from mcp_context_resources.tables.model_tables.spec import MapColumn
     from mcp_context_resources.workers.pool import Progress
 
 _WORD_DIGITS: Final = 16

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_context_resources.documents.ocr import models
+from mcp_context_resources.documents import ocr_models
 from mcp_context_resources.documents.ocr.spacing import joined
 from mcp_context_resources.errors import DeadlineExceededError, OcrUnavailableError
 
@@ -75,7 +75,7 @@ def read(job: Job, picture: Picture, folder: str, languages: str, *, one_block: 
 
 def quarters_turned(picture: Picture) -> int:
     """Tell by how many quarters clockwise the text on a picture is turned; 0 where that can't be told."""
-    folder = models.find_folder(models.ORIENTATION)
+    folder = ocr_models.find_folder(ocr_models.ORIENTATION)
     if folder is None:
         return 0
     engine = _orientation_engine(folder)
@@ -95,7 +95,7 @@ def _library() -> ModuleType:
     try:
         import tesserocr
     except ImportError as error:
-        raise OcrUnavailableError("Text recognition isn't installed.", models.INSTALL_HINT) from error
+        raise OcrUnavailableError("Text recognition isn't installed.", ocr_models.INSTALL_HINT) from error
     library: ModuleType = tesserocr
     return library
 
@@ -109,7 +109,7 @@ def _engine(folder: str, languages: str) -> Any:
 @lru_cache(maxsize=1)
 def _orientation_engine(folder: str) -> Any:
     library = _library()
-    return _started(library, folder, models.ORIENTATION, library.OEM.TESSERACT_ONLY, library.PSM.OSD_ONLY)
+    return _started(library, folder, ocr_models.ORIENTATION, library.OEM.TESSERACT_ONLY, library.PSM.OSD_ONLY)
 
 
 def _started(library: ModuleType, folder: str, languages: str, mode: int, segmentation: int) -> Any:
@@ -118,7 +118,7 @@ def _started(library: ModuleType, folder: str, languages: str, mode: int, segmen
         started: Any = library.PyTessBaseAPI(path=folder, lang=languages, oem=mode, psm=segmentation)
     except RuntimeError as error:
         raise OcrUnavailableError(
-            f"The text recogniser can't use its models of {languages}.", models.INSTALL_HINT
+            f"The text recogniser can't use its models of {languages}.", ocr_models.INSTALL_HINT
         ) from error
     # By default messages go to /dev/null, and where that can't be written the library crashes.
     started.SetVariable("debug_file", "")

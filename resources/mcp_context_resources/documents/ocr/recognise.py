@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from mcp_context_resources.documents import ocr_models
 from mcp_context_resources.documents.geometry import Box
-from mcp_context_resources.documents.ocr import engine, models
+from mcp_context_resources.documents.ocr import engine
 from mcp_context_resources.documents.ocr.columns import reset
-from mcp_context_resources.documents.ocr.models import engine_version, system_folders
 from mcp_context_resources.documents.ocr.spec import OcrLine, OcrPage
 from mcp_context_resources.documents.ocr.turning import turned, turned_back
+from mcp_context_resources.documents.ocr_models import engine_version, system_folders
 from mcp_context_resources.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def recognise(job: Job, pixels: bytes, width: int, height: int, *, dpi: float, l
     """
     _check(pixels, width, height, dpi)
     languages = list(dict.fromkeys(languages))
-    folder = models.folder_of(languages)
+    folder = ocr_models.folder_of(languages)
     named = "+".join(languages)
     picture = engine.Picture(pixels, width, height, dpi)
     lines = engine.read(job, picture, folder, named)
@@ -57,7 +58,7 @@ def recognise(job: Job, pixels: bytes, width: int, height: int, *, dpi: float, l
             picture = engine.Picture(*turned(pixels, width, height, quarters), dpi)
             lines = engine.read(job, picture, folder, named)
     notes: tuple[str, ...] = ()
-    if _JAPANESE in languages and models.VERTICAL not in languages and _is_vertical(lines):
+    if _JAPANESE in languages and ocr_models.VERTICAL not in languages and _is_vertical(lines):
         lines, named, notes = _vertically(job, picture, lines, languages)
     # What is read out of photographs and rulings.
     lines = [line for line in lines if line.text and line.confidence >= _LEAST_CONFIDENCE]
@@ -93,10 +94,10 @@ def _vertically(
     job: Job, picture: Picture, lines: list[RawLine], languages: Sequence[str]
 ) -> tuple[list[RawLine], str, tuple[str, ...]]:
     """Read a page of vertical lines again with the model for them; returns lines, languages and notes."""
-    folder = models.find_folder(models.VERTICAL)
+    folder = ocr_models.find_folder(ocr_models.VERTICAL)
     if folder is None:
         return _set_anew(job, picture, lines, languages), "+".join(languages), (VERTICAL_NOTE,)
-    named = "+".join([models.VERTICAL, *models.present(folder, languages)])
+    named = "+".join([ocr_models.VERTICAL, *ocr_models.present(folder, languages)])
     return engine.read(job, picture, folder, named), named, ()
 
 
@@ -108,7 +109,7 @@ def _set_anew(job: Job, picture: Picture, lines: list[RawLine], languages: Seque
     if anew is None:
         return lines
     page = engine.Picture(anew.pixels, anew.width, anew.height, picture.dpi)
-    found = engine.read(job, page, models.folder_of(languages), "+".join(languages), one_block=True)
+    found = engine.read(job, page, ocr_models.folder_of(languages), "+".join(languages), one_block=True)
     read: list[RawLine] = []
     for number, column in enumerate(columns):
         same = [line for line in found if (line.box[1] + line.box[3]) // 2 // anew.line_height == number]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pypdfium2
 
 from mcp_context_resources.documents.clean_text import clean_text
-from mcp_context_resources.documents.opened import PageText
 from mcp_context_resources.documents.pdf import lost_columns, scans, structure
 from mcp_context_resources.documents.pdf.content import PlacedText, place_text
 from mcp_context_resources.documents.pdf.opening import PdfFile, quiet, reason_of
@@ -18,6 +17,7 @@ from mcp_context_resources.documents.pdf.pages import PdfPages
 from mcp_context_resources.documents.pdf.rendering import Rendered, rendered
 from mcp_context_resources.documents.pdf.running_heads import NEAREST, NEXT_NEAREST, edges, part_running
 from mcp_context_resources.documents.pdf.scans import RecognisedText
+from mcp_context_resources.documents.reading.open_document import PageText
 from mcp_context_resources.documents.spec import Hidden
 from mcp_context_resources.errors import ContextError, UnreadableSourceError
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.cache import Cache
 from mcp_context_resources.documents.clean_text import clean_line
 from mcp_context_resources.documents.geometry import Box
-from mcp_context_resources.documents.ocr.models import engine_version
-from mcp_context_resources.documents.opened import PageText
+from mcp_context_resources.documents.ocr_models import engine_version
 from mcp_context_resources.documents.pdf.rendering import grey_pixels
+from mcp_context_resources.documents.reading.open_document import PageText
 from mcp_context_resources.errors import OcrUnavailableError, StorageError
 
 if TYPE_CHECKING:

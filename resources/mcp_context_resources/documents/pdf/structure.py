@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import pypdf
 
-    from mcp_context_resources.documents.opened import PageText
     from mcp_context_resources.documents.pdf.opening import PdfFile
+    from mcp_context_resources.documents.reading.open_document import PageText
     from mcp_context_resources.workers.job import Job
 
 _MOST_ENTRIES: Final = 20_000

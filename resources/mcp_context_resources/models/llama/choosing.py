@@ -16,7 +16,7 @@ import numpy as np
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.models.llama.batch import MAX_BATCH
 from mcp_context_resources.models.llama.generating import check_room, common_beginning
-from mcp_context_resources.models.llama.held import SEQUENCES, Aborted, Held
+from mcp_context_resources.models.llama.loaded_model import SEQUENCES, Aborted, Held
 from mcp_context_resources.models.spec import Choosing, Chosen, Finish
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import llama_cpp
 import numpy as np
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.models.llama.held import Aborted, Held
+from mcp_context_resources.models.llama.loaded_model import Aborted, Held
 from mcp_context_resources.models.spec import Embedded, Finish
-from mcp_context_resources.workers.pool import deadline_exceeded
+from mcp_context_resources.workers.job import deadline_exceeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

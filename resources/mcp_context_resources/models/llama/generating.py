@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from mcp_context_resources.errors import PromptTooLongError
 from mcp_context_resources.models.llama.chat_format import without_thinking
 from mcp_context_resources.models.llama.grammar import Grammars, grammars
-from mcp_context_resources.models.llama.held import Aborted, Held
+from mcp_context_resources.models.llama.loaded_model import Aborted, Held
 from mcp_context_resources.models.llama.sampling import Sampler
 from mcp_context_resources.models.spec import Finish, Generated, Generation
 

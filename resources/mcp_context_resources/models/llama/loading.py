@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import llama_cpp
 
 from mcp_context_resources.errors import ModelUnavailableError, OutOfMemoryError
-from mcp_context_resources.models.llama import gpu, logs
+from mcp_context_resources.models.llama import gpu, llama_log
 from mcp_context_resources.models.llama.batch import MAX_BATCH
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def load_model(spec: ModelSpec) -> tuple[Any, str]:
     device = "gpu" if layers else "cpu"
     model = _loaded(spec, layers)
     if model is None and layers:
-        _log.warning("%s does not run on the GPU (%s); using the CPU.", spec.name, logs.last_complaint())
+        _log.warning("%s does not run on the GPU (%s); using the CPU.", spec.name, llama_log.last_complaint())
         device, model = "cpu", _loaded(spec, 0)
     if model is None:
         raise ModelUnavailableError(
-            f"The model {spec.name!r} can't be loaded: {logs.last_complaint().replace(spec.path, spec.name)}",
+            f"The model {spec.name!r} can't be loaded: {llama_log.last_complaint().replace(spec.path, spec.name)}",
             f"Check that {Path(spec.path).name} is a complete GGUF file that this llama.cpp build knows.",
         )
     return model, device
@@ -72,7 +72,7 @@ def make_context(
     context = llama_cpp.llama_init_from_model(model, parameters)
     if context is None:
         raise OutOfMemoryError(
-            f"There is no memory for a context of {tokens:,} tokens of {spec.name!r}: {logs.last_complaint()}.",
+            f"There is no memory for a context of {tokens:,} tokens of {spec.name!r}: {llama_log.last_complaint()}.",
             "Lower models.context_tokens, or set models.cache_type to q8_0.",
         )
     return context
@@ -101,7 +101,7 @@ def load_loras(spec: ModelSpec, model: Any) -> Loras:
         adapter = llama_cpp.llama_adapter_lora_init(model, path.encode())
         if not adapter:
             raise ModelUnavailableError(
-                f"The LoRA adapter {Path(path).name} doesn't fit {spec.name!r}: {logs.last_complaint()}",
+                f"The LoRA adapter {Path(path).name} doesn't fit {spec.name!r}: {llama_log.last_complaint()}",
                 "Check models.loras: an adapter fits only the model it was trained on.",
             )
         adapters.append(adapter)

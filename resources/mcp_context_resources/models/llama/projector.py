@@ -10,13 +10,13 @@ import llama_cpp
 from llama_cpp import mtmd_cpp
 
 from mcp_context_resources.errors import InvalidInputError, ModelUnavailableError
-from mcp_context_resources.models.llama import logs
+from mcp_context_resources.models.llama import llama_log
 from mcp_context_resources.models.llama.batch import MAX_BATCH
-from mcp_context_resources.models.llama.held import Aborted
+from mcp_context_resources.models.llama.loaded_model import Aborted
 from mcp_context_resources.models.llama.pictures import no_picture
 
 if TYPE_CHECKING:
-    from mcp_context_resources.models.llama.held import Held
+    from mcp_context_resources.models.llama.loaded_model import Held
     from mcp_context_resources.models.spec import ModelSpec
     from mcp_context_resources.workers.job import Job
 
@@ -38,7 +38,7 @@ class Projector:
                 "Name a model that has a projector (mmproj) file beside it.",
             )
         for set_log in (mtmd_cpp.mtmd_log_set, mtmd_cpp.mtmd_helper_log_set):
-            logs.listen_to(set_log)
+            llama_log.listen_to(set_log)
         self._job: Job | None = None
         self._operations = 0
         self._watch = llama_cpp.ggml_backend_sched_eval_callback(self._goes_on)
@@ -50,7 +50,7 @@ class Projector:
         self.native = mtmd_cpp.mtmd_init_from_file(spec.projector.encode(), held.model, parameters)
         if self.native is None:
             file = Path(spec.projector).name
-            complaint = logs.last_complaint().replace(spec.projector, file).splitlines()[0]
+            complaint = llama_log.last_complaint().replace(spec.projector, file).splitlines()[0]
             raise _unfit(spec, complaint.removeprefix("error: "))
         if not mtmd_cpp.mtmd_support_vision(self.native):
             mtmd_cpp.mtmd_free(self.native)
@@ -97,7 +97,7 @@ class Projector:
                 return behind.value
         if job.should_stop:
             raise Aborted
-        raise RuntimeError(f"a picture can't be read ({code}): {logs.last_complaint()}")
+        raise RuntimeError(f"a picture can't be read ({code}): {llama_log.last_complaint()}")
 
 
 def _unfit(spec: ModelSpec, why: str) -> ModelUnavailableError:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from llama_cpp import mtmd_cpp
 
 from mcp_context_resources.errors import InvalidInputError, ModelUnavailableError
-from mcp_context_resources.models.llama import logs
+from mcp_context_resources.models.llama import llama_log
 from mcp_context_resources.models.llama.batch import MAX_BATCH
 from mcp_context_resources.models.llama.generating import Text, check_room, generated
 from mcp_context_resources.models.llama.grammar import Grammars, grammars
-from mcp_context_resources.models.llama.held import Aborted
+from mcp_context_resources.models.llama.loaded_model import Aborted
 from mcp_context_resources.models.llama.pictures import check_pictures
 from mcp_context_resources.models.llama.projector import Projector
 from mcp_context_resources.models.llama.sampling import Sampler
@@ -26,7 +26,7 @@ from mcp_context_resources.models.llama.sampling import Sampler
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mcp_context_resources.models.llama.held import Held
+    from mcp_context_resources.models.llama.loaded_model import Held
     from mcp_context_resources.models.spec import Finish, Generated, Generation
     from mcp_context_resources.workers.job import Job
 
@@ -76,7 +76,7 @@ class Prompt:
             code = mtmd_cpp.mtmd_tokenize_from_parts(projector.native, chunks, native, len(parts), begin)
         if code != 0:
             raise InvalidInputError(
-                f"The pictures can't be prepared for {held.spec.name!r}: {logs.last_complaint()}.",
+                f"The pictures can't be prepared for {held.spec.name!r}: {llama_log.last_complaint()}.",
                 "Give pictures of another size.",
             )
         self.pieces = [

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mcp_context_resources.models.llama import choosing, embedding, generating
-from mcp_context_resources.models.llama.held import held
+from mcp_context_resources.models.llama.loaded_model import held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

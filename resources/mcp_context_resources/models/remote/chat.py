@@ -14,7 +14,7 @@ import httpx2
 
 from mcp_context_resources.errors import ModelUnavailableError
 from mcp_context_resources.models.json_schema import validation_problem
-from mcp_context_resources.models.remote.dialect import Dialect
+from mcp_context_resources.models.remote.capabilities import Dialect
 from mcp_context_resources.models.remote.failures import Refused, explained
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import httpx2
 
 from mcp_context_resources.errors import ContextError, ModelUnavailableError
 from mcp_context_resources.models.remote.failures import Refused, said_in
+from mcp_context_resources.models.remote.request_lock import Turns
 from mcp_context_resources.models.remote.transport import CheckedTransport
-from mcp_context_resources.models.remote.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -1,0 +1,1 @@
+"""The command line: `fresh-context` and its commands."""

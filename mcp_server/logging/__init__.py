@@ -1,0 +1,1 @@
+"""Logging: standard error, log lines, the log of calls, traces."""

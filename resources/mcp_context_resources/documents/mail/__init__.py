@@ -1,0 +1,1 @@
+"""E-mail messages as sections. Imported in worker processes only."""

@@ -1,0 +1,1 @@
+"""Word documents and presentations as sections. Imported in worker processes only."""

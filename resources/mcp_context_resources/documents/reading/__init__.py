@@ -1,0 +1,1 @@
+"""Reading of open documents, whatever their format. Imported in worker processes only."""

@@ -1,0 +1,1 @@
+"""Chunks: texts cut into passages that can be found and cited."""

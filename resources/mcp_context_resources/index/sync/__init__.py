@@ -1,0 +1,1 @@
+"""Synchronization of the index with what is on disk, in the server process."""

@@ -1,0 +1,1 @@
+"""DuckDB behind the tables. Imported in worker processes only; the only importer of duckdb and pandas."""

@@ -1,0 +1,1 @@
+"""Loaders of files that DuckDB does not read itself: workbooks, databases, statistics files, marked-up tables."""
