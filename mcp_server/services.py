@@ -27,7 +27,7 @@ from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.index_feeds.documents import DocumentFeed
 from mcp_context_tools.index_feeds.embedder import ModelEmbedder
 from mcp_context_tools.index_feeds.tables import TableFeed
-from mcp_context_tools.row_tasks.query_vectors import QueryVectors
+from mcp_context_tools.row_tasks.embed import QueryVectors
 from mcp_context_tools.tool import Services
 
 if TYPE_CHECKING:

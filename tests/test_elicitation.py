@@ -26,7 +26,7 @@ from mcp_types import (
 
 from mcp_context_resources.errors import NotFoundError
 from mcp_context_resources.provenance import SourceRef
-from mcp_context_resources.workspace.matching import fitting, near_names
+from mcp_context_resources.workspace.name_matching import fitting, near_names
 from mcp_context_tools.source_spellings import spellings
 from mcp_server.server import create_server
 from mcp_server.wire.elicitation import Asking, choosing

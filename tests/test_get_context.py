@@ -19,17 +19,16 @@ from mcp_context_resources.index.request import BuildState, SearchRequest, Searc
 from mcp_context_resources.index.spec import Chunk, Hit, IndexAnswer
 from mcp_context_resources.provenance import SourceRef
 from mcp_context_resources.tables.spec import Column
-from mcp_context_tools.context_pack.cutting import cut_whole
 from mcp_context_tools.context_pack.lookups import Suggestion, rows_like, suggestion
-from mcp_context_tools.context_pack.packing import Packing, Wanted
-from mcp_context_tools.context_pack.pruning import near_best
-from mcp_context_tools.context_pack.sentence_selection import weigh
+from mcp_context_tools.context_pack.packer import Packing, Wanted
+from mcp_context_tools.context_pack.pruning import near_best, weigh
 from mcp_context_tools.context_pack.spec import Block, Gathered, Piece
 from mcp_context_tools.context_pack.token_counter import TokenCounter
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
 from mcp_context_tools.get_context import GET_CONTEXT, GetContextInput
 from mcp_context_tools.rendering import cost
 from mcp_context_tools.run_model import RUN_MODEL, RunModelInput
+from mcp_context_tools.text_cutting import cut_whole
 from mcp_server.wire.tool_registry import _definition
 from tests.scripted_index import ScriptedIndex, index_documents, indexed, report, services_with
 from tests.serving import EXAMPLE_DATA, connect, data_of, text_of

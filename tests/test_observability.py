@@ -38,7 +38,7 @@ from mcp_server.http.authentication import KnownTokens
 from mcp_server.http.metrics import Metrics
 from mcp_server.http.settings import HttpSettings
 from mcp_server.logging.call_log import Call, call_log_of
-from mcp_server.logging.log_lines import JsonFormatter, TextFormatter, discreet_traceback
+from mcp_server.logging.logs import JsonFormatter, TextFormatter, discreet_traceback
 from mcp_server.logging.span_export import DiscreetExporter
 from mcp_server.logging.standard_error import PatientWriter
 from mcp_server.logging.stderr_capture import Printed

@@ -35,8 +35,7 @@ from mcp_context_resources.index.service import SearchIndex
 from mcp_context_resources.watch.service import Watch
 from mcp_server.server import create_server
 from mcp_server.subscriptions import listening, service
-from mcp_server.subscriptions.register import Register
-from mcp_server.subscriptions.uris import keys_of_uri
+from mcp_server.subscriptions.uris import Register, keys_of_uri
 from tests.document_files import drawn, page_of, write_table
 from tests.http_serving import LEGACY, MODERN, TOKEN, headers_for, request_of, servers
 from tests.serving import settings_for

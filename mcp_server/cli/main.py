@@ -225,7 +225,7 @@ def _serve_http(arguments: argparse.Namespace) -> int:
 
 
 def _token(arguments: argparse.Namespace) -> int:
-    from mcp_server.http.token_command import print_token
+    from mcp_server.http.token_file import print_token
 
     return print_token(_configuration(arguments).settings.http, renew=arguments.new)
 

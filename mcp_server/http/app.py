@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mcp_server.http import access_tokens
+from mcp_server.http.address import Names
 from mcp_server.http.endpoint import Doorkeeper, Endpoint
 from mcp_server.http.lifecycle import Lifecycle
 from mcp_server.http.metrics import MEDIA_TYPE, Metrics
-from mcp_server.http.names import Names
 from mcp_server.http.refusal import Refusal
 from mcp_server.logging.call_log import call_log_of
 

@@ -13,6 +13,7 @@ from starlette.authentication import AuthCredentials
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
+from mcp_server.http.address import Names
 from mcp_server.http.authentication import (
     Authenticator,
     Identity,
@@ -21,7 +22,6 @@ from mcp_server.http.authentication import (
     UnavailableError,
     bearer_token,
 )
-from mcp_server.http.names import Names
 from mcp_server.http.rate_limit import RateLimit
 from mcp_server.http.refusal import Refusal
 from mcp_server.http.request_body import read_body, replayed

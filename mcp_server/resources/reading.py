@@ -26,10 +26,10 @@ from mcp_context_resources.errors import (
 from mcp_context_tools.tool import Tool, ToolInput
 from mcp_server.apps.viewer import read_app
 from mcp_server.resources.documents import read_image, read_page, read_passage
-from mcp_server.resources.json_text import json_text
 from mcp_server.resources.models import read_model
 from mcp_server.resources.overview import read_document
 from mcp_server.resources.refusal import refusal, refused
+from mcp_server.resources.rendering import json_text
 from mcp_server.resources.results import PREFIX, read_result
 from mcp_server.resources.tables import read_schema, read_table
 from mcp_server.resources.targets import View, target_of

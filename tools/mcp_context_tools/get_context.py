@@ -26,7 +26,7 @@ class GetContextInput(ToolInput):
 
 
 async def _get_context(services: Services, arguments: GetContextInput, report: Report) -> ToolResult:
-    from mcp_context_tools.context_pack.packing import Wanted, pack_context
+    from mcp_context_tools.context_pack.packer import Wanted, pack_context
 
     wanted = Wanted(
         arguments.question,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mcp_context_resources.documents.citation import parse_place, place_uri
 from mcp_context_resources.errors import NotFoundError, PromptTooLongError, UnreadableSourceError
 from mcp_context_resources.provenance import source_uri
-from mcp_context_resources.workspace.matching import fitting
+from mcp_context_resources.workspace.name_matching import fitting
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_context_tools.rendering import cell_line, csv_line, one_line
 

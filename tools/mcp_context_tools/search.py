@@ -21,7 +21,7 @@ from mcp_context_tools.search_hits.paging import (
 )
 from mcp_context_tools.search_hits.places import heading_text, place_of, row_sql, shown_place
 from mcp_context_tools.search_hits.quotes import QUOTE_CHARS, quote_of
-from mcp_context_tools.search_hits.telling import how_searched, left_out_text, what_else
+from mcp_context_tools.search_hits.search_notes import how_searched, left_out_text, what_else
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.tables.model_tables.service import MappedTables
     from mcp_context_resources.tables.spec import ParsedStatement, TableSpec
     from mcp_context_resources.workers.pool import Progress, WorkerPool
-    from mcp_context_resources.workspace.derived import DerivedTables
+    from mcp_context_resources.workspace.catalogue import DerivedTables
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
 

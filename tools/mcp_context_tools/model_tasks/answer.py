@@ -14,10 +14,9 @@ import anyio.to_thread
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.models.spec import Generation
 from mcp_context_resources.sentences import flat, sentences
-from mcp_context_tools.model_tasks.nearest import by_meaning
 from mcp_context_tools.model_tasks.outcome import Outcome
 from mcp_context_tools.model_tasks.wording import Wording, wording
-from mcp_context_tools.relevance import Relevance, Sentence, best_support, sentences_of
+from mcp_context_tools.relevance import Relevance, Sentence, best_support, by_meaning, sentences_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ import anyio.to_thread
 
 from mcp_context_resources.documents.citation import parse_place
 from mcp_context_resources.errors import AccessDeniedError, NotFoundError
-from mcp_context_resources.workspace.matching import called
+from mcp_context_resources.workspace.name_matching import called
 from mcp_context_tools.source_spellings import spellings
 
 if TYPE_CHECKING:

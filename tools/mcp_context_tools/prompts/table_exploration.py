@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from mcp_context_resources.errors import ContextError, DeadlineExceededError
-from mcp_context_tools.context_pack.writing import secret_word
-from mcp_context_tools.prompts.fitting import Room, one_line, quoted
+from mcp_context_tools.context_pack.pack_text import secret_word
+from mcp_context_tools.prompts.exploration_sql import statements
+from mcp_context_tools.prompts.languages import wording_for
 from mcp_context_tools.prompts.named_sources import named_table
 from mcp_context_tools.prompts.prompt import Draft
-from mcp_context_tools.prompts.statements import statements
-from mcp_context_tools.prompts.wording import Wording, filled, wording_for
+from mcp_context_tools.prompts.wording import Wording, filled
 from mcp_context_tools.rendering import Untrusted, csv_line
+from mcp_context_tools.text_cutting import Room, one_line, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mcp_context_resources.tables.service import QueryPage, TableDescription
     from mcp_context_resources.tables.spec import Column, ColumnProfile, JoinPartner
-    from mcp_context_tools.prompts.statements import Statement
+    from mcp_context_tools.prompts.exploration_sql import Statement
     from mcp_context_tools.tool import Services
 
 _SECONDS: Final = 5.0

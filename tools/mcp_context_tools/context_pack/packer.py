@@ -11,24 +11,31 @@ import anyio.to_thread
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.index.request import SearchRequest
 from mcp_context_resources.provenance import now_text
-from mcp_context_tools.context_pack.cutting import cut_whole
 from mcp_context_tools.context_pack.excerpts import read_excerpts
-from mcp_context_tools.context_pack.pruning import LESS_TO_DO, NOT_SEARCHED, answered_only, near_best
-from mcp_context_tools.context_pack.sentence_selection import choose, weigh, without_last
+from mcp_context_tools.context_pack.pack_text import Frame, by_reason, label, secret_word, write
+from mcp_context_tools.context_pack.pruning import (
+    LESS_TO_DO,
+    NOT_SEARCHED,
+    answered_only,
+    choose,
+    near_best,
+    weigh,
+    without_last,
+)
 from mcp_context_tools.context_pack.spec import Gathered, Pack
 from mcp_context_tools.context_pack.tables import read_tables
 from mcp_context_tools.context_pack.token_counter import token_counter
-from mcp_context_tools.context_pack.writing import Frame, by_reason, label, secret_word, write
 from mcp_context_tools.rendering import cost
 from mcp_context_tools.search_hits.paging import folded
-from mcp_context_tools.search_hits.telling import how_searched, what_else
+from mcp_context_tools.search_hits.search_notes import how_searched, what_else
+from mcp_context_tools.text_cutting import cut_whole
 
 if TYPE_CHECKING:
     from mcp_context_resources.index.request import SearchResults
-    from mcp_context_tools.context_pack.sentence_selection import Taken
+    from mcp_context_tools.context_pack.pack_text import Tail
+    from mcp_context_tools.context_pack.pruning import Taken
     from mcp_context_tools.context_pack.spec import Block, Piece
     from mcp_context_tools.context_pack.token_counter import TokenCounter
-    from mcp_context_tools.context_pack.writing import Tail
     from mcp_context_tools.tool import PrivateValues, Report, Services
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from mcp_context_resources.documents.page_range import format_page_range, range_numbers
 from mcp_context_resources.errors import UnreadableSourceError
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
-from mcp_context_tools.prompts.fitting import beginning, one_line, tidy
 from mcp_context_tools.search_hits.places import shown_page
+from mcp_context_tools.text_cutting import beginning, one_line, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

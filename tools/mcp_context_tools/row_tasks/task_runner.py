@@ -18,7 +18,7 @@ from mcp_context_resources.errors import (
     WorkerCrashedError,
 )
 from mcp_context_resources.tables.model_tables.journal import Finding
-from mcp_context_tools.row_tasks.fitting import Fitting
+from mcp_context_tools.row_tasks.context_fitting import Fitting
 from mcp_context_tools.row_tasks.task import Batch
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.documents.citation import place_uri
-from mcp_context_tools.context_pack.cutting import cut_whole
 from mcp_context_tools.search_hits.places import shown_place
 from mcp_context_tools.search_hits.quotes import visible
+from mcp_context_tools.text_cutting import cut_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mcp_context_resources.provenance import SourceRef
-    from mcp_context_tools.context_pack.sentence_selection import Taken
+    from mcp_context_tools.context_pack.pruning import Taken
     from mcp_context_tools.context_pack.spec import Block, Piece
 
 _WORD_LETTERS: Final = 7

@@ -1,9 +1,10 @@
-"""A tool's answer as a resource: one of its two channels, with the room of both."""
+"""Rendering of resources: JSON for people and programs alike, and a tool's answer in one of its two channels."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_tools.rendering import cost
 
@@ -11,6 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mcp_context_tools.tool import Services, ToolResult
+
+
+def json_text(data: dict[str, Any]) -> str:
+    """Write an object with a line for each member, and for each item of a list of objects."""
+    lines = []
+    for name, value in data.items():
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            items = ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in value)
+            text = f"[\n  {items}\n ]"
+        else:
+            text = json.dumps(value, ensure_ascii=False)
+        lines.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
 
 _MOST_CHARS: Final = 1_000_000
 _LEAST_CHARS: Final = 1_000

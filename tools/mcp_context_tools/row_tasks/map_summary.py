@@ -11,7 +11,7 @@ from mcp_context_resources.tables.model_tables.journal import value_of
 from mcp_context_tools.rendering import cost, csv_line, provenance
 from mcp_context_tools.row_tasks.classify import LABEL, SCORE
 from mcp_context_tools.row_tasks.extract import NOT_IN_TEXT
-from mcp_context_tools.row_tasks.running import CUT, JOIN
+from mcp_context_tools.row_tasks.task_runner import CUT, JOIN
 from mcp_context_tools.tool import ToolResult
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mcp_context_resources.tables.model_tables.spec import TakenRows
     from mcp_context_resources.tables.service import QueryPage
     from mcp_context_resources.workspace.source import Source
-    from mcp_context_tools.row_tasks.running import Run
     from mcp_context_tools.row_tasks.task import RowTask
+    from mcp_context_tools.row_tasks.task_runner import Run
 
 _LABELS_SHOWN: Final = 30
 _SOURCES_SHOWN: Final = 8
