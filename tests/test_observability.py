@@ -32,7 +32,7 @@ from mcp_context_resources.workers.pool import WorkerPool
 from mcp_server import __version__
 from mcp_server.cli.main import _parser
 from mcp_server.front_door.answers import Manifest
-from mcp_server.front_door.preflight_config import look
+from mcp_server.front_door.preflight_config import preflight
 from mcp_server.http.app import http_app
 from mcp_server.http.authentication import KnownTokens
 from mcp_server.http.metrics import Metrics
@@ -290,7 +290,7 @@ def test_the_front_door_is_as_quick_with_json_logs(folder: Path) -> None:
     arguments = _parser().parse_args(["serve", str(folder), "--log-format", "json", "--log-level", "debug"])
     manifest = Manifest.read(__version__)
     assert manifest is not None
-    seen = look(arguments, {}, manifest, lambda: folder)
+    seen = preflight(arguments, {}, manifest, lambda: folder)
     assert seen is not None
     assert seen.certain
 
