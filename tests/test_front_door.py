@@ -21,7 +21,7 @@ from mcp_server.front_door import manifest_writer, preflight_config
 from mcp_server.front_door.answers import CAPABILITIES_KEY, CLIENT_KEY, MANIFEST, VERSION_KEY, Answers, Manifest
 from mcp_server.front_door.door import answers_for
 from mcp_server.front_door.messages import LongFrame, Message, error_line, frames, judge
-from mcp_server.front_door.pending_messages import Arrival, Inbox, Ledger
+from mcp_server.front_door.pending_messages import Arrival, MessageQueue, UnansweredRequests
 from mcp_server.front_door.pipes import Outbox, Wire
 from mcp_server.front_door.preflight_config import preflight
 from mcp_server.server import create_server
@@ -442,7 +442,7 @@ def test_a_pipe_that_broke_is_told_once_and_never_waited_for() -> None:
 
 
 def test_what_waits_to_be_served_is_bounded_in_number_and_bytes() -> None:
-    for inbox in (Inbox(most=3), Inbox(most_bytes=3 * len(json.dumps(request(0, "a"))))):
+    for inbox in (MessageQueue(most=3), MessageQueue(most_bytes=3 * len(json.dumps(request(0, "a"))))):
         for number in range(5):
             inbox.put(Arrival("modern", _judged(request(number, "a"))), lambda: True)
         assert [arrival.message.id for arrival in inbox.take()] == [0, 1, 2]
@@ -456,7 +456,7 @@ def test_what_waits_to_be_served_is_bounded_in_number_and_bytes() -> None:
 
 
 def test_requests_under_way_are_bounded_and_found_again_by_their_era() -> None:
-    ledger = Ledger(most=2)
+    ledger = UnansweredRequests(most=2)
     assert ledger.begin(1, "handshake")
     assert ledger.begin(1, "modern")
     assert not ledger.begin(2, "modern")

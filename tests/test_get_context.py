@@ -20,7 +20,7 @@ from mcp_context_resources.index.spec import Chunk, Hit, IndexAnswer
 from mcp_context_resources.provenance import SourceRef
 from mcp_context_resources.tables.spec import Column
 from mcp_context_tools.context_pack.lookups import Suggestion, rows_like, suggestion
-from mcp_context_tools.context_pack.packer import Packing, Wanted
+from mcp_context_tools.context_pack.packer import Packing, PackRequest
 from mcp_context_tools.context_pack.pruning import near_best, weigh
 from mcp_context_tools.context_pack.spec import Block, Gathered, Piece
 from mcp_context_tools.context_pack.token_counter import TokenCounter
@@ -584,7 +584,7 @@ def test_a_pack_of_any_texts_keeps_to_both_its_measures(
     weigh(" ".join(texts)[:200], blocks)
     state = BuildState(1, 1, 0, 1, building=False)
     results = SearchResults(IndexAnswer((), 0, (), 1, 1), "hybrid", state, (), (), 1)
-    packing = Packing(Wanted("?", max_tokens, max_chars), results, Gathered(blocks), _Estimate())
+    packing = Packing(PackRequest("?", max_tokens, max_chars), results, Gathered(blocks), _Estimate())
     pack = anyio.run(packing.packed, SearchRequest("?"))
     assert estimated_tokens(pack.text) <= max_tokens
     assert cost(pack.text, pack.data) <= max_chars

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_server.front_door import messages
 from mcp_server.front_door.answers import INITIALIZE, TOOLS, Answers, Manifest, is_modern
 from mcp_server.front_door.messages import Message, Refusal
-from mcp_server.front_door.pending_messages import Arrival, Inbox, Ledger
+from mcp_server.front_door.pending_messages import Arrival, MessageQueue, UnansweredRequests
 from mcp_server.front_door.pipes import Outbox, Wire, claim
 from mcp_server.front_door.preflight_config import TOOLS_KEY, preflight
 
@@ -74,13 +74,13 @@ class Door:
     def __init__(self, wire: Wire, answers: Answers | None, *, certain: bool = True) -> None:
         self._wire = wire
         self._answers = answers
-        self._inbox, self._ledger = Inbox(), Ledger()
+        self._inbox, self._ledger = MessageQueue(), UnansweredRequests()
         self._outbox = Outbox(wire.write, self._end)
         self._lock = threading.Lock()
         self._settled, self._live, self._ended = certain, False, False
 
     @property
-    def inbox(self) -> Inbox:
+    def inbox(self) -> MessageQueue:
         """What waits for the SDK."""
         return self._inbox
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 
 from mcp_context_resources.errors import ConfigurationError
-from mcp_server.http.refusal import Refusal
+from mcp_server.http.refusal import RejectedRequest
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -106,15 +106,17 @@ class Names:
         self._origins = set(http.allowed_origins)
 
     def check(self, scope: Scope) -> None:
-        """Raise `Refusal` for a request to another host (421) or from a page of another origin (403)."""
+        """Raise `RejectedRequest` for a request to another host (421) or from a page of another origin (403)."""
         headers = Headers(scope=scope)
         given = headers.get("host", "")
         if not self._is_ours(_host(given), (scope.get("server") or ("", None))[0]):
-            raise Refusal(421, "This server isn't called so. http.allowed_hosts names the hosts it answers to.")
+            raise RejectedRequest(421, "This server isn't called so. http.allowed_hosts names the hosts it answers to.")
         origins = headers.getlist("origin")
         same = f"{scope.get('scheme', 'http')}://{given.lower()}"
         if origins and (len(origins) > 1 or origins[0].lower() not in {same, *self._origins}):
-            raise Refusal(403, "Web pages of this origin may not call the server. http.allowed_origins names those.")
+            raise RejectedRequest(
+                403, "Web pages of this origin may not call the server. http.allowed_origins names those."
+            )
 
     def _is_ours(self, host: str, reached: str) -> bool:
         if not host:

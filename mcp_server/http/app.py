@@ -17,7 +17,7 @@ from mcp_server.http.address import Names
 from mcp_server.http.endpoint import Doorkeeper, Endpoint
 from mcp_server.http.lifecycle import Lifecycle
 from mcp_server.http.metrics import MEDIA_TYPE, Metrics
-from mcp_server.http.refusal import Refusal
+from mcp_server.http.refusal import RejectedRequest
 from mcp_server.logging.call_log import call_log_of
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _metrics(metrics: Metrics, names: Names, doorkeeper: Doorkeeper) -> Answer:
         try:
             names.check(request.scope)
             await doorkeeper.identify(request.scope)
-        except Refusal as refusal:
+        except RejectedRequest as refusal:
             return refusal.response()
         return Response(await metrics.text(), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 

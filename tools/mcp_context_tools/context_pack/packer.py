@@ -50,7 +50,7 @@ _CUT: Final = " …"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PackRequest:
     """What a pack is to be about: at most `max_tokens` of text, from all sources or from those named.
 
     `max_chars` is what text and data may have together.
@@ -63,7 +63,7 @@ class Wanted:
     kinds: tuple[Literal["document", "table"], ...] = ()
 
 
-async def pack_context(services: Services, wanted: Wanted, report: Report) -> Pack:
+async def pack_context(services: Services, wanted: PackRequest, report: Report) -> Pack:
     """Make a pack for a question.
 
     Raises `InvalidInputError` for a blank question, `NotFoundError` for a source that isn't there, and the index's
@@ -107,7 +107,7 @@ class Packing:
 
     def __init__(
         self,
-        wanted: Wanted,
+        wanted: PackRequest,
         results: SearchResults,
         gathered: Gathered,
         counter: TokenCounter,

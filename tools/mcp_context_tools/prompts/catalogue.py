@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_tools.context_pack.packer import Wanted, pack_context
+from mcp_context_tools.context_pack.packer import PackRequest, pack_context
 from mcp_context_tools.prompts.document_comparison import write_comparison
 from mcp_context_tools.prompts.document_summary import write_summary
 from mcp_context_tools.prompts.languages import wording_for
@@ -35,7 +35,7 @@ async def write_claim(services: Services, given: Mapping[str, str], max_tokens: 
 
 
 async def _context(services: Services, words: str, max_tokens: int) -> Draft:
-    pack = await pack_context(services, Wanted(words, max_tokens, 2 * services.budget.max_chars), silent)
+    pack = await pack_context(services, PackRequest(words, max_tokens, 2 * services.budget.max_chars), silent)
     return Draft(pack.text, pack.data, tuple(source["name"] for source in pack.data["sources"]))
 
 

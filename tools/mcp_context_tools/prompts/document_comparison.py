@@ -13,7 +13,7 @@ from mcp_context_resources.documents.page_range import format_page_range
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.models.language import language_of
 from mcp_context_tools.context_pack.pack_text import secret_word
-from mcp_context_tools.context_pack.packer import Wanted, pack_context
+from mcp_context_tools.context_pack.packer import PackRequest, pack_context
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
 from mcp_context_tools.prompts.document_sections import read_sections
 from mcp_context_tools.prompts.document_summary import contents, excerpt_lines, file_line, what_is_missing
@@ -267,7 +267,7 @@ async def _about(services: Services, pair: tuple[Source, Source], aspect: str, m
     left = max_tokens
     for number, source in enumerate(pair):
         room = left // (len(pair) - number)
-        wanted = Wanted(aspect, room, 2 * services.budget.max_chars, (source.uri,), ("document",))
+        wanted = PackRequest(aspect, room, 2 * services.budget.max_chars, (source.uri,), ("document",))
         pack = await pack_context(services, wanted, silent)
         left -= estimated_tokens(pack.text)
         sections = None

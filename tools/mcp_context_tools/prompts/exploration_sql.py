@@ -42,7 +42,7 @@ _STEPS: Final = ((2, "hour"), (31, "day"), (180, "week"), (750, "month"), (2_500
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ExplorationQuery:
     """A statement and what it is about: the key of a line of the wording, with the column or table it names.
 
     `counting` counts the rows that it would give without its limit.
@@ -54,7 +54,9 @@ class Statement:
     counting: str = ""
 
 
-def statements(table: str, profile: Profile, partner: tuple[JoinPartner, Sequence[Column]] | None) -> list[Statement]:
+def statements(
+    table: str, profile: Profile, partner: tuple[JoinPartner, Sequence[Column]] | None
+) -> list[ExplorationQuery]:
     """Return up to five statements, the most telling first; `partner` is a table to join with, and its columns."""
     made = _Maker(table, profile)
     first = [made.by_category(0), made.over_time(), made.joined(partner), made.spread()]
@@ -149,15 +151,15 @@ class _Maker:
         value = self._value(self._measure, prefix)
         return f"count(*) AS rows, round(sum({value}), 2) AS {total}, round(avg({value}), 3) AS {average}"
 
-    def by_category(self, number: int) -> Statement | None:
+    def by_category(self, number: int) -> ExplorationQuery | None:
         if len(self._categories) <= number:
             return None
         column = self._categories[number].name
         shown = _named(column)
         sql = f"SELECT {shown}, {self._figures()} FROM {self._name} GROUP BY ALL ORDER BY rows DESC, 1 LIMIT 10"  # noqa: S608
-        return Statement("by_category", column, sql)
+        return ExplorationQuery("by_category", column, sql)
 
-    def over_time(self) -> Statement | None:
+    def over_time(self) -> ExplorationQuery | None:
         if self._when is not None:
             step = _step(self._when)
             group = f"date_trunc('{step}', {_named(self._when.name)})"
@@ -169,9 +171,9 @@ class _Maker:
         sql = f"SELECT {shown}, {self._figures()} FROM {self._name} GROUP BY ALL ORDER BY {step} DESC LIMIT 24"  # noqa: S608
         # Rows without a time are a group of their own.
         counting = f"SELECT count(*) FROM (SELECT DISTINCT {group} FROM {self._name})"  # noqa: S608
-        return Statement("over_time", "", sql, counting)
+        return ExplorationQuery("over_time", "", sql, counting)
 
-    def joined(self, partner: tuple[JoinPartner, Sequence[Column]] | None) -> Statement | None:
+    def joined(self, partner: tuple[JoinPartner, Sequence[Column]] | None) -> ExplorationQuery | None:
         """Count rows by what the table that is referred to calls them."""
         if partner is None:
             return None
@@ -188,9 +190,9 @@ class _Maker:
             f" JOIN {_named(join.table)} AS o ON t.{_named(join.column)} = o.{_named(join.other_column)}"
             " GROUP BY ALL ORDER BY rows DESC, 1 LIMIT 10"
         )
-        return Statement("joined", join.table, sql)
+        return ExplorationQuery("joined", join.table, sql)
 
-    def spread(self) -> Statement | None:
+    def spread(self) -> ExplorationQuery | None:
         if self._measure is None:
             return None
         value, column = self._value(self._measure), _named(self._measure)
@@ -201,9 +203,9 @@ class _Maker:
             f" count(*) FILTER ({column} < 0) AS below_zero, count(*) FILTER ({column} IS NULL) AS missing"
             f" FROM {source}"
         )
-        return Statement("spread", self._measure, sql)
+        return ExplorationQuery("spread", self._measure, sql)
 
-    def doubtful_key(self) -> Statement | None:
+    def doubtful_key(self) -> ExplorationQuery | None:
         """Show what stands twice in a column that looks like a key but isn't one."""
         for column in self._profile.columns:
             filled = self._rows - (column.nulls or 0)
@@ -214,10 +216,10 @@ class _Maker:
                     f"SELECT {shown}, count(*) AS times FROM {self._name} WHERE {shown} IS NOT NULL GROUP BY ALL"  # noqa: S608
                     " HAVING times > 1 ORDER BY times DESC LIMIT 5"
                 )
-                return Statement("doubtful_key", column.name, sql)
+                return ExplorationQuery("doubtful_key", column.name, sql)
         return None
 
-    def repeated(self) -> Statement | None:
+    def repeated(self) -> ExplorationQuery | None:
         columns = self._profile.columns
         if any(one.unique for one in columns) or self._rows * len(columns) > _MOST_CELLS or self._rows < 2:
             return None
@@ -225,24 +227,28 @@ class _Maker:
             f"SELECT *, count(*) AS times FROM {self._name} GROUP BY ALL HAVING times > 1"  # noqa: S608
             " ORDER BY times DESC LIMIT 3"
         )
-        return Statement("repeated", "", sql)
+        return ExplorationQuery("repeated", "", sql)
 
-    def missing(self) -> Statement | None:
+    def missing(self) -> ExplorationQuery | None:
         column = next((one for one in self._profile.columns if 0 < (one.nulls or 0) < self._rows), None)
         if column is None:
             return None
-        return Statement("missing", column.name, f"FROM {self._name} WHERE {_named(column.name)} IS NULL LIMIT 3")
+        return ExplorationQuery(
+            "missing", column.name, f"FROM {self._name} WHERE {_named(column.name)} IS NULL LIMIT 3"
+        )
 
-    def largest(self) -> Statement | None:
+    def largest(self) -> ExplorationQuery | None:
         if self._measure is None:
             return None
         sql = f"FROM {self._name} ORDER BY {self._value(self._measure)} DESC NULLS LAST LIMIT 5"
-        return Statement("largest", self._measure, sql)
+        return ExplorationQuery("largest", self._measure, sql)
 
-    def counted(self) -> Statement | None:
+    def counted(self) -> ExplorationQuery | None:
         names = [one.name for one in self._profile.columns[:6]]
         counts = ", ".join(f"count(DISTINCT {_named(name)}) AS {_named(name)}" for name in names)
-        return Statement("counted", "", f"SELECT count(*) AS rows, {counts} FROM {self._name}") if names else None  # noqa: S608
+        return (
+            ExplorationQuery("counted", "", f"SELECT count(*) AS rows, {counts} FROM {self._name}") if names else None
+        )
 
 
 def _named(name: str) -> str:

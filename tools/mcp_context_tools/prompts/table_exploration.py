@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.tables.service import QueryPage, TableDescription
     from mcp_context_resources.tables.spec import Column, ColumnProfile, JoinPartner
-    from mcp_context_tools.prompts.exploration_sql import Statement
+    from mcp_context_tools.prompts.exploration_sql import ExplorationQuery
     from mcp_context_tools.tool import Services
 
 _SECONDS: Final = 5.0
@@ -65,7 +65,9 @@ async def _partner(services: Services, partners: Sequence[JoinPartner]) -> tuple
     return None
 
 
-async def _tried(services: Services, made: Sequence[Statement]) -> list[tuple[Statement, QueryPage | None, int | None]]:
+async def _tried(
+    services: Services, made: Sequence[ExplorationQuery]
+) -> list[tuple[ExplorationQuery, QueryPage | None, int | None]]:
     """Run statements side by side; one that fails is dropped, of one that takes too long the result is None.
 
     The number is of all rows without the statement's limit, where it has what counts them.
@@ -203,7 +205,7 @@ class _Written:
             if self._room.take(line):
                 self._lines.append(line)
 
-    def result(self, statement: Statement, page: QueryPage | None, total: int | None) -> None:
+    def result(self, statement: ExplorationQuery, page: QueryPage | None, total: int | None) -> None:
         """Show a statement and what it gave; fewer rows where there is less room, and not at all without any.
 
         `total` is how many rows there would be without its limit, where that is known.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.models.service import Models
     from mcp_context_resources.models.spec import Role
     from mcp_context_resources.workers.pool import Progress
-    from mcp_context_tools.row_tasks.wording import Wording
+    from mcp_context_tools.row_tasks.wording import RowWording
 
 MAX_LABELS: Final = 100
 MAX_LABEL_CHARS: Final = 100
@@ -73,7 +73,7 @@ class Classify:
     step = 8
 
     def __init__(
-        self, labels: Mapping[str, str], prompt: str, threshold: float, wording: Wording, *, scores: bool
+        self, labels: Mapping[str, str], prompt: str, threshold: float, wording: RowWording, *, scores: bool
     ) -> None:
         self._labels = tuple(labels)
         self.settled: Mapping[str, Any] = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.models.service import Models
     from mcp_context_resources.models.spec import Generated, Role
     from mcp_context_resources.workers.pool import Progress
-    from mcp_context_tools.row_tasks.wording import Wording
+    from mcp_context_tools.row_tasks.wording import RowWording
 
 _SPACE: Final = re.compile(r"\s+")
 _THOUSANDS: Final = re.compile(r"(?<=\d)[,'\u00a0\u202f ](?=\d{3}(?!\d))")
@@ -127,7 +127,7 @@ class Extract:
     role: Role = "chat"
 
     def __init__(
-        self, schema: Mapping[str, Any], prompt: str, max_tokens: int, parallel: int, wording: Wording, *, key: bytes
+        self, schema: Mapping[str, Any], prompt: str, max_tokens: int, parallel: int, wording: RowWording, *, key: bytes
     ) -> None:
         self._schema = dict(schema)
         self._max_tokens = max_tokens

@@ -99,7 +99,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PagePosition:
     """A place in the pages of a search: `shown` hits come before it, `end` is where its page ends."""
 
     shown: int
@@ -149,7 +149,7 @@ def cursor_after(key: str, order: Sequence[Found], shown: int) -> str:
     return encode_cursor(key, _digest(order[:shown]), shown)
 
 
-def place_at(cursor: str | None, key: str, pages: Sequence[Sequence[Found]]) -> Place:
+def place_at(cursor: str | None, key: str, pages: Sequence[Sequence[Found]]) -> PagePosition:
     """Return where a cursor goes on; without one, the beginning.
 
     Raises `InvalidCursorError`, and `StaleCursorError` where the hits before it are no longer what they were.
@@ -172,7 +172,7 @@ def place_at(cursor: str | None, key: str, pages: Sequence[Sequence[Found]]) -> 
         end += len(page)
         if end > shown:
             break
-    return Place(shown, end)
+    return PagePosition(shown, end)
 
 
 def _digest(found: Sequence[Found]) -> str:
