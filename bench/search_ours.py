@@ -13,9 +13,9 @@ from mcp_context_resources.charts.settings import ChartSettings
 from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.documents.settings import DocumentSettings
-from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.service import SearchIndex, SearchRequest
 from mcp_context_resources.index.settings import IndexSettings
+from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
@@ -64,7 +64,7 @@ async def opened_services(folder: Path, cache: Path, settings: IndexSettings | N
     charts = Charts(ChartSettings())
     vectors = KeptVectors(ModelEmbedder(models, tables.catalogue))
     feeds = (DocumentFeed(documents, workspace, settings), TableFeed(tables, settings))
-    index = SearchIndex(LocalIndex(cache / "index", settings), feeds, vectors, settings)
+    index = SearchIndex(WorkerIndex(cache / "index", settings), feeds, vectors, settings)
     try:
         yield Services(workspace, tables, documents, models, index, charts, BudgetSettings())
     finally:

@@ -17,8 +17,8 @@ from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.errors import ConfigurationError
 from mcp_context_resources.index.expired_indexes import remove_unused
-from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.service import SearchIndex
+from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
@@ -70,7 +70,7 @@ def make_engines(settings: Settings, workspace: Workspace) -> Engines:
     charts = Charts(settings.charts)
     folder = _index_folder(cache, workspace, scope)
     index = SearchIndex(
-        LocalIndex(folder, settings.index),
+        WorkerIndex(folder, settings.index),
         (DocumentFeed(documents, workspace, settings.index), TableFeed(tables, settings.index)),
         ModelEmbedder(models, tables.catalogue, unit=settings.index.metric == "cosine"),
         settings.index,

@@ -1,4 +1,4 @@
-"""Where in a text the words of a query stand."""
+"""Marking: where in a text the words of a query stand."""
 
 from __future__ import annotations
 
@@ -6,38 +6,39 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.index.analysis.folding import fold_with_places, to_hiragana
 from mcp_context_resources.index.analysis.japanese import morphemes
-from mcp_context_resources.index.analysis.phrases import plain
 from mcp_context_resources.index.analysis.terms import loan_of, loans_of, word_terms
 from mcp_context_resources.index.analysis.words import JAPANESE_RUN, parse_unit, placed_spans, stem
+from mcp_context_resources.index.ranking.phrases import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mcp_context_resources.index.analysis.query import Wanted
+    from mcp_context_resources.index.ranking.query import ParsedQuery
+    from mcp_context_resources.index.spec import Spans
 
-MOST_PLACES: Final = 100
-"""Of more places the first ones are returned."""
+MOST_SPANS: Final = 100
+"""Of more spans the first ones are returned."""
 
 _MOST_CHARS: Final = 20_000
 
 
-class Marking:
+class Marker:
     """Finds the words and phrases of one query in texts."""
 
-    def __init__(self, wanted: Wanted) -> None:
-        self._phrases = wanted.phrases
-        self._terms = {term for word in wanted.words for term in (*word.terms, word.loan) if term}
-        spaceless = [word for word in wanted.words if not word.text.isascii()]
+    def __init__(self, parsed: ParsedQuery) -> None:
+        self._phrases = parsed.phrases
+        self._terms = {term for word in parsed.words for term in (*word.terms, word.loan) if term}
+        spaceless = [word for word in parsed.words if not word.text.isascii()]
         self._surfaces = {to_hiragana(word.text) for word in spaceless}
         self._japanese = any(not term.isascii() for term in self._terms)
-        self._loan_words = any(word.loan and word.text.isascii() for word in wanted.words)
-        self._seen: dict[tuple[str | None, str], tuple[tuple[int, int], ...]] = {}
+        self._loan_words = any(word.loan and word.text.isascii() for word in parsed.words)
+        self._seen: dict[tuple[str | None, str], Spans] = {}
 
-    def places(self, text: str) -> tuple[tuple[int, int], ...]:
+    def spans(self, text: str) -> Spans:
         """Return where words and phrases of the query stand in a text, in order and never overlapping."""
         folded = fold_with_places(text[:_MOST_CHARS])
         flat = plain(folded.text)
-        found = [place for phrase in self._phrases for place in phrase.places(flat)]
+        found = [place for phrase in self._phrases for place in phrase.spans(flat)]
         in_runs = list(self._surface_places(flat))
         # Other forms of a word, such as inflected ones, are looked for where the query's own don't all stand.
         others = self._japanese and (self._loan_words or not all(surface in flat for surface in self._surfaces))
@@ -48,7 +49,7 @@ class Marking:
                 found += self._in_run(unit, start)
         return _merged(folded.original(start, end) for start, end in (*found, *in_runs))
 
-    def _in_word(self, kind: str | None, text: str) -> tuple[tuple[int, int], ...]:
+    def _in_word(self, kind: str | None, text: str) -> Spans:
         places = self._seen.get((kind, text))
         if places is None:
             self._seen[kind, text] = places = tuple(self._read_word(kind, text))
@@ -79,11 +80,11 @@ class Marking:
                 place = flat.find(surface, place + len(surface))
 
 
-def _merged(places: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def _merged(places: Iterable[tuple[int, int]]) -> Spans:
     merged: list[tuple[int, int]] = []
     for start, end in sorted(places):
         if merged and start < merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
-    return tuple(merged[:MOST_PLACES])
+    return tuple(merged[:MOST_SPANS])

@@ -1,4 +1,4 @@
-"""One order out of two: chunks ranked by words, and by meaning.
+"""Fusion: one order out of two, of chunks ranked by words and by meaning.
 
 A weighted sum of scores, each on a scale of its own: Bruch, Gai, Ingber, "An Analysis of Fusion Functions for Hybrid
 Retrieval", arXiv 2210.11934. Scores by meaning are scaled to the list. Scores by words come as shares of what the

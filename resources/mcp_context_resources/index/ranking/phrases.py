@@ -1,4 +1,4 @@
-"""Exact phrases: how they are found in a text, whatever its width, case, kana and line breaks."""
+"""Phrases: found in a text exactly, whatever its width, case, kana and line breaks; and candidates checked for them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.index.analysis.folding import fold, to_hiragana
-from mcp_context_resources.index.analysis.terms import pairs
+from mcp_context_resources.index.analysis.terms import pairs, terms_of
 from mcp_context_resources.index.analysis.words import Run, units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from mcp_context_resources.index.ranking.query import ParsedQuery
+    from mcp_context_resources.index.store import Retriever
 
 _PLAIN: Final = frozenset(string.ascii_lowercase + string.digits)
 
@@ -36,8 +39,8 @@ class Phrase:
         after = "(?![a-z0-9])" if self.text[-1] in _PLAIN else ""
         return re.compile(before + r"\s+".join(re.escape(word) for word in self.text.split()) + after)
 
-    def places(self, plain_text: str) -> Iterator[tuple[int, int]]:
-        """Yield the places of the phrase in a text folded by `plain`."""
+    def spans(self, plain_text: str) -> Iterator[tuple[int, int]]:
+        """Yield where the phrase stands in a text folded by `plain`."""
         return (match.span() for match in self._pattern.finditer(plain_text))
 
     def stands_in(self, plain_text: str) -> bool:
@@ -73,3 +76,36 @@ def plain(folded: str) -> str:
     if len(lowered) != len(folded):
         lowered = "".join(low if len(low := character.lower()) == 1 else character for character in folded)
     return to_hiragana(lowered)
+
+
+class PhraseCheck:
+    """Reads chunks again for what a query says must stand in them, and must not: candidates only may hold it."""
+
+    def __init__(self, retriever: Retriever, parsed: ParsedQuery) -> None:
+        self._retriever = retriever
+        self._parsed = parsed
+
+    def phrases(self, chunks: Sequence[int]) -> set[int]:
+        """Return those that hold every phrase, in the text or in a heading, and no unwanted one."""
+        wanted, unwanted = self._parsed.phrases, self._parsed.without_phrases
+        return {
+            number
+            for number, heading, text in self._plain(chunks)
+            if all(phrase.stands_in(text) or phrase.stands_in(heading) for phrase in wanted)
+            and not any(phrase.stands_in(text) or phrase.stands_in(heading) for phrase in unwanted)
+        }
+
+    def everything(self, chunks: Sequence[int]) -> set[int]:
+        """Return those of them that hold no unwanted word either."""
+        accepted = self.phrases(chunks)
+        if not self._parsed.without_terms:
+            return accepted
+        return {
+            number
+            for number, heading, text in self._plain(sorted(accepted))
+            if self._parsed.without_terms.isdisjoint(terms_of(f"{heading}\n{text}").words)
+        }
+
+    def _plain(self, chunks: Sequence[int]) -> list[tuple[int, str, str]]:
+        found = self._retriever.texts(chunks)
+        return [(number, plain(fold(heading)), plain(fold(text))) for number, heading, text in found]

@@ -1,4 +1,4 @@
-"""What a query looks for: words, phrases that must occur, words that must not. Any text is a query."""
+"""Query parsing: words, phrases that must occur, words that must not. Any text is a query."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.index.analysis.folding import fold, to_hiragana
+from mcp_context_resources.index.analysis.folding import HAN, KANA, fold, to_hiragana
 from mcp_context_resources.index.analysis.japanese import Morpheme, morphemes
-from mcp_context_resources.index.analysis.phrases import Phrase, phrase_of
-from mcp_context_resources.index.analysis.scripts import HAN, KANA
-from mcp_context_resources.index.analysis.stop_words import STOP_WORDS
 from mcp_context_resources.index.analysis.terms import loan_of, pairs, smaller, word_terms
-from mcp_context_resources.index.analysis.words import Run, Word, stem, units
+from mcp_context_resources.index.analysis.words import STOP_WORDS, Run, Word, stem, units
+from mcp_context_resources.index.ranking.phrases import Phrase, phrase_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +40,7 @@ _SHORTEST_STRONG: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class QueryWord:
     """A word looked for, `text` as it is shown.
 
     `terms` are its forms among the words of a text, any of which will do; `parts` are its neighbours in the surface.
@@ -59,18 +57,18 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ParsedQuery:
     """A query, taken apart. `pairs` are those of characters that words without spaces between them share.
 
     No text is found for its `weak` words; of those found, one that holds them, too, is the better.
     """
 
-    words: tuple[Sought, ...]
+    words: tuple[QueryWord, ...]
     pairs: tuple[str, ...]
     phrases: tuple[Phrase, ...] = ()
     without_terms: frozenset[str] = frozenset()
     without_phrases: tuple[Phrase, ...] = ()
-    weak: tuple[Sought, ...] = ()
+    weak: tuple[QueryWord, ...] = ()
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -78,7 +76,7 @@ class Wanted:
         return tuple(dict.fromkeys(word.text for word in self.words))
 
 
-def wanted_of(text: str) -> Wanted:
+def parse_query(text: str) -> ParsedQuery:
     """Take a query apart; nothing is left of one without letters and digits."""
     text = text[:MOST_QUERY_CHARS]
     phrases: list[Phrase] = []
@@ -101,7 +99,7 @@ def wanted_of(text: str) -> Wanted:
         words, weak, loose = _words(text)
         unwanted = []
     forbidden = [_forbidden(some) for some in unwanted[:MOST_PHRASES]]
-    return Wanted(
+    return ParsedQuery(
         words,
         loose,
         tuple(dict.fromkeys(phrases))[:MOST_PHRASES],
@@ -111,9 +109,9 @@ def wanted_of(text: str) -> Wanted:
     )
 
 
-def _words(text: str) -> tuple[tuple[Sought, ...], tuple[Sought, ...], tuple[str, ...]]:
+def _words(text: str) -> tuple[tuple[QueryWord, ...], tuple[QueryWord, ...], tuple[str, ...]]:
     """Return the words of a text, its weak ones where it has others, and its pairs of characters."""
-    found: list[Sought] = []
+    found: list[QueryWord] = []
     loose: list[str] = []
     before: Word | None = None
     for unit in units(fold(text)):
@@ -125,10 +123,10 @@ def _words(text: str) -> tuple[tuple[Sought, ...], tuple[Sought, ...], tuple[str
             continue
         if before is not None and _labels(before, unit):
             label, number = before.whole, unit.whole
-            found.append(Sought(f"{label} {number}", (label + number,), (label, unit.parts[0][0]), identifier=True))
+            found.append(QueryWord(f"{label} {number}", (label + number,), (label, unit.parts[0][0]), identifier=True))
         found += _of_word(unit)
         before = unit
-    weak: list[Sought] = []
+    weak: list[QueryWord] = []
     if any(not word.weak for word in found):
         weak = [word for word in found if word.weak]
         found = [word for word in found if not word.weak]
@@ -136,17 +134,17 @@ def _words(text: str) -> tuple[tuple[Sought, ...], tuple[Sought, ...], tuple[str
     return chosen, others, tuple(dict.fromkeys(loose))[:MOST_WORDS]
 
 
-def _of_word(word: Word) -> Iterator[Sought]:
+def _of_word(word: Word) -> Iterator[QueryWord]:
     parts = tuple(part for part, _, _ in word.parts)
     if not word.compound:
         weak = word.whole in STOP_WORDS
-        yield Sought(word.whole, tuple(word_terms(word)), parts, weak=weak, loan=loan_of(word.whole))
+        yield QueryWord(word.whole, tuple(word_terms(word)), parts, weak=weak, loan=loan_of(word.whole))
         return
-    yield Sought(word.whole, (word.whole,), parts, identifier=True)
+    yield QueryWord(word.whole, (word.whole,), parts, identifier=True)
     for piece in smaller(word):
         if piece != word.whole:
             own = (piece,) if piece in parts else ()
-            yield Sought(piece, (stem(piece),), own, weak=len(piece) == 1, loan=loan_of(piece))
+            yield QueryWord(piece, (stem(piece),), own, weak=len(piece) == 1, loan=loan_of(piece))
 
 
 def _labels(label: Word, number: Word) -> bool:
@@ -161,12 +159,12 @@ def _labels(label: Word, number: Word) -> bool:
     )
 
 
-def _of_run(run: Run) -> tuple[list[Sought], list[str]]:
+def _of_run(run: Run) -> tuple[list[QueryWord], list[str]]:
     """Return the words of a run of text without spaces, and the pairs of characters that reach over two of them."""
     text = to_hiragana(run.text)
     pieces = sorted(_pieces(run), key=lambda piece: piece.start)
     strong = any(not piece.weak for piece in pieces)
-    words: list[Sought] = []
+    words: list[QueryWord] = []
     loose: list[str] = []
     last: Morpheme | None = None
     for piece in pieces:
@@ -174,7 +172,7 @@ def _of_run(run: Run) -> tuple[list[Sought], list[str]]:
         terms = (piece.term,) if piece.term else ()
         loan = piece.term if piece.loan else ""
         shown = run.text[piece.start : piece.end]
-        words.append(Sought(shown, terms, tuple(pairs(surface)), weak=piece.weak, loan=loan))
+        words.append(QueryWord(shown, terms, tuple(pairs(surface)), weak=piece.weak, loan=loan))
         if piece.weak and strong:
             last = None
             continue

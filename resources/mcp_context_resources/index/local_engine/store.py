@@ -1,37 +1,48 @@
-"""The index inside its worker process: the database, the caches made of it, and their upkeep."""
+"""Local store: a folder with a SQLite file that is the truth, and the index of words and the vectors made of it."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from mcp_context_resources.errors import StorageError
-from mcp_context_resources.index.local_engine import chunk_tables, vector_files, vector_tables
+from mcp_context_resources.index.analysis.terms import version
+from mcp_context_resources.index.local_engine import chunk_tables, vector_tables
 from mcp_context_resources.index.local_engine.database import DamagedError, Database, get_meta, get_note, translated
-from mcp_context_resources.index.local_engine.index_lag import last_of_sources, unsorted
-from mcp_context_resources.index.local_engine.lexical_index import BrokenCacheError, LexicalCache, last_of
-from mcp_context_resources.index.local_engine.searching import Ground, search
-from mcp_context_resources.index.local_engine.source_filter import Reaches
-from mcp_context_resources.index.local_engine.vector_file_sync import VectorUpkeep
+from mcp_context_resources.index.local_engine.lexical_index import (
+    BrokenCacheError,
+    LexicalIndex,
+    index_lag,
+    last_of,
+    last_of_sources,
+)
+from mcp_context_resources.index.local_engine.lexical_search import LexicalSearch
+from mcp_context_resources.index.local_engine.retriever import LocalRetriever, View
+from mcp_context_resources.index.local_engine.source_filter import SourceFilters
+from mcp_context_resources.index.local_engine.vector_file_sync import VectorFileSync
 from mcp_context_resources.index.local_engine.vector_search import Vectors
-from mcp_context_resources.index.metric import metric_of
+from mcp_context_resources.index.spec import IndexSize
+from mcp_context_resources.index.store import Coverage
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
-    from mcp_context_resources.index.local_engine.chunk_tables import KnownRow
-    from mcp_context_resources.index.local_engine.source_filter import Reach
-    from mcp_context_resources.index.spec import Chunk, Ending, IndexAnswer, IndexedSource, IndexQuery, Passage
+    from mcp_context_resources.index.local_engine.source_filter import SourceFilter
+    from mcp_context_resources.index.spec import (
+        Chunk,
+        EmbeddingInput,
+        Ending,
+        IndexedSource,
+        KnownRow,
+        RemainingWork,
+    )
+    from mcp_context_resources.index.store import RetrievalScope, Retriever, StoreLocation
     from mcp_context_resources.workers.job import Job
 
 T = TypeVar("T")
-
-Left = Literal["more", "later", "nothing"]
-"""What upkeep leaves to be done: more at once, or later, when the disk may have room again."""
 
 _STEP_CHUNKS: Final = 5_000
 _STEP_SECONDS: Final = 0.5
@@ -45,56 +56,62 @@ _NEW_DATABASE: Final = "The search index was damaged or of another version, so i
 _NEW_WORDS: Final = "The index of words was damaged, so it had to be made anew."
 
 
-class Engine:
-    """What one worker process holds open of the index in a folder."""
+class LocalStore:
+    """A `ChunkStore` in a folder; up to `exact_vectors` vectors are compared one by one."""
 
-    def __init__(self, folder: Path, version: str, exact_vectors: int) -> None:
+    def __init__(self, folder: Path, exact_vectors: int) -> None:
         self._folder = folder
         self._exact_vectors = exact_vectors
         self._database = Database(folder)
-        self._words = LexicalCache(folder, version)
-        self._reaches = Reaches()
+        self._words = LexicalIndex(folder, version())
+        self._filters = SourceFilters()
         self._vectors: Vectors | None = None
-        self._vector_upkeep = VectorUpkeep(folder, exact_vectors)
+        self._vector_files = VectorFileSync(folder, exact_vectors)
         self._missing: tuple[int, float, float, dict[int, int]] = (0, 0.0, 0.0, {})
         self._counted: sqlite3.Connection | None = None
         self._swept = False
 
     def known(self) -> list[KnownRow]:
-        """See `Index.known`."""
+        """Return all versions of sources that aren't dropped."""
         return self._healed(lambda: chunk_tables.known(self._database.connection()))
 
     def begin(self, source: IndexedSource) -> int:
-        """See `Index.begin`."""
+        """Note a version of a source; returns how many chunks of it there are."""
         return self._written(lambda connection: chunk_tables.begin(connection, source))
 
     def put(self, source: IndexedSource, first: int, chunks: Sequence[Chunk], ending: Ending | None) -> bool:
-        """See `Index.put`."""
+        """Put in the chunks from number `first` on; False where they aren't the next ones of a version begun."""
         return self._written(lambda connection: chunk_tables.put(connection, source, first, chunks, ending))
 
     def drop(self, keys: Sequence[str]) -> None:
-        """See `Index.drop`."""
+        """Let all versions of sources answer no more; they are swept away later."""
         self._written(lambda connection: chunk_tables.drop(connection, keys))
 
-    def without_vector(self, model: str, most: int) -> list[Passage]:
-        """See `Index.without_vector`."""
+    def without_vector(self, model: str, most: int) -> list[EmbeddingInput]:
+        """Claim up to `most` texts of which a model has no vector."""
         return self._written(lambda connection: vector_tables.without_vector(connection, model, most))
 
     def put_vectors(self, model: str, digests: Sequence[str], vectors: bytes) -> None:
-        """See `Index.put_vectors`."""
+        """Put in vectors of texts; raises `InvalidInputError` where they are none."""
         self._written(lambda connection: vector_tables.put_vectors(connection, model, digests, vectors))
 
-    def size(self, model: str) -> tuple[int, int, int, int, tuple[str, ...]]:
-        """See `Index.size`: sources, chunks, vectors, bytes, notes."""
+    def size(self, model: str) -> IndexSize:
+        """Tell how much there is, and how many chunks have a vector of a model."""
         return self._healed(lambda: self._size(model))
 
-    def search(self, job: Job, query: IndexQuery) -> IndexAnswer:
-        """See `Index.search`."""
-        return self._healed(lambda: self._search(job, query))
+    def retrieve(self, job: Job, scope: RetrievalScope, use: Callable[[Retriever], T]) -> T:
+        """Run `use` in one transaction, after terms that are few or fresh were taken in."""
+        return self._healed(lambda: self._retrieve(job, scope, use))
 
-    def maintain(self, job: Job) -> Left:
-        """Bring the caches up to date and sweep, for about a second; returns what is left to do."""
+    def maintain(self, job: Job) -> RemainingWork:
+        """Bring the index of words and the files of vectors up to date, and sweep."""
         return self._healed(lambda: self._maintain(job))
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._vectors = None
+        self._words.close()
+        self._database.close()
 
     def _written(self, write: Callable[[sqlite3.Connection], T]) -> T:
         def run() -> T:
@@ -109,7 +126,7 @@ class Engine:
             return self._with_words(run)
         except DamagedError:
             self._vectors = None
-            self._vector_upkeep = VectorUpkeep(self._folder, self._exact_vectors)
+            self._vector_files = VectorFileSync(self._folder, self._exact_vectors)
             self._words.close()
             self._database.replace(_NEW_DATABASE)
         try:
@@ -132,39 +149,45 @@ class Engine:
         """Return the connection; what was counted of a file that was replaced is forgotten."""
         connection = self._database.connection()
         if connection is not self._counted:
-            self._counted, self._reaches, self._missing = connection, Reaches(), (0, 0.0, 0.0, {})
+            self._counted, self._filters, self._missing = connection, SourceFilters(), (0, 0.0, 0.0, {})
         return connection
 
-    def _search(self, job: Job, query: IndexQuery) -> IndexAnswer:
+    def _retrieve(self, job: Job, scope: RetrievalScope, use: Callable[[Retriever], T]) -> T:
         connection = self._connected()
         self._words.open(connection)
         problem = ""
         with job.interruptible(connection.interrupt):
-            if query.mode != "vector" or '"' in query.text or "「" in query.text:
+            if scope.by_terms:
                 try:
-                    self._catch_up(connection, query.fresh, min(_SEARCH_SECONDS, job.seconds_left / 2))
+                    self._catch_up(connection, scope.fresh, min(_SEARCH_SECONDS, job.seconds_left / 2))
                 except StorageError as error:  # what is there can be searched all the same
                     problem = str(error)
             with self._database.reading():
                 searcher = self._words.searcher()
                 stamp = self._words.stamp_of(searcher)
-                reach = self._reaches.of(connection, query.sources, query.kinds, stamp.drop)
-                vectors = self._vectors_of(connection, query.model) if query.mode != "lexical" else None
-                ground = Ground(connection, self._words.schema, searcher, vectors)
-                answer = search(ground, query, reach, self._count_vectors(connection, vectors, reach))
-                late = unsorted(connection, stamp.chunk) if query.mode != "vector" else ()
-                behind = sum(reach.sources is None or source in reach.sources for source in late)
-                identity = get_meta(connection, "identity")
-                return replace(answer, behind=behind, problem=problem if behind else "", identity=identity)
+                admitted = self._filters.of(connection, scope.sources, scope.kinds, stamp.drop)
+                vectors = self._vectors_of(connection, scope.model)
+                late = index_lag(connection, stamp.chunk) if scope.by_terms else ()
+                lag = sum(admitted.sources is None or source in admitted.sources for source in late)
+                coverage = Coverage(
+                    chunks=admitted.chunks,
+                    vectors=self._count_vectors(connection, vectors, admitted),
+                    dimension=0 if vectors is None else vectors.space.dimension,
+                    index_lag=lag,
+                    problem=problem if lag else "",
+                    identity=get_meta(connection, "identity"),
+                )
+                words = LexicalSearch(self._words.schema, searcher, admitted)
+                return use(LocalRetriever(View(connection, words, vectors, admitted), coverage))
 
     def _catch_up(self, connection: sqlite3.Connection, fresh: Sequence[str], seconds: float) -> None:
-        """Take in words that the cache doesn't know of yet, where they are few or those of `fresh` sources.
+        """Take in chunks that the index of words doesn't know of yet, where they are few or those of `fresh` sources.
 
-        The rest is left to upkeep: a search must not wait for all that is being built.
+        The rest is left to maintenance: a search must not wait for all that is being built.
         """
         began, stamp = time.monotonic(), self._words.stamp()
         with self._database.reading():
-            late, last = unsorted(connection, stamp.chunk), last_of(connection)
+            late, last = index_lag(connection, stamp.chunk), last_of(connection)
             goal = last_of_sources(connection, fresh) if late and fresh else 0
         if goal <= stamp.chunk:
             if not late or (len(late) > 1 and last.chunk - stamp.chunk > _QUICK_CHUNKS):
@@ -175,26 +198,21 @@ class Engine:
                 time.sleep(0.02)
 
     def _vectors_of(self, connection: sqlite3.Connection, model: str) -> Vectors | None:
-        number, dimension = vector_tables.model_of(connection, model)
-        if dimension == 0:
+        space = vector_tables.space_of(connection, model)
+        if space is None:
             return None
-        family = vector_files.Family(get_meta(connection, "identity"), number, dimension, metric_of(model))
-        if self._vectors is None or self._vectors.family != family:
-            self._vectors = Vectors(self._folder, family, self._exact_vectors)
+        if self._vectors is None or self._vectors.space != space:
+            self._vectors = Vectors(self._folder, space, self._exact_vectors)
         self._vectors.refresh(connection)
         return self._vectors
 
-    def _count_vectors(self, connection: sqlite3.Connection, vectors: Vectors | None, reach: Reach) -> int:
-        """Count the chunks in reach that have a vector; kinds are not told apart."""
+    def _count_vectors(self, connection: sqlite3.Connection, vectors: Vectors | None, admitted: SourceFilter) -> int:
+        """Count the chunks admitted that have a vector; kinds are not told apart."""
         if vectors is None:
             return 0
-        missing = self._missing_of(connection, vectors.family.model)
-        lacking = sum(
-            count
-            for source, count in missing.items()
-            if source not in reach.hidden and (reach.sources is None or source in reach.sources)
-        )
-        return max(0, reach.chunks - lacking - vectors.unread)
+        missing = self._missing_of(connection, vectors.space.model)
+        lacking = sum(count for source, count in missing.items() if admitted.admits_source(source))
+        return max(0, admitted.chunks - lacking - vectors.unread)
 
     def _missing_of(self, connection: sqlite3.Connection, model: int) -> dict[int, int]:
         """Count what has no vector, by source; not each time while it takes long."""
@@ -205,22 +223,22 @@ class Engine:
             self._missing = (model, now, time.monotonic() - now, missing)
         return missing
 
-    def _size(self, model: str) -> tuple[int, int, int, int, tuple[str, ...]]:
+    def _size(self, model: str) -> IndexSize:
         self._connected()
         with self._database.reading() as connection:
             sources, chunks = connection.execute(
                 "SELECT count(*), coalesce(sum(chunks), 0) FROM sources WHERE state = 1"
             ).fetchone()
-            number, dimension = vector_tables.model_of(connection, model)
+            space = vector_tables.space_of(connection, model)
             vectors = 0
-            if dimension:
+            if space is not None:
                 complete = {row[0] for row in connection.execute("SELECT id FROM sources WHERE state = 1")}
-                missing = self._missing_of(connection, number)
+                missing = self._missing_of(connection, space.model)
                 vectors = chunks - sum(count for source, count in missing.items() if source in complete)
             note = get_note(connection)
-        return sources, chunks, max(0, vectors), _bytes_in(self._folder), (note,) if note else ()
+        return IndexSize(sources, chunks, max(0, vectors), _bytes_in(self._folder), (note,) if note else ())
 
-    def _maintain(self, job: Job) -> Left:
+    def _maintain(self, job: Job) -> RemainingWork:
         ends = time.monotonic() + _STEP_SECONDS
 
         def is_wanted() -> bool:
@@ -236,15 +254,15 @@ class Engine:
                 return "nothing"  # another process is at it
             if self._words.stamp().lacks(last_of(connection)):
                 # Words may take long, and vectors that are in no file take memory in every process that searches.
-                self._vector_upkeep.write(connection, is_wanted)
+                self._vector_files.write(connection, is_wanted)
                 return "more"
         if (
             self._sweep()
-            or self._vector_upkeep.write(connection, is_wanted)
-            or self._vector_upkeep.build_graphs(connection, goes_on)
+            or self._vector_files.write(connection, is_wanted)
+            or self._vector_files.build_graphs(connection, goes_on)
         ):
             return "more"
-        return "later" if self._vector_upkeep.waits else "nothing"
+        return "later" if self._vector_files.waits else "nothing"
 
     def _sweep(self) -> bool:
         with self._database.writing() as connection:
@@ -275,14 +293,6 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-class _Engines:
-    engine: Engine | None = None
-    key: Any = None
-
-
-def engine_of(folder: str, version: str, exact_vectors: int) -> Engine:
-    """Return the engine of a folder; a process holds one."""
-    key = (folder, version, exact_vectors)
-    if _Engines.engine is None or _Engines.key != key:
-        _Engines.engine, _Engines.key = Engine(Path(folder), version, exact_vectors), key
-    return _Engines.engine
+def open_store(location: StoreLocation) -> LocalStore:
+    """Open the store in the folder of a location; nothing is read before its first method."""
+    return LocalStore(Path(location.folder), location.exact_vectors)
