@@ -1,4 +1,4 @@
-"""Opening and closing what the tools work with."""
+"""Services: what the tools work with, opened and closed."""
 
 from __future__ import annotations
 

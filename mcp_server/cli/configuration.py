@@ -1,4 +1,4 @@
-"""Where settings come from: command line over environment over `fresh-context.toml` over defaults."""
+"""Configuration: command line over environment over `fresh-context.toml` over defaults."""
 
 from __future__ import annotations
 

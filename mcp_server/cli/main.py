@@ -1,4 +1,4 @@
-"""The `fresh-context` command. Imports nothing heavy before it knows what is asked for."""
+"""Main entry of the `fresh-context` command. Imports nothing heavy before it knows what is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has been read and not yet been taken up, and what has been taken up and not yet been answered."""
+"""Pending messages: read and not yet taken up, or taken up and not yet answered."""
 
 from __future__ import annotations
 

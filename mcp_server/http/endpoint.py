@@ -1,4 +1,4 @@
-"""What stands before the MCP endpoint: every request passes these checks, cheapest first, before its body is read."""
+"""Endpoint checks: every request passes these, cheapest first, before its body is read."""
 
 from __future__ import annotations
 

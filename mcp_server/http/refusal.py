@@ -1,4 +1,4 @@
-"""What a request that goes no further is answered: a status, and a JSON-RPC error without an id."""
+"""Refusal: what a request that goes no further is answered, a status and a JSON-RPC error without an id."""
 
 from __future__ import annotations
 

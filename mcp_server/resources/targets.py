@@ -1,4 +1,4 @@
-"""What a URI names: `document://report.pdf/page/3/image` is a view of a place in a source."""
+"""Targets of URIs: `document://report.pdf/page/3/image` is a view of a place in a source."""
 
 from __future__ import annotations
 

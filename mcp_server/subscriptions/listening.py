@@ -1,4 +1,4 @@
-"""Streams of changes (`subscriptions/listen`, protocol version 2026-07-28)."""
+"""Listening: streams of changes (`subscriptions/listen`, protocol version 2026-07-28)."""
 
 from __future__ import annotations
 

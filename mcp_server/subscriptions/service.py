@@ -1,4 +1,4 @@
-"""From changes of files to notifications, for every client that wants to hear of them."""
+"""Subscription service: from changes of files to notifications, for every client that wants to hear of them."""
 
 from __future__ import annotations
 

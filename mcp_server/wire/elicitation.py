@@ -1,4 +1,4 @@
-"""Asking a person which of several sources a name means, where their client can ask.
+"""Elicitation: a person is asked which of several sources a name means, where their client can ask.
 
 Handshake versions ask on the back channel while the call waits. The stateless ones answer with the question and get
 the same call again with the person's answer. What a client then says was chosen before is only a name, which must be

@@ -1,4 +1,4 @@
-"""The content of sources as passages, each with a citation of its own: what a local model is given to read."""
+"""Passages: the content of sources in pieces, each with a citation of its own, for a local model to read."""
 
 from __future__ import annotations
 

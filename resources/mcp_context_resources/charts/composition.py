@@ -1,4 +1,4 @@
-"""What every chart gets, whoever designed it: a title that fits, and the sizes of its layout."""
+"""Composition: what every chart gets, whoever designed it, a title that fits and the sizes of its layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing a chart: what a careful analyst would draw from columns of these kinds."""
+"""Design of a chart: what a careful analyst would draw from columns of these kinds."""
 
 from __future__ import annotations
 

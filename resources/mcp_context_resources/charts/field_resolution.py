@@ -1,4 +1,4 @@
-"""Fitting a given specification to the rows: its fields resolved to columns, its data put in."""
+"""Field resolution: a given specification fitted to the rows, its fields made columns, its data put in."""
 
 from __future__ import annotations
 

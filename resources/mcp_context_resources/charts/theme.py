@@ -1,4 +1,4 @@
-"""How charts look where a specification doesn't say: fonts, colours, sizes."""
+"""Theme: how charts look where a specification doesn't say, fonts, colours, sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watching a workspace while somebody listens: changes of files in, changes of sources out."""
+"""Watch service, at work while somebody listens: changes of files in, changes of sources out."""
 
 from __future__ import annotations
 

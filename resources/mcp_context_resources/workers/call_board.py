@@ -1,4 +1,4 @@
-"""A few numbers shared between the server and one worker process, without locks.
+"""Call board: a few numbers shared between the server and one worker process, without locks.
 
 A pipe or queue would need a lock that a killed worker could leave held; plain shared doubles can't.
 """

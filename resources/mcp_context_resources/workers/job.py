@@ -1,4 +1,4 @@
-"""What a function running inside a worker process can ask of, and tell, the server."""
+"""Job: what a function running inside a worker process can ask of, and tell, the server."""
 
 from __future__ import annotations
 

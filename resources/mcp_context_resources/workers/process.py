@@ -1,4 +1,4 @@
-"""What runs inside a worker process: the start, the watch over it, and each call."""
+"""Worker process, from inside: the start, the watch over it, and each call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Walking the roots: which files there are that could be served."""
+"""Discovery: the roots walked for the files that could be served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left out of the served folders, by patterns in `.gitignore` syntax."""
+"""Ignore rules: what is left out of the served folders, by patterns in `.gitignore` syntax."""
 
 from __future__ import annotations
 

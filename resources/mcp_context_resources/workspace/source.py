@@ -1,4 +1,4 @@
-"""One thing in the workspace that can be served."""
+"""Source: one thing in the workspace that can be served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passages of documents as they stand in the files now: whole sentences, adjoining ones together."""
+"""Excerpts: passages of documents as they stand in the files now, whole sentences, adjoining ones together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A question in, a pack out: searched, read, chosen and written within a number of tokens."""
+"""Packer: a question in, a pack out, searched, read, chosen and written within a number of tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the local model is told, in English and in Japanese."""
+"""Wording of model tasks: what the local model is told, in English and in Japanese."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting texts to what a model's context holds beside the rest of the prompt."""
+"""Context fitting: texts cut to what a model's context holds beside the rest of the prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RowWording of row tasks, in Japanese or English, and the marks around the rows' texts with their secret."""
+"""Wording of row tasks, in Japanese or English, and the marks around the rows' texts with their secret."""
 
 from __future__ import annotations
 

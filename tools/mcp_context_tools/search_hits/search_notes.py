@@ -1,4 +1,4 @@
-"""What is to be told of a search: how it was done, what it could not see, and what to try when it found nothing."""
+"""Search notes: how a search was done, what it could not see, and what to try when it found nothing."""
 
 from __future__ import annotations
 
