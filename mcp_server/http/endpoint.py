@@ -13,7 +13,6 @@ from starlette.authentication import AuthCredentials
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
-from mcp_server.http.address import Names
 from mcp_server.http.authentication import (
     Authenticator,
     Identity,
@@ -22,6 +21,7 @@ from mcp_server.http.authentication import (
     UnavailableError,
     bearer_token,
 )
+from mcp_server.http.host_guard import HostGuard
 from mcp_server.http.rate_limit import RateLimit
 from mcp_server.http.refusal import RejectedRequest
 from mcp_server.http.request_body import read_body, replayed
@@ -58,7 +58,7 @@ class Endpoint:
         self._http = http
         self._lifecycle = lifecycle
         self._metrics = metrics
-        self._names = Names(http)
+        self._names = HostGuard(http)
         self._known = Doorkeeper(http, authenticator)
         self._rate = RateLimit(http.requests_per_second, http.burst)
         self._turns = anyio.Semaphore(http.max_in_flight)
