@@ -10,7 +10,7 @@ from bench.search_vectors import KeptVectors
 from mcp_context_resources.budget import BudgetSettings
 from mcp_context_resources.charts.service import Charts
 from mcp_context_resources.charts.settings import ChartSettings
-from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
+from mcp_context_resources.documents.reader import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.documents.settings import DocumentSettings
 from mcp_context_resources.index.service import SearchIndex, SearchRequest

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_context_resources.charts.service import Charts
-from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
+from mcp_context_resources.documents.reader import Readers
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.errors import ConfigurationError
 from mcp_context_resources.index.expired_indexes import remove_unused
@@ -48,11 +48,12 @@ class Engines:
 def make_workspace(settings: Settings) -> Workspace:
     """Return the folders served, with every kind of file that is known.
 
-    Raises `ConfigurationError` for a root that doesn't exist, and where there is none.
+    Raises `ConfigurationError` for a root that doesn't exist, where there is none, and for a plugin that isn't there.
     """
+    documents = Readers(settings.documents.plugins).endings
     workspace = Workspace(
         settings.workspace,
-        {"table": TABLE_FORMATS, "document": DOCUMENT_FORMATS, "model": MODEL_FORMATS},
+        {"table": TABLE_FORMATS, "document": documents, "model": MODEL_FORMATS},
         companions=COMPANIONS,
     )
     if not len(workspace.roots):

@@ -21,8 +21,7 @@ from mcp_context_tools.text_cutting import whole_before
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcp_context_resources.documents.service import FromDocument
-    from mcp_context_resources.documents.spec import Reading
+    from mcp_context_resources.documents.spec import FromDocument, Reading
     from mcp_context_resources.index.spec import IndexedSource
     from mcp_context_tools.context_pack.spec import Gathered
     from mcp_context_tools.search_hits.paging import Found

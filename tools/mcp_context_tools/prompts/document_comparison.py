@@ -193,19 +193,18 @@ _SIDES: Final = ("A", "B")
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two documents that are compared: its `sentences` as far as they were read, `beyond` the rest."""
+    """One of two documents that are compared: its `sentences` as far as they were read, `beyond` the rest.
+
+    Its parts are pages or sections, as `noun` says.
+    """
 
     source: Source
+    noun: str
     pages: list[Page]
     sentences: list[Sentence]
     outline: list[OutlineEntry]
     beyond: bool
     notes: list[str]
-
-    @property
-    def noun(self) -> str:
-        """Say what its parts are: `page` or `section`."""
-        return "page" if self.source.format == "pdf" else "section"
 
     @property
     def compared(self) -> str:
@@ -306,7 +305,7 @@ async def _read(services: Services, source: Source, pages: str) -> Side:
     every = await anyio.to_thread.run_sync(sentences_of, reading.pages)
     kept = every[:MOST_SENTENCES]
     beyond = bool(reading.remaining) or len(kept) < len(every)
-    return Side(source, reading.pages, kept, outline.entries, beyond, reading.notes)
+    return Side(source, found.reader.noun, reading.pages, kept, outline.entries, beyond, reading.notes)
 
 
 async def _unlike(

@@ -50,11 +50,15 @@ class Excerpt:
 
 @dataclass(slots=True)
 class Sections:
-    """What is shown of a document: `excerpts` in its order, of `wanted` pages those in `unshown` not or not whole."""
+    """What is shown of a document: `excerpts` in its order, of `wanted` pages those in `unshown` not or not whole.
+
+    Its parts are pages or sections, as `noun` says.
+    """
 
     source: Source
     ref: SourceRef
     total: int
+    noun: str
     title: str = ""
     outline: list[OutlineEntry] = field(default_factory=list)
     excerpts: list[Excerpt] = field(default_factory=list)
@@ -62,11 +66,6 @@ class Sections:
     unshown: str = ""
     hidden: str = ""
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def noun(self) -> str:
-        """Say what its parts are: `page` or `section`."""
-        return "page" if self.source.format == "pdf" else "section"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,9 @@ async def read_sections(services: Services, source: Source, pages: str, tokens: 
     reading = found.content
     outline = (await services.documents.outline(source.uri, skip=0, most=_MOST_HEADINGS, source=source)).content
     wanted = list(dict.fromkeys([*(page.number for page in reading.pages), *range_numbers(reading.remaining)]))
-    sections = Sections(source, found.ref, reading.total_pages, reading.title, wanted=wanted, notes=reading.notes)
+    sections = Sections(
+        source, found.ref, reading.total_pages, found.reader.noun, reading.title, wanted=wanted, notes=reading.notes
+    )
     inside = set(wanted)
     sections.outline = [entry for entry in outline.entries if entry.page is None or entry.page in inside]
     kept = reading.pages
