@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.tables.duckdb_engine import gate
-from mcp_context_resources.tables.duckdb_engine.embed_function import texts_of, vectors_of
+from mcp_context_resources.tables.embedded_texts import texts_of, vectors_of
 from mcp_context_resources.tables.page_cursor import PageCursor
+from mcp_context_resources.tables.parameters import bind, by_identifier
 from mcp_context_resources.tables.spec import Statement
+from mcp_context_resources.workers.function import WorkerFunction
 from mcp_context_resources.workspace.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.provenance import SourceRef
     from mcp_context_resources.tables.access import Access
-    from mcp_context_resources.tables.duckdb_engine.embed_function import Embedder
+    from mcp_context_resources.tables.embedded_texts import QueryEmbedder
     from mcp_context_resources.tables.model_tables.service import MappedTables
     from mcp_context_resources.tables.spec import ParsedStatement, TableSpec
     from mcp_context_resources.workers.pool import Progress, WorkerPool
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     Values = Sequence[Any] | Mapping[str, Any] | None
     """The values of a statement's placeholders."""
 
+MAX_SQL_CHARS: Final = 100_000
+"""Longest statement that is run."""
+
+_PARSE: Final[WorkerFunction[ParsedStatement, str]] = WorkerFunction(
+    "mcp_context_resources.tables.duckdb_engine.gate:parse"
+)
 _EVERY_TABLE_AT_MOST: Final = 500
 _KEPT_STATEMENTS: Final = 64
 
@@ -61,7 +68,7 @@ class Preparation:
         *,
         derived: DerivedTables | None,
         mapped: MappedTables,
-        embedder: Embedder | None,
+        embedder: QueryEmbedder | None,
         parse_seconds: float,
     ) -> None:
         self._workspace = workspace
@@ -78,11 +85,11 @@ class Preparation:
         """Parse a statement and admit it; raises `InvalidInputError`, `SqlError`, `SqlRefusedError`."""
         if not sql.strip():
             raise InvalidInputError("The statement is empty.", "Write a SELECT; list_sources names the tables.")
-        if len(sql) > gate.MAX_SQL_CHARS:
-            raise InvalidInputError(f"The statement is longer than {gate.MAX_SQL_CHARS:,} characters.", "Shorten it.")
+        if len(sql) > MAX_SQL_CHARS:
+            raise InvalidInputError(f"The statement is longer than {MAX_SQL_CHARS:,} characters.", "Shorten it.")
         parsed = self._parsed.get(sql)
         if parsed is None:
-            parsed = await self._pool.run(gate.parse, sql, deadline=self._parse_seconds)
+            parsed = await self._pool.run(_PARSE, sql, deadline=self._parse_seconds)
             # Paging repeats a statement; what it means depends on its text alone.
             self._parsed[sql] = parsed
             if len(self._parsed) > _KEPT_STATEMENTS:
@@ -102,7 +109,7 @@ class Preparation:
         `ends` is on the clock of `time.monotonic`. Raises `InvalidCursorError`, `StaleCursorError`,
         `InvalidInputError`, and what reading tables and running models raises.
         """
-        bound = gate.bind(statement.sql, statement.parameters, parameters)
+        bound = bind(statement.sql, statement.parameters, parameters)
         reads = statement.tables or statement.every_table or statement.embeds
         catalogue = await self._catalogue() if reads else Catalogue(())
         named = await self._tables_of(statement, catalogue, on_progress)
@@ -113,7 +120,7 @@ class Preparation:
         vectors: tuple[tuple[str, str], ...] = ()
         if statement.embeds:
             started = time.monotonic()
-            texts = texts_of(statement, gate.by_identifier(parameters))
+            texts = texts_of(statement, by_identifier(parameters))
             vectors = await vectors_of(self._embedder, catalogue, texts, self._mapped.embedded_by(tables))
             ends += time.monotonic() - started  # a model that had to be loaded is not the statement's fault
         direct = place.direct == 1

@@ -18,7 +18,7 @@ from mcp_context_resources.errors import (
 from mcp_context_resources.tables.access import Access
 from mcp_context_resources.tables.columnar_cache import COPIES_AT_ONCE, COPY, Copies
 from mcp_context_resources.tables.discovery import Discovery
-from mcp_context_resources.tables.duckdb_engine.sql_errors import suggest_tables
+from mcp_context_resources.tables.missing_table import suggest_tables
 from mcp_context_resources.tables.model_tables.service import MappedTables
 from mcp_context_resources.tables.model_tables.spec import KIND
 from mcp_context_resources.tables.preparation import Preparation
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_context_resources.provenance import SourceRef
-    from mcp_context_resources.tables.duckdb_engine.embed_function import Embedder
+    from mcp_context_resources.tables.embedded_texts import QueryEmbedder
     from mcp_context_resources.tables.model_tables.spec import RowsWanted, TakenRows
     from mcp_context_resources.tables.page_cursor import PageCursor
     from mcp_context_resources.tables.preparation import Values
@@ -127,7 +127,7 @@ class Tables:
         cache_dir: Path,
         max_cache_bytes: int,
         derived: DerivedTables | None = None,
-        embedder: Embedder | None = None,
+        embedder: QueryEmbedder | None = None,
         secret: str = "",
     ) -> None:
         self.settings = settings
