@@ -26,6 +26,7 @@ from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
+from mcp_context_resources.tables.local_engine import LocalEngine
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.index_feeds.documents import DocumentFeed
@@ -53,7 +54,8 @@ class Rooms:
         formats = {"table": TABLE_FORMATS, "document": DOCUMENT_FORMATS, "model": MODEL_FORMATS}
         self.workspace = Workspace(settings.workspace, formats, companions=COMPANIONS)  # type: ignore[arg-type]
         self.documents = Documents(self.workspace, settings.documents, cache, 1 << 30)
-        self.tables = Tables(self.workspace, settings.tables, cache, 1 << 30, self.documents.sql_tables)
+        engine = LocalEngine(self.workspace, settings.tables, cache, 1 << 30)
+        self.tables = Tables(engine, self.workspace, settings.tables, cache, 1 << 30, self.documents.sql_tables)
         self.models = Models(self.workspace, settings.models, cache, 1 << 30)
 
     def document_feed(self, **settings: Any) -> DocumentFeed:
