@@ -287,5 +287,5 @@ async def _tried_twice(attempt: Callable[[], Awaitable[T]]) -> T:
 
 def _overlap(one: Source, other: Source) -> bool:
     """Tell whether two tables hold the same rows: a file, and a folder with it."""
-    files = {(file.path, file.part) for file in one.members or (one,)}
-    return any((file.path, file.part) in files for file in other.members or (other,))
+    files = {(file.location or file.uri, file.part) for file in one.members or (one,)}
+    return any((file.location or file.uri, file.part) in files for file in other.members or (other,))

@@ -136,7 +136,7 @@ class _Written:
             columns=f"{len(self._profile.columns)} {wording.noun('column', len(self._profile.columns))}",
             format=described.source.format,
             file=quoted(ref.file),
-            modified=ref.modified,
+            modified=ref.modified or "live",
             read_at=ref.read_at,
         )
 

@@ -84,8 +84,9 @@ class ModelTables:
 
     def is_mapped(self, source: Source) -> bool:
         """Tell whether a source is a mapped table of this workspace, or was one until it was replaced."""
-        ours = source.path.parent == self._folder and source.path.name.startswith(f"{self._scope}-")
-        return ours and source.origin is not None
+        if source.location is None or source.origin is None:
+            return False
+        return source.location.parent == self._folder and source.location.name.startswith(f"{self._scope}-")
 
     async def are_there(self, sources: Sequence[Source]) -> bool:
         """Tell whether no mapped table among the sources was removed from the cache since it was listed."""
