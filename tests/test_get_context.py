@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,9 +19,11 @@ from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.index.request import BuildState, SearchRequest, SearchResults
 from mcp_context_resources.index.spec import Chunk, Hit, IndexAnswer
 from mcp_context_resources.provenance import SourceRef
+from mcp_context_resources.tables.duckdb_dialect import DUCKDB
 from mcp_context_resources.tables.spec import Column
+from mcp_context_tools.context_pack import lookups
 from mcp_context_tools.context_pack.cutting import cut_whole
-from mcp_context_tools.context_pack.lookups import Suggestion, rows_like, suggestion
+from mcp_context_tools.context_pack.lookups import Suggestion
 from mcp_context_tools.context_pack.packing import Packing, Wanted
 from mcp_context_tools.context_pack.pruning import near_best
 from mcp_context_tools.context_pack.sentence_selection import weigh
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
     from mcp_context_tools.tool import Services, ToolResult
 
 pytestmark = pytest.mark.anyio
+
+suggestion = partial(lookups.suggestion, DUCKDB)
+rows_like = partial(lookups.rows_like, DUCKDB)
 
 GUIDE = """\
 Harbour line guide

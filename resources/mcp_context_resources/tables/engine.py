@@ -1,8 +1,8 @@
 """Table engine: what runs SQL over tables. Whatever does it is behind these Protocols; `local_engine` is DuckDB.
 
-An engine lists its tables, admits statements, runs them, describes tables. What is the same for all of them stands
-above, in `service`: finding the tables that a statement names, the values of its parameters, cursors, deadlines, and
-trying once more where a table changed while it was read.
+An engine lists its tables, admits statements, runs them, describes tables, and tells how its SQL is written. What is
+the same for all of them stands above, in `service`: finding the tables that a statement names, the values of its
+parameters, cursors, deadlines, and trying once more where a table changed while it was read.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mcp_context_resources.tables.dialect import Dialect
     from mcp_context_resources.tables.model_tables.spec import MapMade, MapWork, RowsWanted, TakenRows
     from mcp_context_resources.tables.spec import (
         Export,
@@ -34,6 +35,10 @@ class TableEngine(Protocol):
     `ends` is a moment on the clock of `time.monotonic`; what isn't done by then raises `DeadlineExceededError`. The
     tables of a statement are given by the names that it calls them.
     """
+
+    @property
+    def dialect(self) -> Dialect:
+        """How its SQL is written."""
 
     @property
     def row_files(self) -> RowFiles | None:

@@ -12,6 +12,7 @@ from mcp_context_resources.cache import Cache
 from mcp_context_resources.tables.access import Access
 from mcp_context_resources.tables.columnar_cache import COPIES_AT_ONCE, COPY, ColumnarCache
 from mcp_context_resources.tables.discovery import Discovery
+from mcp_context_resources.tables.duckdb_dialect import DUCKDB
 from mcp_context_resources.tables.row_counts import RowCounts
 from mcp_context_resources.tables.spec import EngineLimits, Export, Exported, Fetch, Fetched
 from mcp_context_resources.workers.confinement import Confinement
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from mcp_context_resources.tables.dialect import Dialect
     from mcp_context_resources.tables.model_tables.spec import MapMade, MapWork, RowsWanted, TakenRows
     from mcp_context_resources.tables.settings import TableSettings
     from mcp_context_resources.tables.spec import ParsedStatement, Profile, RowCount, Statement, TableSpec
@@ -75,6 +77,11 @@ class LocalEngine:
         )
         self._access = Access(self._discovery, self._copies, settings.encoding)
         self._row_counts = RowCounts(self._pool, self._limits, self._discovery, self._access)
+
+    @property
+    def dialect(self) -> Dialect:
+        """DuckDB's."""
+        return DUCKDB
 
     @property
     def row_files(self) -> LocalEngine:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.tables.quoting import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mcp_context_resources.tables.spec import Parameter
 
 
-def bind(sql: str, parameters: Sequence[Parameter], values: Sequence[Any] | Mapping[str, Any] | None) -> str:
+def bind(
+    sql: str,
+    parameters: Sequence[Parameter],
+    values: Sequence[Any] | Mapping[str, Any] | None,
+    literal: Callable[[object], str],
+) -> str:
     """Put values in the place of placeholders, as literals, at the positions the parser gave.
 
-    A list fills `?` and `$1`, an object fills `$name`. Only literals are put in, so what the parser admitted stays
-    what it was; the engine's own gate sees the result.
+    `literal` writes a value as the engine reads it. A list fills `?` and `$1`, an object fills `$name`. Only literals
+    are put in, so what the parser admitted stays what it was; the engine's own gate sees the result.
 
     Raises `InvalidInputError` when values are missing, left over or of a kind that has no SQL literal.
     """
@@ -36,7 +39,7 @@ def bind(sql: str, parameters: Sequence[Parameter], values: Sequence[Any] | Mapp
     text = sql.encode()
     for parameter in reversed(parameters):
         end = parameter.offset + parameter.length
-        text = text[: parameter.offset] + _literal(given[parameter.identifier]).encode() + text[end:]
+        text = text[: parameter.offset] + literal(given[parameter.identifier]).encode() + text[end:]
     return text.decode()
 
 
@@ -47,24 +50,3 @@ def by_identifier(values: Sequence[Any] | Mapping[str, Any] | None) -> dict[str,
     if isinstance(values, dict):
         return {str(name).removeprefix("$"): value for name, value in values.items()}
     return {str(position): value for position, value in enumerate(values, start=1)}
-
-
-def _literal(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, int):
-        return f"({value})"
-    if isinstance(value, float):
-        return f"({value!r}::DOUBLE)" if not math.isnan(value) and abs(value) != float("inf") else f"'{value}'::DOUBLE"
-    if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise InvalidInputError("A parameter holds a character that text can't have.", "Remove it.")
-        return quoted(value)
-    if isinstance(value, list):
-        return "[" + ", ".join(_literal(item) for item in value) + "]"
-    raise InvalidInputError(
-        f"A parameter of type {type(value).__name__} has no SQL literal.",
-        "Use strings, numbers, booleans, null or lists.",
-    )

@@ -120,7 +120,7 @@ class Preparation:
         `ends` is on the clock of `time.monotonic`. Raises `InvalidCursorError`, `StaleCursorError`,
         `InvalidInputError`, and what making tables of documents and running models raises.
         """
-        bound = bind(statement.sql, statement.parameters, parameters)
+        bound = bind(statement.sql, statement.parameters, parameters, self._engine.dialect.literal)
         reads = statement.tables or statement.every_table or statement.embeds
         catalogue = await self._catalogue() if reads else Catalogue(())
         named = await self._tables_of(statement, catalogue, on_progress)

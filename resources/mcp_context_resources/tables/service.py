@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_context_resources.provenance import SourceRef
+    from mcp_context_resources.tables.dialect import Dialect
     from mcp_context_resources.tables.embedded_texts import QueryEmbedder
     from mcp_context_resources.tables.engine import TableEngine
     from mcp_context_resources.tables.model_tables.spec import RowsWanted, TakenRows
@@ -112,6 +113,11 @@ class Tables:
             embedder=embedder,
             parse_seconds=settings.deadline_seconds,
         )
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the engine's SQL is written."""
+        return self._engine.dialect
 
     def warm_up(self) -> None:
         """Start the engine's process without waiting for it; a call is about to come."""
