@@ -19,6 +19,7 @@ from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
+from mcp_context_resources.tables.local_engine import LocalEngine
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.tables.settings import TableSettings
 from mcp_context_resources.workspace.settings import WorkspaceSettings
@@ -60,7 +61,8 @@ async def opened_services(folder: Path, cache: Path, settings: IndexSettings | N
     )
     documents = Documents(workspace, DocumentSettings(), cache, _CACHE_BYTES)
     models = Models(workspace, ModelSettings(), cache, _CACHE_BYTES)
-    tables = Tables(workspace, TableSettings(), cache, _CACHE_BYTES, documents.sql_tables)
+    local = LocalEngine(workspace, TableSettings(), cache, _CACHE_BYTES)
+    tables = Tables(local, workspace, TableSettings(), cache, _CACHE_BYTES, documents.sql_tables)
     charts = Charts(ChartSettings())
     vectors = KeptVectors(ModelEmbedder(models, tables.catalogue))
     feeds = (DocumentFeed(documents, workspace, settings), TableFeed(tables, settings))

@@ -22,6 +22,7 @@ from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
+from mcp_context_resources.tables.local_engine import LocalEngine
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.index_feeds.documents import DocumentFeed
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from mcp_context_resources.tables.engine import TableEngine
     from mcp_server.settings import Settings
 
 
@@ -61,13 +63,17 @@ def make_workspace(settings: Settings) -> Workspace:
     return workspace
 
 
-def make_engines(settings: Settings, workspace: Workspace) -> Engines:
-    """Make the nouns over a workspace; no process is started yet."""
+def make_engines(settings: Settings, workspace: Workspace, table_engine: TableEngine | None = None) -> Engines:
+    """Make the nouns over a workspace; no process is started yet.
+
+    `table_engine` runs SQL in the place of the local engine.
+    """
     cache, most = settings.storage.folder(), settings.storage.max_cache_bytes
     scope = _scope(settings)
     documents = Documents(workspace, settings.documents, cache, most)
     models = Models(workspace, settings.models, cache, most)
-    tables = Tables(workspace, settings.tables, cache, most, documents.sql_tables, QueryVectors(models), scope)
+    engine = table_engine or LocalEngine(workspace, settings.tables, cache, most)
+    tables = Tables(engine, workspace, settings.tables, cache, most, documents.sql_tables, QueryVectors(models), scope)
     charts = Charts(settings.charts)
     folder = _index_folder(cache, workspace, scope)
     index = SearchIndex(

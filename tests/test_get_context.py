@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,8 +19,10 @@ from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.index.request import BuildState, SearchRequest, SearchResults
 from mcp_context_resources.index.spec import Chunk, Hit, IndexAnswer
 from mcp_context_resources.provenance import SourceRef
+from mcp_context_resources.tables.duckdb_dialect import DUCKDB
 from mcp_context_resources.tables.spec import Column
-from mcp_context_tools.context_pack.lookups import Suggestion, rows_like, suggestion
+from mcp_context_tools.context_pack import lookups
+from mcp_context_tools.context_pack.lookups import Suggestion
 from mcp_context_tools.context_pack.packer import Packing, PackRequest
 from mcp_context_tools.context_pack.pruning import near_best, weigh
 from mcp_context_tools.context_pack.spec import Block, Gathered, Piece
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     from mcp_context_tools.tool import Services, ToolResult
 
 pytestmark = pytest.mark.anyio
+
+suggestion = partial(lookups.suggestion, DUCKDB)
+rows_like = partial(lookups.rows_like, DUCKDB)
 
 GUIDE = """\
 Harbour line guide

@@ -70,7 +70,7 @@ async def _details(services: Services, page: Sequence[Source]) -> dict[str, RowC
     async def tables() -> None:
         sources = [source for source in page if source.kind == "table"]
         if sources:
-            rows = await services.tables.row_counts.of(sources)
+            rows = await services.tables.count_rows(sources)
             found.update({source.uri: count for source, count in zip(sources, rows, strict=True)})
 
     async def documents() -> None:

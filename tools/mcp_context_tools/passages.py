@@ -86,7 +86,9 @@ async def gather(
         table = None if pages else _table_named(services, catalogue, bare)
         if table is not None:
             uri = source_uri("table", table.name)
-            await _rows(services, f'FROM "{table.name}"', table.name, uri, material, max_chars)
+            dialect = services.tables.dialect
+            sql = dialect.rows(dialect.identifier(table.name))
+            await _rows(services, sql, table.name, uri, material, max_chars)
         else:
             await report(0, None, f"reading {bare}")
             await _document(services, catalogue, bare, pages, material, max_chars)

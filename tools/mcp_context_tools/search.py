@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.spec import Hit
     from mcp_context_resources.provenance import SourceRef
     from mcp_context_tools.search_hits.paging import Found, PagePosition
-    from mcp_context_tools.tool import PrivateValues
 
 # As many hits are ever shown of one search, on all its pages.
 _DEPTH: Final = 200
@@ -96,7 +95,7 @@ def _fitted(
     services: Services,
 ) -> ToolResult:
     """Show the page, as much of it as fits."""
-    max_chars, private = services.budget.max_chars, services.private
+    max_chars = services.budget.max_chars
     untrusted = Untrusted()
     shown = place.end
     for quote_chars in _SHORT_QUOTES:
@@ -104,7 +103,7 @@ def _fitted(
         while True:
             page = order[place.shown : shown]
             cursor = cursor_after(key, order, shown) if shown < len(order) else None
-            entries = [_entry(found, quote_chars, request.text, private) for found in page]
+            entries = [_entry(found, quote_chars, request.text, services) for found in page]
             result = _render(page, entries, place.shown, order[shown:], cursor, results, request, untrusted)
             excess = cost(result.text, result.data) - max_chars
             if excess <= 0:
@@ -152,7 +151,8 @@ def _render(
     return ToolResult(f"{text}\n{provenance(used)}" if used else text, data)
 
 
-def _entry(found: Found, quote_chars: int, query: str, private: PrivateValues | None) -> tuple[dict[str, Any], str]:
+def _entry(found: Found, quote_chars: int, query: str, services: Services) -> tuple[dict[str, Any], str]:
+    private = services.private
     """Write a hit for both channels."""
     hit = found.hit
     source, chunk = hit.source, hit.chunk
@@ -163,7 +163,7 @@ def _entry(found: Found, quote_chars: int, query: str, private: PrivateValues | 
         entry["page"] = chunk.page
         line = shown_place(source, chunk.page, chunk.start + quote.start, chunk.start + quote.end)
     elif chunk.row is not None:
-        entry |= {"row": chunk.row, "sql": row_sql(source.name, chunk.row)}
+        entry |= {"row": chunk.row, "sql": row_sql(services.tables.dialect, source.name, chunk.row)}
         line = f"table {source.name}, row {chunk.row} [{entry['sql']}]"
     else:
         line = f"table {source.name}"

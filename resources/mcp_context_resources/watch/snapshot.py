@@ -89,8 +89,8 @@ def _by_name(catalogue: Catalogue) -> dict[tuple[str, str], Source]:
 def _same(one: Source, other: Source) -> bool:
     """Tell whether two sources are one version of the same files, as their fingerprints would but without hashing."""
     return (
-        one.state == other.state
-        and (one.path, one.format, one.part, one.beside) == (other.path, other.format, other.part, other.beside)
+        one.version == other.version
+        and (one.location, one.format, one.part) == (other.location, other.format, other.part)
         and len(one.members) == len(other.members)
         and all(map(_same, one.members, other.members))
     )

@@ -202,5 +202,7 @@ def _one_line(text: str) -> str:
 
 def _moment(ref: SourceRef) -> str:
     """Tell when a file changed: the day, and the minute where that was within a day of its being read."""
+    if not ref.modified:
+        return "at a time that isn't known"
     recent = datetime.fromisoformat(ref.read_at) - datetime.fromisoformat(ref.modified) < _DAY
     return f"{ref.modified[:16]}Z" if recent else ref.modified[:10]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from mcp_context_resources.errors import NotFoundError, SourceChangedError
 from mcp_context_resources.index.spec import IndexedSource
-from mcp_context_resources.workspace.source import file_state
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -33,10 +32,15 @@ class Listed:
     def remember(
         self, catalogue: Catalogue, kind: Kind, make: Callable[[Source], IndexedSource]
     ) -> list[IndexedSource]:
-        """Take in what there is now in place of what was before, and return it as the index sees it."""
+        """Take in what there is now in place of what was before, and return it as the index sees it.
+
+        What has no version is left out: nothing of it may be kept.
+        """
         if catalogue is not self._catalogue:  # as long as nothing changes it is the very same one
             before, self._known = self._known, {}
             for source in catalogue.of(kind):
+                if source.is_live:  # what is read of it may be gone a moment later
+                    continue
                 known = before.get(source.name)
                 if known is None or known[0] is not source:
                     known = source, make(source)
@@ -65,9 +69,8 @@ class Listed:
         return known[0] if known is not None and known[1].fingerprint == source.fingerprint else None
 
     def _is_unchanged(self, source: IndexedSource) -> bool:
-        if (file := self._file(source)) is None:
-            return False
-        return all(file_state(one.origin or one.path) == one.state for one in file.members or (file,))
+        file = self._file(source)
+        return file is not None and file.is_unchanged()
 
 
 def indexed(source: Source, kind: Kind, made_with: str) -> IndexedSource:

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final, Literal
 
-from mcp_context_resources.tables.quoting import identifier
-from mcp_context_resources.workspace.names import SQL_RESERVED
+from mcp_context_resources.tables.column_types import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp_context_resources.tables.dialect import Dialect, TimeStep
     from mcp_context_resources.tables.spec import Column, ColumnProfile, JoinPartner, Profile
 
 MOST_STATEMENTS: Final = 5
 
-_PLAIN: Final = re.compile(r"[^\W\d]\w*")
-_NUMBER: Final = re.compile(r"(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL.*)", re.IGNORECASE)
 _DIGITS: Final = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
 _NO_VALUE: Final = re.compile(
     r"\s*(?:|na|n/a|nan|null|none|nil|missing|unknown|-+|\?+|\.+|不明|なし|欠測|×)\s*", re.IGNORECASE
@@ -38,11 +36,17 @@ _MOST_GROUPS: Final = 60
 _NEARLY_ALL: Final = 0.95
 _MOST_CELLS: Final = 20_000_000
 # Up to so many days, counted by this part of the date.
-_STEPS: Final = ((2, "hour"), (31, "day"), (180, "week"), (750, "month"), (2_500, "quarter"))
+_STEPS: Final[tuple[tuple[int, TimeStep], ...]] = (
+    (2, "hour"),
+    (31, "day"),
+    (180, "week"),
+    (750, "month"),
+    (2_500, "quarter"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class ExplorationQuery:
+class SuggestedStatement:
     """A statement and what it is about: the key of a line of the wording, with the column or table it names.
 
     `counting` counts the rows that it would give without its limit.
@@ -55,10 +59,10 @@ class ExplorationQuery:
 
 
 def statements(
-    table: str, profile: Profile, partner: tuple[JoinPartner, Sequence[Column]] | None
-) -> list[ExplorationQuery]:
+    table: str, profile: Profile, partner: tuple[JoinPartner, Sequence[Column]] | None, dialect: Dialect
+) -> list[SuggestedStatement]:
     """Return up to five statements, the most telling first; `partner` is a table to join with, and its columns."""
-    made = _Maker(table, profile)
+    made = _Maker(table, profile, dialect)
     first = [made.by_category(0), made.over_time(), made.joined(partner), made.spread()]
     doubts = [made.doubtful_key(), made.repeated(), made.missing()]
     more = [made.by_category(1), made.largest(), *doubts[1:], made.counted()]
@@ -72,8 +76,10 @@ def statements(
 
 
 class _Maker:
-    def __init__(self, table: str, profile: Profile) -> None:
-        self._name = _named(table)
+    def __init__(self, table: str, profile: Profile, dialect: Dialect) -> None:
+        self._sql = dialect
+        self._named = dialect.short_identifier
+        self._name = self._named(table)
         self._rows = profile.rows
         self._profile = profile
         self._joined = {one.column for one in profile.partners}
@@ -106,7 +112,7 @@ class _Maker:
 
     def _kind(self, column: ColumnProfile, place: int) -> Literal["number", "text"] | None:
         """Tell whether a column holds numbers, or text that says numbers; None for others."""
-        if _NUMBER.fullmatch(column.type):
+        if is_number(column.type):
             return "number"
         if column.type != "VARCHAR":
             return None
@@ -119,9 +125,9 @@ class _Maker:
 
     def _value(self, name: str, prefix: str = "") -> str:
         """Return the SQL of the values of one of the columns of numbers."""
-        column = f"{prefix}{_named(name)}"
+        column = f"{prefix}{self._named(name)}"
         # Numbers with a word for a missing one among them are text; a bare cast would fail inside the reader of CSV.
-        return column if self._numbers[name] == "number" else f"try_cast(trim({column}) AS DOUBLE)"
+        return column if self._numbers[name] == "number" else self._sql.number_of_text(column)
 
     def _is_sparse(self, column: ColumnProfile) -> bool:
         missing = sum(count for value, count in column.frequent if _NO_VALUE.fullmatch(value))
@@ -147,33 +153,36 @@ class _Maker:
     def _figures(self, prefix: str = "") -> str:
         if self._measure is None:
             return "count(*) AS rows"
-        total, average = (_named(f"{figure}_{self._measure}") for figure in ("total", "average"))
+        total, average = (self._named(f"{figure}_{self._measure}") for figure in ("total", "average"))
         value = self._value(self._measure, prefix)
         return f"count(*) AS rows, round(sum({value}), 2) AS {total}, round(avg({value}), 3) AS {average}"
 
-    def by_category(self, number: int) -> ExplorationQuery | None:
+    def by_category(self, number: int) -> SuggestedStatement | None:
         if len(self._categories) <= number:
             return None
         column = self._categories[number].name
-        shown = _named(column)
-        sql = f"SELECT {shown}, {self._figures()} FROM {self._name} GROUP BY ALL ORDER BY rows DESC, 1 LIMIT 10"  # noqa: S608
-        return ExplorationQuery("by_category", column, sql)
+        shown = self._named(column)
+        grouped = self._sql.group_by([shown])
+        sql = f"SELECT {shown}, {self._figures()} FROM {self._name} {grouped} ORDER BY rows DESC, 1 LIMIT 10"  # noqa: S608
+        return SuggestedStatement("by_category", column, sql)
 
-    def over_time(self) -> ExplorationQuery | None:
+    def over_time(self) -> SuggestedStatement | None:
         if self._when is not None:
             step = _step(self._when)
-            group = f"date_trunc('{step}', {_named(self._when.name)})"
-            shown = f"{group} AS hour" if step == "hour" else f"{group}::DATE AS {step}"
+            group = self._sql.cut_time(self._named(self._when.name), step)
+            value = group if step == "hour" else self._sql.date(group)
+            shown, order = f"{value} AS {step}", str(step)
         elif self._year is not None:
-            group = shown = step = _named(self._year)
+            group = value = shown = order = self._named(self._year)
         else:
             return None
-        sql = f"SELECT {shown}, {self._figures()} FROM {self._name} GROUP BY ALL ORDER BY {step} DESC LIMIT 24"  # noqa: S608
+        grouped = self._sql.group_by([value])
+        sql = f"SELECT {shown}, {self._figures()} FROM {self._name} {grouped} ORDER BY {order} DESC LIMIT 24"  # noqa: S608
         # Rows without a time are a group of their own.
         counting = f"SELECT count(*) FROM (SELECT DISTINCT {group} FROM {self._name})"  # noqa: S608
-        return ExplorationQuery("over_time", "", sql, counting)
+        return SuggestedStatement("over_time", "", sql, counting)
 
-    def joined(self, partner: tuple[JoinPartner, Sequence[Column]] | None) -> ExplorationQuery | None:
+    def joined(self, partner: tuple[JoinPartner, Sequence[Column]] | None) -> SuggestedStatement | None:
         """Count rows by what the table that is referred to calls them."""
         if partner is None:
             return None
@@ -185,74 +194,71 @@ class _Maker:
             return None
         label = min(referred, key=lambda name: not _LABEL.fullmatch(name))
         figures = "count(*) AS rows" if join.unique == "here" else self._figures("t.")
+        shown = f"{side}.{self._named(label)}"
         sql = (
-            f"SELECT {side}.{_named(label)}, {figures} FROM {self._name} AS t"  # noqa: S608
-            f" JOIN {_named(join.table)} AS o ON t.{_named(join.column)} = o.{_named(join.other_column)}"
-            " GROUP BY ALL ORDER BY rows DESC, 1 LIMIT 10"
+            f"SELECT {shown}, {figures} FROM {self._name} AS t"  # noqa: S608
+            f" JOIN {self._named(join.table)} AS o ON t.{self._named(join.column)} = o.{self._named(join.other_column)}"
+            f" {self._sql.group_by([shown])} ORDER BY rows DESC, 1 LIMIT 10"
         )
-        return ExplorationQuery("joined", join.table, sql)
+        return SuggestedStatement("joined", join.table, sql)
 
-    def spread(self) -> ExplorationQuery | None:
+    def spread(self) -> SuggestedStatement | None:
         if self._measure is None:
             return None
-        value, column = self._value(self._measure), _named(self._measure)
+        value, column = self._value(self._measure), self._named(self._measure)
         source = self._name if value == column else f"(SELECT {value} AS {column} FROM {self._name})"  # noqa: S608
         sql = (
-            f"SELECT min({column}) AS lowest, quantile_cont({column}, 0.25) AS quarter, median({column}) AS median,"  # noqa: S608
-            f" quantile_cont({column}, 0.75) AS three_quarters, max({column}) AS highest,"
+            f"SELECT min({column}) AS lowest, {self._sql.quantile(column, 0.25)} AS quarter,"  # noqa: S608
+            f" {self._sql.median(column)} AS median,"
+            f" {self._sql.quantile(column, 0.75)} AS three_quarters, max({column}) AS highest,"
             f" count(*) FILTER ({column} < 0) AS below_zero, count(*) FILTER ({column} IS NULL) AS missing"
             f" FROM {source}"
         )
-        return ExplorationQuery("spread", self._measure, sql)
+        return SuggestedStatement("spread", self._measure, sql)
 
-    def doubtful_key(self) -> ExplorationQuery | None:
+    def doubtful_key(self) -> SuggestedStatement | None:
         """Show what stands twice in a column that looks like a key but isn't one."""
         for column in self._profile.columns:
             filled = self._rows - (column.nulls or 0)
             nearly = _NEARLY_ALL * filled <= (column.distinct or 0) < filled
             if not self._profile.sampled and filled > 20 and nearly and _KEY.fullmatch(column.name):
-                shown = _named(column.name)
+                shown = self._named(column.name)
                 sql = (
-                    f"SELECT {shown}, count(*) AS times FROM {self._name} WHERE {shown} IS NOT NULL GROUP BY ALL"  # noqa: S608
-                    " HAVING times > 1 ORDER BY times DESC LIMIT 5"
+                    f"SELECT {shown}, count(*) AS times FROM {self._name} WHERE {shown} IS NOT NULL"  # noqa: S608
+                    f" {self._sql.group_by([shown])} HAVING times > 1 ORDER BY times DESC LIMIT 5"
                 )
-                return ExplorationQuery("doubtful_key", column.name, sql)
+                return SuggestedStatement("doubtful_key", column.name, sql)
         return None
 
-    def repeated(self) -> ExplorationQuery | None:
+    def repeated(self) -> SuggestedStatement | None:
         columns = self._profile.columns
         if any(one.unique for one in columns) or self._rows * len(columns) > _MOST_CELLS or self._rows < 2:
             return None
+        grouped = self._sql.group_by([self._named(one.name) for one in columns])
         sql = (
-            f"SELECT *, count(*) AS times FROM {self._name} GROUP BY ALL HAVING times > 1"  # noqa: S608
+            f"SELECT *, count(*) AS times FROM {self._name} {grouped} HAVING times > 1"  # noqa: S608
             " ORDER BY times DESC LIMIT 3"
         )
-        return ExplorationQuery("repeated", "", sql)
+        return SuggestedStatement("repeated", "", sql)
 
-    def missing(self) -> ExplorationQuery | None:
+    def missing(self) -> SuggestedStatement | None:
         column = next((one for one in self._profile.columns if 0 < (one.nulls or 0) < self._rows), None)
         if column is None:
             return None
-        return ExplorationQuery(
-            "missing", column.name, f"FROM {self._name} WHERE {_named(column.name)} IS NULL LIMIT 3"
-        )
+        sql = self._sql.rows(self._name, where=f"{self._named(column.name)} IS NULL", limit=3)
+        return SuggestedStatement("missing", column.name, sql)
 
-    def largest(self) -> ExplorationQuery | None:
+    def largest(self) -> SuggestedStatement | None:
         if self._measure is None:
             return None
-        sql = f"FROM {self._name} ORDER BY {self._value(self._measure)} DESC NULLS LAST LIMIT 5"
-        return ExplorationQuery("largest", self._measure, sql)
+        sql = self._sql.rows(self._name, order_by=f"{self._value(self._measure)} DESC NULLS LAST", limit=5)
+        return SuggestedStatement("largest", self._measure, sql)
 
-    def counted(self) -> ExplorationQuery | None:
+    def counted(self) -> SuggestedStatement | None:
         names = [one.name for one in self._profile.columns[:6]]
-        counts = ", ".join(f"count(DISTINCT {_named(name)}) AS {_named(name)}" for name in names)
+        counts = ", ".join(f"count(DISTINCT {self._named(name)}) AS {self._named(name)}" for name in names)
         sql = f"SELECT count(*) AS rows, {counts} FROM {self._name}"  # noqa: S608
-        return ExplorationQuery("counted", "", sql) if names else None
-
-
-def _named(name: str) -> str:
-    """Write a name as SQL takes it, quoted only where it must be."""
-    return name if _PLAIN.fullmatch(name) and name.lower() not in SQL_RESERVED else identifier(name)
+        return SuggestedStatement("counted", "", sql) if names else None
 
 
 def _is_time(column: ColumnProfile) -> bool:
@@ -269,7 +275,7 @@ def _is_numbering(column: ColumnProfile) -> bool:
         return False
 
 
-def _step(column: ColumnProfile) -> str:
+def _step(column: ColumnProfile) -> TimeStep:
     try:
         first, last = (date.fromisoformat((end or "")[:10]) for end in (column.minimum, column.maximum))
     except ValueError:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.tables.service import QueryPage, TableDescription
     from mcp_context_resources.tables.spec import Column, ColumnProfile, JoinPartner
-    from mcp_context_tools.prompts.exploration_sql import ExplorationQuery
+    from mcp_context_tools.prompts.exploration_sql import SuggestedStatement
     from mcp_context_tools.tool import Services
 
 _SECONDS: Final = 5.0
@@ -41,7 +41,8 @@ async def write_exploration(services: Services, given: Mapping[str, str], max_to
     """Write `explore_table` of its `table`."""
     described = await named_table(services, given["table"], example_rows=_EXAMPLE_ROWS, max_cell_chars=_CELL_CHARS)
     profile, name = described.profile, described.source.name
-    tried = await _tried(services, statements(name, profile, await _partner(services, profile.partners)))
+    partner = await _partner(services, profile.partners)
+    tried = await _tried(services, statements(name, profile, partner, services.tables.dialect))
     wording = wording_for(" ".join(_values(described)), name)
     written = _Written(described, wording, max_tokens)
     written.columns()
@@ -58,16 +59,16 @@ async def write_exploration(services: Services, given: Mapping[str, str], max_to
 async def _partner(services: Services, partners: Sequence[JoinPartner]) -> tuple[JoinPartner, Sequence[Column]] | None:
     """Return the likeliest table to join with, and its columns."""
     for partner in partners[:2]:
-        quoted = partner.table.replace('"', '""')
-        page = await _ran(services, f'FROM "{quoted}" LIMIT 0')
+        dialect = services.tables.dialect
+        page = await _ran(services, dialect.rows(dialect.identifier(partner.table), limit=0))
         if page is not None:
             return partner, page.fetched.columns
     return None
 
 
 async def _tried(
-    services: Services, made: Sequence[ExplorationQuery]
-) -> list[tuple[ExplorationQuery, QueryPage | None, int | None]]:
+    services: Services, made: Sequence[SuggestedStatement]
+) -> list[tuple[SuggestedStatement, QueryPage | None, int | None]]:
     """Run statements side by side; one that fails is dropped, of one that takes too long the result is None.
 
     The number is of all rows without the statement's limit, where it has what counts them.
@@ -139,7 +140,7 @@ class _Written:
             columns=f"{len(self._profile.columns)} {wording.noun('column', len(self._profile.columns))}",
             format=described.source.format,
             file=quoted(ref.file),
-            modified=ref.modified,
+            modified=ref.modified or "live",
             read_at=ref.read_at,
         )
 
@@ -205,7 +206,7 @@ class _Written:
             if self._room.take(line):
                 self._lines.append(line)
 
-    def result(self, statement: ExplorationQuery, page: QueryPage | None, total: int | None) -> None:
+    def result(self, statement: SuggestedStatement, page: QueryPage | None, total: int | None) -> None:
         """Show a statement and what it gave; fewer rows where there is less room, and not at all without any.
 
         `total` is how many rows there would be without its limit, where that is known.
