@@ -26,8 +26,7 @@ from mcp_server.apps.viewer import read_app
 from mcp_server.resources.refusal import refusal, refused
 from mcp_server.resources.results import PREFIX
 from mcp_server.resources.targets import target_of
-from mcp_server.subscriptions.connections import MOST_URIS, LastingConnection, connection_of
-from mcp_server.subscriptions.listening import Listening
+from mcp_server.subscriptions.connections import MOST_URIS, LastingConnection, Listening, connection_of
 from mcp_server.subscriptions.uris import Register, keys_of_source, keys_of_uri
 from mcp_server.wire.errors import told_of
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from mcp_context_resources.errors import NotFoundError
 from mcp_context_resources.provenance import source_uri
-from mcp_context_tools.source_spellings import spellings
+from mcp_context_tools.named_sources import spellings
 from mcp_context_tools.text_cutting import one_line
 from mcp_server.wire.utf8_safe import sendable
 

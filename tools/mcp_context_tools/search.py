@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mcp_context_resources.index.request import SearchRequest
 from mcp_context_tools.rendering import Untrusted, compact_json, cost, provenance, refs
-from mcp_context_tools.search_hits.asked import checked_query, folder_in_roots
+from mcp_context_tools.search_hits.arguments import checked_query, folder_in_roots
 from mcp_context_tools.search_hits.paging import (
     MOST_OF_A_SOURCE,
     cursor_after,

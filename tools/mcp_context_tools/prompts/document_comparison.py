@@ -15,10 +15,10 @@ from mcp_context_resources.models.language import language_of
 from mcp_context_tools.context_pack.pack_text import secret_word
 from mcp_context_tools.context_pack.packer import PackRequest, pack_context
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
+from mcp_context_tools.named_sources import named_document
 from mcp_context_tools.prompts.document_sections import read_sections
 from mcp_context_tools.prompts.document_summary import contents, excerpt_lines, file_line, what_is_missing
 from mcp_context_tools.prompts.languages import wording_for, wording_of_two
-from mcp_context_tools.prompts.named_sources import named_document
 from mcp_context_tools.prompts.prompt import Draft, silent
 from mcp_context_tools.prompts.sentence_diff import MOST_SENTENCES, changed_words, compare, sentences_of
 from mcp_context_tools.prompts.wording import Wording, filled

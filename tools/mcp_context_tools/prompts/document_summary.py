@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from mcp_context_resources.documents.page_range import format_page_range
 from mcp_context_resources.errors import ContextError
 from mcp_context_tools.context_pack.pack_text import secret_word
+from mcp_context_tools.named_sources import named_document
 from mcp_context_tools.prompts.document_sections import Sections, outline_lines, read_sections
 from mcp_context_tools.prompts.languages import wording_for
-from mcp_context_tools.prompts.named_sources import named_document
 from mcp_context_tools.prompts.prompt import Draft
 from mcp_context_tools.prompts.wording import Wording, filled
 from mcp_context_tools.rendering import Untrusted

@@ -8,9 +8,9 @@ import anyio
 
 from mcp_context_resources.errors import ContextError, DeadlineExceededError
 from mcp_context_tools.context_pack.pack_text import secret_word
+from mcp_context_tools.named_sources import named_table
 from mcp_context_tools.prompts.exploration_sql import statements
 from mcp_context_tools.prompts.languages import wording_for
-from mcp_context_tools.prompts.named_sources import named_table
 from mcp_context_tools.prompts.prompt import Draft
 from mcp_context_tools.prompts.wording import Wording, filled
 from mcp_context_tools.rendering import Untrusted, csv_line

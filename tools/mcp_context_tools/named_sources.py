@@ -1,15 +1,17 @@
-"""The source that an argument of a prompt names."""
+"""Named sources: what an argument names, however people spell it: pasted, dragged in, quoted, as path or URI."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import os
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import anyio.to_thread
 
 from mcp_context_resources.documents.citation import parse_place
 from mcp_context_resources.errors import AccessDeniedError, NotFoundError
 from mcp_context_resources.workspace.name_matching import called
-from mcp_context_tools.source_spellings import spellings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,6 +19,45 @@ if TYPE_CHECKING:
     from mcp_context_resources.tables.service import TableDescription
     from mcp_context_resources.workspace.source import Source
     from mcp_context_tools.tool import Services
+
+_QUOTES: Final = ('""', "''", "``", "“”", "‘’", "„“", "«»", "「」", "『』", "<>", "＜＞", "＂＂")
+_MENTION: Final = re.compile(r"@(?:[\w.-]{1,64}:(?=\w+://))?(?=.)")
+_ESCAPED: Final = re.compile(r"\\([ ()&'\[\]])")
+_DRIVE: Final = re.compile(r"/[A-Za-z]:/")
+
+
+def spellings(given: str) -> list[str]:
+    """Return what a name may stand for, as it was given first: without blanks and quotes, mention or file URI around.
+
+    A path may have its blanks escaped as shells do, and begin with `~`.
+    """
+    found = [given.strip()]
+    for plainer in (_unquoted, _unmentioned, _unquoted, _unescaped, _path, os.path.expanduser):
+        found.append(plainer(found[-1]).strip())
+    return [name for name in dict.fromkeys(found) if name]
+
+
+def _unquoted(name: str) -> str:
+    while len(name) > 2 and f"{name[0]}{name[-1]}" in _QUOTES:
+        name = name[1:-1].strip()
+    return name
+
+
+def _unmentioned(name: str) -> str:
+    return _MENTION.sub("", name, count=1) if name.startswith("@") else name
+
+
+def _unescaped(name: str) -> str:
+    return _ESCAPED.sub(r"\1", name)
+
+
+def _path(name: str) -> str:
+    """Return the path of a file URI (RFC 8089)."""
+    if not name[:8].lower().startswith("file:"):
+        return name
+    path = unquote(urlsplit(name).path)
+    return path[1:] if _DRIVE.match(path) else path
+
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""What is asked of a search, checked before anything is read for it: words to look for, and a folder to look in."""
+"""Arguments of a search, checked before anything is read for it: words to look for, and a folder to look in."""
 
 from __future__ import annotations
 
