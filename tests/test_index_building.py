@@ -321,9 +321,9 @@ async def test_what_another_server_took_on_and_never_embedded_is_embedded_in_its
     feed, index = ScriptedFeed(pets="a cat\na dog\na bird"), MemoryIndex()
     search = service(index, feed, embedder=ScriptedEmbedder())
     await search.build(vectors=False)
-    index.claim_seconds = 0.02
+    index.store.claim_seconds = 0.02
     assert len(await index.without_vector("two-things", 64)) == 3
-    index.claim_seconds = 60.0
+    index.store.claim_seconds = 60.0
     assert (await search.build()).vectors_ready == 3
 
 

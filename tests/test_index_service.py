@@ -127,11 +127,11 @@ async def test_sources_that_cant_be_found_by_their_words_yet_are_told() -> None:
     assert (await search.search(SearchRequest("cat"))).notes == (
         "There is no embedding model, so the search is by words alone.",
     )
-    index.index_lag = 1
+    index.store.index_lag = 1
     assert (
         "1 source is still being sorted into the index of words." in (await search.search(SearchRequest("cat"))).notes
     )
-    index.index_lag = 2
+    index.store.index_lag = 2
     assert (
         "2 sources are still being sorted into the index of words." in (await search.search(SearchRequest("cat"))).notes
     )
@@ -146,8 +146,9 @@ async def test_places_of_words_are_told_of_hits_afterwards() -> None:
 
 
 async def test_vectors_find_what_shares_no_word_with_the_question() -> None:
-    feed, embedder = ScriptedFeed(pets="猫が寝る", sky="雨が降る"), ScriptedEmbedder()
-    search = service(MemoryIndex(), feed, embedder=embedder)
+    feed, embedder, index = ScriptedFeed(pets="猫が寝る", sky="雨が降る"), ScriptedEmbedder(), MemoryIndex()
+    index.store.least_near = 0.1
+    search = service(index, feed, embedder=embedder)
     state = await search.build()
     assert state.vectors_ready == state.chunks == 2
     results = await search.search(SearchRequest("a cat"))
@@ -419,8 +420,8 @@ async def test_that_the_index_was_made_anew_is_told_once_each_time() -> None:
     told = []
     for lost in (False, True, False, True, False):
         if lost:
-            index.lose(index.identity + "1")
-            index.notes = ("It had to be made anew.",)
+            index.lose(index.store.identity + "1")
+            index.store.notes = ("It had to be made anew.",)
         told.append("It had to be made anew." in (await search.search(SearchRequest("cat"))).notes)
     assert told == [False, True, False, True, False]
 
@@ -428,7 +429,7 @@ async def test_that_the_index_was_made_anew_is_told_once_each_time() -> None:
 async def test_why_words_cant_be_sorted_in_is_told_with_what_was_found() -> None:
     index = MemoryIndex()
     search = service(index, ScriptedFeed(pets="a cat"))
-    index.index_lag, index.problem = 1, "The disk is full. Make room."
+    index.store.index_lag, index.store.problem = 1, "The disk is full. Make room."
     results = await search.search(SearchRequest("cat"))
     assert texts(results) == ["a cat"]
     assert "New words can't be sorted in: The disk is full. Make room." in results.notes
@@ -482,17 +483,17 @@ async def test_what_a_feed_says_of_a_source_is_told_with_its_hits() -> None:
 
 async def test_a_build_ends_when_all_words_are_sorted_in_and_tells_how_far_that_is() -> None:
     index, told = MemoryIndex(), list[tuple[float, float | None, str | None]]()
-    index.index_lag = 3
+    index.store.index_lag = 3
 
     def sort_one(method: str) -> None:
-        index.index_lag -= method == "search" and index.index_lag > 0
+        index.store.index_lag -= method == "search" and index.store.index_lag > 0
 
     async def report(done: float, total: float | None = None, message: str | None = None) -> None:
         told.append((done, total, message))
 
     index.before = sort_one
     await service(index, ScriptedFeed(one="a cat")).build(on_progress=report, vectors=False)
-    assert index.index_lag == 0
+    assert index.store.index_lag == 0
     words = [one for one in told if one[2] is not None and one[2].startswith("sorting")]
     assert words == [(0, 2, "sorting in the words of 2 files"), (1, 2, "sorting in the words of 2 files")]
 
