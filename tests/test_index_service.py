@@ -17,7 +17,7 @@ from mcp_context_resources.errors import (
 )
 from mcp_context_resources.index.service import SearchRequest
 from mcp_context_resources.index.spec import Chunk, Ending
-from mcp_context_resources.index.sync.schedule import Pace
+from mcp_context_resources.index.sync.schedule import Schedule
 from tests.memory_index import MemoryIndex
 from tests.scripted_feeds import CheckedFeed, ScriptedEmbedder, ScriptedFeed
 from tests.searching import found, service, texts
@@ -367,7 +367,7 @@ async def test_an_index_lost_under_way_is_made_again_by_the_search_that_finds_it
     identity: str, request_: SearchRequest
 ) -> None:
     feed, index = ScriptedFeed(pets="a cat", more="a cat more", empty=""), MemoryIndex()
-    search = service(index, feed, pace=Pace(), build="never")
+    search = service(index, feed, schedule=Schedule(), build="never")
     await search.search(request_)
     for _ in range(2):
         index.lose(identity)
@@ -381,18 +381,18 @@ async def test_an_index_lost_under_way_is_made_again_by_the_search_that_finds_it
 
 async def test_an_index_in_the_place_of_another_is_looked_through_even_where_it_holds_as_much() -> None:
     feed, index = ScriptedFeed(pets="a cat", more="a cat more"), MemoryIndex()
-    search = service(index, feed, pace=Pace())
+    search = service(index, feed, schedule=Schedule())
     await search.build()
     assert len(await found(search, "cat")) == 2
     index.lose()
-    old = service(index, ScriptedFeed(gone="a dog gone", rest="the rest"), pace=Pace())
+    old = service(index, ScriptedFeed(gone="a dog gone", rest="the rest"), schedule=Schedule())
     await old.build()
     assert sorted(await found(search, "cat")) == ["a cat", "a cat more"]
 
 
 async def test_what_failed_of_a_lost_index_is_tried_again_at_once_in_the_new_one() -> None:
     feed, index = ScriptedFeed(pets="a cat", more="a cat more"), MemoryIndex()
-    search = service(index, feed, pace=Pace(retry=1_000.0))
+    search = service(index, feed, schedule=Schedule(retry=1_000.0))
     await search.build()
     assert len(await found(search, "cat")) == 2
     failures = 0
@@ -456,7 +456,7 @@ async def test_twenty_thousand_current_sources_cost_a_search_no_question_to_the_
         source = feed.source(f"file{number}")
         await index.begin(source)
         await index.put(source, 0, [Chunk("text", f"cat {number}", page=1)], Ending())
-    search = service(index, feed, pace=Pace())
+    search = service(index, feed, schedule=Schedule())
     state = await search.build()
     assert (state.sources_ready, state.chunks) == (20_000, 20_000)
     index.calls.clear()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.request import SearchResults
     from mcp_context_resources.index.spec import Hit
     from mcp_context_resources.provenance import SourceRef
-    from mcp_context_tools.search_hits.paging import Found, Place
+    from mcp_context_tools.search_hits.paging import Found, PageSpan
     from mcp_context_tools.tool import PrivateValues
 
 # As many hits are ever shown of one search, on all its pages.
@@ -75,7 +75,9 @@ async def _search(services: Services, arguments: SearchInput, report: Report) ->
     return await anyio.to_thread.run_sync(_fitted, key, order, place, results, request, services)
 
 
-def _laid_out(request: SearchRequest, results: SearchResults, arguments: SearchInput) -> tuple[str, list[Found], Place]:
+def _laid_out(
+    request: SearchRequest, results: SearchResults, arguments: SearchInput
+) -> tuple[str, list[Found], PageSpan]:
     """Return what cursors belong to, the hits in the order of their pages, and the page that is asked for."""
     hits = results.answer.hits
     one_source = results.searched == 1 or len({hit.source.key for hit in hits}) == 1
@@ -86,7 +88,12 @@ def _laid_out(request: SearchRequest, results: SearchResults, arguments: SearchI
 
 
 def _fitted(
-    key: str, order: list[Found], place: Place, results: SearchResults, request: SearchRequest, services: Services
+    key: str,
+    order: list[Found],
+    place: PageSpan,
+    results: SearchResults,
+    request: SearchRequest,
+    services: Services,
 ) -> ToolResult:
     """Show the page, as much of it as fits."""
     max_chars, private = services.budget.max_chars, services.private

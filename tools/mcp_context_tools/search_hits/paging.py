@@ -30,8 +30,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place in the pages of a search: `shown` hits come before it, `end` is where its page ends."""
+class PageSpan:
+    """A page in the order of all hits: `shown` hits come before it, `end` is where it ends."""
 
     shown: int
     end: int
@@ -80,7 +80,7 @@ def cursor_after(key: str, order: Sequence[Found], shown: int) -> str:
     return encode_cursor(key, _digest(order[:shown]), shown)
 
 
-def place_at(cursor: str | None, key: str, pages: Sequence[Sequence[Found]]) -> Place:
+def place_at(cursor: str | None, key: str, pages: Sequence[Sequence[Found]]) -> PageSpan:
     """Return where a cursor goes on; without one, the beginning.
 
     Raises `InvalidCursorError`, and `StaleCursorError` where the hits before it are no longer what they were.
@@ -103,7 +103,7 @@ def place_at(cursor: str | None, key: str, pages: Sequence[Sequence[Found]]) -> 
         end += len(page)
         if end > shown:
             break
-    return Place(shown, end)
+    return PageSpan(shown, end)
 
 
 def _digest(found: Sequence[Found]) -> str:
