@@ -13,12 +13,13 @@ from mcp_context_resources.charts.settings import ChartSettings
 from mcp_context_resources.documents.reader import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.documents.settings import DocumentSettings
-from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.service import SearchIndex, SearchRequest
 from mcp_context_resources.index.settings import IndexSettings
+from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
+from mcp_context_resources.tables.local_engine import LocalEngine
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.tables.settings import TableSettings
 from mcp_context_resources.workspace.settings import WorkspaceSettings
@@ -60,11 +61,12 @@ async def opened_services(folder: Path, cache: Path, settings: IndexSettings | N
     )
     documents = Documents(workspace, DocumentSettings(), cache, _CACHE_BYTES)
     models = Models(workspace, ModelSettings(), cache, _CACHE_BYTES)
-    tables = Tables(workspace, TableSettings(), cache, _CACHE_BYTES, documents.sql_tables)
+    local = LocalEngine(workspace, TableSettings(), cache, _CACHE_BYTES)
+    tables = Tables(local, workspace, TableSettings(), cache, _CACHE_BYTES, documents.sql_tables)
     charts = Charts(ChartSettings())
     vectors = KeptVectors(ModelEmbedder(models, tables.catalogue))
     feeds = (DocumentFeed(documents, workspace, settings), TableFeed(tables, settings))
-    index = SearchIndex(LocalIndex(cache / "index", settings), feeds, vectors, settings)
+    index = SearchIndex(WorkerIndex(cache / "index", settings), feeds, vectors, settings)
     try:
         yield Services(workspace, tables, documents, models, index, charts, BudgetSettings())
     finally:

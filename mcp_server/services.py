@@ -1,4 +1,4 @@
-"""Opening and closing what the tools work with."""
+"""Services: what the tools work with, opened and closed."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ from mcp_context_resources.documents.reader import Readers
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.errors import ConfigurationError
 from mcp_context_resources.index.expired_indexes import remove_unused
-from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.service import SearchIndex
+from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
+from mcp_context_resources.tables.local_engine import LocalEngine
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.index_feeds.documents import DocumentFeed
 from mcp_context_tools.index_feeds.embedder import ModelEmbedder
 from mcp_context_tools.index_feeds.tables import TableFeed
-from mcp_context_tools.row_tasks.query_vectors import QueryVectors
+from mcp_context_tools.row_tasks.embed import QueryVectors
 from mcp_context_tools.tool import Services
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from mcp_context_resources.tables.engine import TableEngine
     from mcp_server.settings import Settings
 
 
@@ -61,17 +63,21 @@ def make_workspace(settings: Settings) -> Workspace:
     return workspace
 
 
-def make_engines(settings: Settings, workspace: Workspace) -> Engines:
-    """Make the nouns over a workspace; no process is started yet."""
+def make_engines(settings: Settings, workspace: Workspace, table_engine: TableEngine | None = None) -> Engines:
+    """Make the nouns over a workspace; no process is started yet.
+
+    `table_engine` runs SQL in the place of the local engine.
+    """
     cache, most = settings.storage.folder(), settings.storage.max_cache_bytes
     scope = _scope(settings)
     documents = Documents(workspace, settings.documents, cache, most)
     models = Models(workspace, settings.models, cache, most)
-    tables = Tables(workspace, settings.tables, cache, most, documents.sql_tables, QueryVectors(models), scope)
+    engine = table_engine or LocalEngine(workspace, settings.tables, cache, most)
+    tables = Tables(engine, workspace, settings.tables, cache, most, documents.sql_tables, QueryVectors(models), scope)
     charts = Charts(settings.charts)
     folder = _index_folder(cache, workspace, scope)
     index = SearchIndex(
-        LocalIndex(folder, settings.index),
+        WorkerIndex(folder, settings.index),
         (DocumentFeed(documents, workspace, settings.index), TableFeed(tables, settings.index)),
         ModelEmbedder(models, tables.catalogue, unit=settings.index.metric == "cosine"),
         settings.index,

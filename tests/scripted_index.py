@@ -15,6 +15,7 @@ from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.provenance import source_uri
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
+from mcp_context_resources.tables.local_engine import LocalEngine
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.relevance import About
@@ -103,13 +104,14 @@ async def services_with(index: ScriptedIndex, *roots: Path, cache: Path, **secti
     folder, most = settings.storage.folder(), settings.storage.max_cache_bytes
     documents = Documents(workspace, settings.documents, folder, most)
     models = Models(workspace, settings.models, folder, most)
-    tables = Tables(workspace, settings.tables, folder, most, documents.sql_tables)
+    engine = LocalEngine(workspace, settings.tables, folder, most)
+    tables = Tables(engine, workspace, settings.tables, folder, most, documents.sql_tables)
     try:
         known: Any = index
         yield Services(workspace, tables, documents, models, known, Charts(settings.charts), settings.budget)
     finally:
-        for engine in (tables, documents, models):
-            await engine.aclose()
+        for noun in (tables, documents, models):
+            await noun.aclose()
 
 
 async def report(done: float, total: float | None = None, message: str | None = None) -> None:

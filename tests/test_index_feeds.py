@@ -25,13 +25,16 @@ from mcp_context_resources.errors import (
 from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
+from mcp_context_resources.tables.duckdb_dialect import DUCKDB
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
+from mcp_context_resources.tables.local_engine import LocalEngine
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.index_feeds.documents import DocumentFeed
 from mcp_context_tools.index_feeds.embedder import ModelEmbedder
 from mcp_context_tools.index_feeds.table_profile import MAX_SCHEMA_CHARS
-from mcp_context_tools.index_feeds.tables import TableFeed, row_sql
+from mcp_context_tools.index_feeds.tables import TableFeed
+from mcp_context_tools.search_hits.places import row_sql
 from tests.files import encrypted_pdf, pdf
 from tests.serving import EXAMPLE_DATA, settings_for
 
@@ -53,7 +56,8 @@ class Rooms:
         formats = {"table": TABLE_FORMATS, "document": DOCUMENT_FORMATS, "model": MODEL_FORMATS}
         self.workspace = Workspace(settings.workspace, formats, companions=COMPANIONS)  # type: ignore[arg-type]
         self.documents = Documents(self.workspace, settings.documents, cache, 1 << 30)
-        self.tables = Tables(self.workspace, settings.tables, cache, 1 << 30, self.documents.sql_tables)
+        engine = LocalEngine(self.workspace, settings.tables, cache, 1 << 30)
+        self.tables = Tables(engine, self.workspace, settings.tables, cache, 1 << 30, self.documents.sql_tables)
         self.models = Models(self.workspace, settings.models, cache, 1 << 30)
 
     def document_feed(self, **settings: Any) -> DocumentFeed:
@@ -64,7 +68,9 @@ class Rooms:
 
     async def row(self, table: str, number: int) -> dict[str, Any]:
         """Return a row as its number is resolved to one: by SQL."""
-        page = await self.tables.query(row_sql(table, number), None, max_rows=2, max_chars=10_000, max_cell_chars=1_000)
+        page = await self.tables.query(
+            row_sql(DUCKDB, table, number), None, max_rows=2, max_chars=10_000, max_cell_chars=1_000
+        )
         (row,) = page.fetched.rows
         return {column.name: cell for column, cell in zip(page.fetched.columns, row, strict=True)}
 

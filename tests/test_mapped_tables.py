@@ -14,9 +14,9 @@ import pytest
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.tables.duckdb_engine.embed_function import embedded
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
+from mcp_context_resources.tables.local_engine import WRITE_MAP, LocalEngine
 from mcp_context_resources.tables.model_tables.journal import Finding, Journal
 from mcp_context_resources.tables.model_tables.manifest import Manifest
-from mcp_context_resources.tables.model_tables.service import WRITE_MAP
 from mcp_context_resources.tables.model_tables.spec import NOT_DONE, MapColumn, RowsWanted
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.tables.settings import TableSettings
@@ -53,7 +53,9 @@ async def tables(tmp_path: Path) -> AsyncIterator[Tables]:
         del catalogue, model
         return [[float(len(text)), 1.0] for text in texts]
 
-    made = Tables(workspace, TableSettings(workers=1), tmp_path / "cache", 1 << 28, embedder=embedder)
+    settings, cache = TableSettings(workers=1), tmp_path / "cache"
+    engine = LocalEngine(workspace, settings, cache, 1 << 28)
+    made = Tables(engine, workspace, settings, cache, 1 << 28, embedder=embedder)
     yield made
     await made.aclose()
 

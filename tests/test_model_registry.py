@@ -37,7 +37,7 @@ from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.workspace.catalogue import Catalogue
 from mcp_context_resources.workspace.settings import WorkspaceSettings
-from mcp_context_resources.workspace.source import Source
+from mcp_context_resources.workspace.source import FileVersion, Source
 from mcp_context_resources.workspace.workspace import Workspace
 from tests.model_files import adapter, chat_model, embedder, gguf, loadable_reranker, projector, text, write_split
 from tests.serving import connect, data_of, error_of
@@ -531,7 +531,7 @@ def test_the_memory_a_worker_may_take_is_a_limit() -> None:
 
 
 def offered(name: str, size: int = 1_000, **card: Any) -> tuple[Source, ModelCard]:
-    source = Source("model", name, Path("/models") / name, name, "gguf", size, 0, 0, 0)
+    source = Source("model", name, Path("/models") / name, name, "gguf", FileVersion(0, 0, size, 0))
     values: dict[str, Any] = {"roles": ("chat",), "context_length": 8192} | card
     return source, ModelCard(name=name, **values)
 

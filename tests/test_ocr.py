@@ -20,9 +20,8 @@ from mcp_context_resources.documents import ocr_models
 from mcp_context_resources.documents.ocr.engine import joined, turned, turned_back
 from mcp_context_resources.documents.ocr.recognise import engine_version, recognise, system_folders
 from mcp_context_resources.errors import DeadlineExceededError, InvalidInputError, OcrUnavailableError
-from mcp_context_resources.workers.call_board import CallBoard
 from mcp_context_resources.workers.confinement import Confinement
-from mcp_context_resources.workers.job import Job
+from mcp_context_resources.workers.job import CallBoard, Job
 from mcp_context_resources.workers.pool import WorkerPool
 
 if TYPE_CHECKING:

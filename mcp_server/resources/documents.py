@@ -12,7 +12,7 @@ from mcp_context_tools.document_views import find, pages
 from mcp_context_tools.document_views.arguments import ReadDocumentInput
 from mcp_context_tools.rendering import refs
 from mcp_context_tools.tool import Image, ToolResult
-from mcp_server.resources.one_channel import in_one_channel
+from mcp_server.resources.rendering import in_one_channel
 from mcp_server.resources.templates import PNG
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A document as a resource: what it is, its outline, and its first pages."""
+"""Overview of a document as a resource: what it is, its outline, and its first pages."""
 
 from __future__ import annotations
 

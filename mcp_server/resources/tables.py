@@ -6,14 +6,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.documents.markdown_table import markdown_table
-from mcp_context_resources.tables.quoting import identifier
 from mcp_context_tools.rendering import cell_line, cost, one_line, provenance, refs
 from mcp_context_tools.tool import ToolResult, telling
-from mcp_server.resources.json_text import json_text
+from mcp_server.resources.rendering import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mcp_context_resources.tables.dialect import Dialect
     from mcp_context_resources.tables.service import TableDescription
     from mcp_context_resources.tables.spec import ColumnProfile, JoinPartner
     from mcp_context_tools.tool import Report, Services
@@ -30,13 +30,13 @@ async def read_table(services: Services, target: Target, report: Report) -> Tool
 
     Raises what `Tables.describe` does.
     """
-    described = await _described(services, target, report, _EXAMPLE_ROWS)
+    described, dialect = await _described(services, target, report, _EXAMPLE_ROWS), services.tables.dialect
     data: dict[str, Any] = {"sources": refs([described.ref])}
     examples = len(described.profile.examples)
     room = services.budget.max_chars - cost("", data)
 
     def size(columns: int) -> int:
-        return cost(_markdown(described, columns, examples), "")
+        return cost(_markdown(described, dialect, columns, examples), "")
 
     columns = len(described.profile.columns)
     while examples and size(columns) > room:
@@ -44,7 +44,7 @@ async def read_table(services: Services, target: Target, report: Report) -> Tool
     columns = _fitting(columns, room, size)
     if services.private is not None:  # names of columns tell redaction what is in them
         data = _schema(described, columns) | {"examples": described.profile.examples[:examples]}
-    return ToolResult(_markdown(described, columns, examples), data)
+    return ToolResult(_markdown(described, dialect, columns, examples), data)
 
 
 async def read_schema(services: Services, target: Target, report: Report) -> ToolResult:
@@ -76,7 +76,7 @@ def _fitting(columns: int, room: int, size: Callable[[int], int]) -> int:
     return high
 
 
-def _markdown(described: TableDescription, columns: int, examples: int) -> str:
+def _markdown(described: TableDescription, dialect: Dialect, columns: int, examples: int) -> str:
     profile, source = described.profile, described.source
     total = len(profile.columns)
     shown = profile.columns[:columns]
@@ -99,11 +99,10 @@ def _markdown(described: TableDescription, columns: int, examples: int) -> str:
     if profile.partners:
         parts.append("Joins:\n" + "\n".join(map(_join, profile.partners)))
     parts += profile.notes
+    name = dialect.identifier(source.name)
     if columns < total:
-        parts.append(
-            f"Only {columns:,} of {total:,} columns are shown; `DESCRIBE {identifier(source.name)}` lists all."
-        )
-    parts.append(f"As JSON: {source.uri}/schema. In SQL its name is `{identifier(source.name)}`; use query_tables.")
+        parts.append(f"Only {columns:,} of {total:,} columns are shown; `DESCRIBE {name}` lists all.")
+    parts.append(f"As JSON: {source.uri}/schema. In SQL its name is `{name}`; use query_tables.")
     return "\n\n".join([*parts, provenance([described.ref])])
 
 

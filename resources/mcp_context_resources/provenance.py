@@ -15,7 +15,8 @@ Kind = Literal["table", "document", "model"]
 class SourceRef:
     """One source as a result names it.
 
-    `modified` is the file's, `read_at` the moment its content was read for this answer; both UTC, to the second.
+    `modified` is when it changed last, empty where that isn't known, `read_at` the moment its content was read for this
+    answer; both UTC, to the second.
     """
 
     uri: str

@@ -15,23 +15,22 @@ from pydantic import Field
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.tables.model_tables.manifest import Manifest
 from mcp_context_resources.tables.model_tables.spec import RowsWanted
-from mcp_context_tools.row_tasks.answer import Mapping, answer
-from mcp_context_tools.row_tasks.classify import Classify
+from mcp_context_tools.row_tasks.classify import Classify, check_labels
 from mcp_context_tools.row_tasks.embed import Embed
 from mcp_context_tools.row_tasks.extract import Extract
 from mcp_context_tools.row_tasks.generate import Generate
-from mcp_context_tools.row_tasks.labels import check_labels
-from mcp_context_tools.row_tasks.quotation_key import quotation_key
-from mcp_context_tools.row_tasks.running import Run, Runner
+from mcp_context_tools.row_tasks.map_summary import Mapping, answer
 from mcp_context_tools.row_tasks.schema_columns import schema_columns
 from mcp_context_tools.row_tasks.source_rows import source_rows
-from mcp_context_tools.row_tasks.wording import wording_for
+from mcp_context_tools.row_tasks.task_runner import Run, Runner
+from mcp_context_tools.row_tasks.wording import quotation_key, wording_for
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult, telling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_context_resources.models.router import Choice
+    from mcp_context_resources.tables.dialect import Dialect
     from mcp_context_resources.tables.model_tables.spec import TakenRows
     from mcp_context_resources.workspace.source import Source
     from mcp_context_tools.row_tasks.task import RowTask
@@ -117,7 +116,8 @@ async def _map_rows(services: Services, arguments: MapRowsInput, report: Report)
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(mapped.forget_rows, rows_file)
-    shown = f'SELECT * {_but_vectors(task, made.names)} FROM "{name}"'  # noqa: S608 - an identifier of ours
+    dialect = services.tables.dialect
+    shown = f"SELECT {_but_vectors(dialect, task, made.names)} FROM {dialect.identifier(name)}"  # noqa: S608 - quoted
     preview = await services.tables.query(shown, None, max_rows=5, max_chars=4_000, max_cell_chars=120)
     mapping = Mapping(name, task, model, taken, run, made.names, notes, sources, preview)
     return answer(mapping, services.budget.max_chars)
@@ -250,9 +250,9 @@ def _manifest(
     )
 
 
-def _but_vectors(task: RowTask, names: Sequence[str]) -> str:
+def _but_vectors(dialect: Dialect, task: RowTask, names: Sequence[str]) -> str:
     vectors = [name for name, column in zip(names, task.columns, strict=False) if column.vectors]
-    return f'EXCLUDE ("{vectors[0]}")' if vectors else ""
+    return dialect.all_columns_but(vectors[0]) if vectors else "*"
 
 
 MAP_ROWS: Final = Tool(

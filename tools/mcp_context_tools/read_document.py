@@ -7,7 +7,6 @@ from urllib.parse import unquote
 
 from mcp_context_resources.documents.citation import parse_place
 from mcp_context_resources.errors import NotFoundError
-from mcp_context_resources.tables.quoting import identifier
 from mcp_context_tools.document_views import find, outline, pages, picture, properties, tables
 from mcp_context_tools.document_views.arguments import ReadDocumentInput
 from mcp_context_tools.tool import Report, Services, Tool, ToolResult
@@ -32,9 +31,10 @@ _VIEWS: Final[dict[str, _View]] = {
 async def _read_document(services: Services, arguments: ReadDocumentInput, report: Report) -> ToolResult:
     if arguments.document.startswith(_TABLE):
         name = unquote(arguments.document.removeprefix(_TABLE))
+        dialect = services.tables.dialect
         raise NotFoundError(
             f"{arguments.document[:200]!r} names a table, not a document.",
-            f"Read it with query_tables, such as FROM {identifier(name[:200])} LIMIT 20.",
+            f"Read it with query_tables, such as {dialect.rows(dialect.identifier(name[:200]), limit=20)}.",
         )
     place = parse_place(arguments.document)
     if place.start is not None and arguments.view in ("text", "markdown") and arguments.pages is None:

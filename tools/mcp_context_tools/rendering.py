@@ -1,4 +1,4 @@
-"""Writing results: compact CSV, provenance lines, marked untrusted text, and what all of it costs."""
+"""Rendering of results: compact CSV, provenance lines, marked untrusted text, and what all of it costs."""
 
 from __future__ import annotations
 
@@ -62,12 +62,14 @@ def provenance(sources: Sequence[SourceRef]) -> str:
     """Write the lines that say which files an answer came from, and in which version."""
     if not sources:
         return "Source: none (the statement reads no table)."
-    lines = [
-        f"{one_line(ref.name)} ({one_line(ref.file)}, modified {ref.modified})" for ref in sources[:_NAMED_SOURCES]
-    ]
+    lines = [f"{one_line(ref.name)} ({one_line(ref.file)}, {_version(ref)})" for ref in sources[:_NAMED_SOURCES]]
     if len(sources) > _NAMED_SOURCES:
         lines.append(f"and {len(sources) - _NAMED_SOURCES} more")
     return f"Source: {'; '.join(lines)}; read {sources[0].read_at}."
+
+
+def _version(ref: SourceRef) -> str:
+    return f"modified {ref.modified}" if ref.modified else "live"
 
 
 def refs(sources: Sequence[SourceRef]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mcp_context_resources.index.request import SearchRequest
 from mcp_context_tools.rendering import Untrusted, compact_json, cost, provenance, refs
-from mcp_context_tools.search_hits.asked import checked_query, folder_in_roots
+from mcp_context_tools.search_hits.arguments import checked_query, folder_in_roots
 from mcp_context_tools.search_hits.paging import (
     MOST_OF_A_SOURCE,
     cursor_after,
@@ -21,7 +21,7 @@ from mcp_context_tools.search_hits.paging import (
 )
 from mcp_context_tools.search_hits.places import heading_text, place_of, row_sql, shown_place
 from mcp_context_tools.search_hits.quotes import QUOTE_CHARS, quote_of
-from mcp_context_tools.search_hits.telling import how_searched, left_out_text, what_else
+from mcp_context_tools.search_hits.search_notes import how_searched, left_out_text, what_else
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.request import SearchResults
     from mcp_context_resources.index.spec import Hit
     from mcp_context_resources.provenance import SourceRef
-    from mcp_context_tools.search_hits.paging import Found, Place
-    from mcp_context_tools.tool import PrivateValues
+    from mcp_context_tools.search_hits.paging import Found, PagePosition
 
 # As many hits are ever shown of one search, on all its pages.
 _DEPTH: Final = 200
@@ -75,7 +74,9 @@ async def _search(services: Services, arguments: SearchInput, report: Report) ->
     return await anyio.to_thread.run_sync(_fitted, key, order, place, results, request, services)
 
 
-def _laid_out(request: SearchRequest, results: SearchResults, arguments: SearchInput) -> tuple[str, list[Found], Place]:
+def _laid_out(
+    request: SearchRequest, results: SearchResults, arguments: SearchInput
+) -> tuple[str, list[Found], PagePosition]:
     """Return what cursors belong to, the hits in the order of their pages, and the page that is asked for."""
     hits = results.answer.hits
     one_source = results.searched == 1 or len({hit.source.key for hit in hits}) == 1
@@ -86,10 +87,15 @@ def _laid_out(request: SearchRequest, results: SearchResults, arguments: SearchI
 
 
 def _fitted(
-    key: str, order: list[Found], place: Place, results: SearchResults, request: SearchRequest, services: Services
+    key: str,
+    order: list[Found],
+    place: PagePosition,
+    results: SearchResults,
+    request: SearchRequest,
+    services: Services,
 ) -> ToolResult:
     """Show the page, as much of it as fits."""
-    max_chars, private = services.budget.max_chars, services.private
+    max_chars = services.budget.max_chars
     untrusted = Untrusted()
     shown = place.end
     for quote_chars in _SHORT_QUOTES:
@@ -97,7 +103,7 @@ def _fitted(
         while True:
             page = order[place.shown : shown]
             cursor = cursor_after(key, order, shown) if shown < len(order) else None
-            entries = [_entry(found, quote_chars, request.text, private) for found in page]
+            entries = [_entry(found, quote_chars, request.text, services) for found in page]
             result = _render(page, entries, place.shown, order[shown:], cursor, results, request, untrusted)
             excess = cost(result.text, result.data) - max_chars
             if excess <= 0:
@@ -145,7 +151,8 @@ def _render(
     return ToolResult(f"{text}\n{provenance(used)}" if used else text, data)
 
 
-def _entry(found: Found, quote_chars: int, query: str, private: PrivateValues | None) -> tuple[dict[str, Any], str]:
+def _entry(found: Found, quote_chars: int, query: str, services: Services) -> tuple[dict[str, Any], str]:
+    private = services.private
     """Write a hit for both channels."""
     hit = found.hit
     source, chunk = hit.source, hit.chunk
@@ -156,7 +163,7 @@ def _entry(found: Found, quote_chars: int, query: str, private: PrivateValues | 
         entry["page"] = chunk.page
         line = shown_place(source, chunk.page, chunk.start + quote.start, chunk.start + quote.end)
     elif chunk.row is not None:
-        entry |= {"row": chunk.row, "sql": row_sql(source.name, chunk.row)}
+        entry |= {"row": chunk.row, "sql": row_sql(services.tables.dialect, source.name, chunk.row)}
         line = f"table {source.name}, row {chunk.row} [{entry['sql']}]"
     else:
         line = f"table {source.name}"

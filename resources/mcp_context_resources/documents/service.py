@@ -32,7 +32,7 @@ from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workers.function import WorkerFunction
 from mcp_context_resources.workers.pool import WorkerPool
-from mcp_context_resources.workspace.ignoring import ignore_spec
+from mcp_context_resources.workspace.ignore_rules import ignore_spec
 from mcp_context_resources.workspace.source import file_state
 
 if TYPE_CHECKING:

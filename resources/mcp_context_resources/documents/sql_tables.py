@@ -89,7 +89,7 @@ class SqlTables:
             document,
             kind="table",
             name=f"{prefixes[document_name]}_{part}",
-            path=file,
+            location=file,
             file=f"{document.file}#{part}",
             format=FORMAT,
             origin=document.path,

@@ -17,7 +17,7 @@ from mcp_context_resources.models.model_store import store_folder, stored_files
 from mcp_context_resources.models.packaged import make_ready, packaged_models
 from mcp_context_resources.storage import StorageSettings
 from mcp_context_resources.workspace.names import file_names, lookup_key
-from mcp_context_resources.workspace.source import Source
+from mcp_context_resources.workspace.source import FileVersion, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -181,7 +181,7 @@ class Registry:
                     continue
                 # With the times of what it is made of, it stays the same source when it is made.
                 path = self._made / model.converted
-                yield replace(source, name=model.name, path=path, origin=model.file)
+                yield replace(source, name=model.name, location=path, origin=model.file)
 
     def _with_projector(self, source: Source, card: ModelCard) -> ModelCard:
         projector = self.projector_of(source)
@@ -209,13 +209,10 @@ def _sources(*files: tuple[Path, str]) -> Iterator[Source]:
         yield Source(
             kind="model",
             name=path.name,
-            path=path,
+            location=path,
             file=shown,
             format="gguf",
-            size=status.st_size,
-            modified_ns=status.st_mtime_ns,
-            changed_ns=status.st_ctime_ns,
-            inode=status.st_ino,
+            version=FileVersion(status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino),
         )
 
 
@@ -235,7 +232,9 @@ def _joined(files: Sequence[Source]) -> Iterator[Source]:
         if group is None:
             continue
         members = _distinct(member for _, member in sorted(group, key=lambda item: item[0].number))
-        yield replace(members[0], size=sum(member.size for member in members), members=members)
+        modified, changed, _, inode = members[0].state
+        version = FileVersion(modified, changed, sum(member.size for member in members), inode)
+        yield replace(members[0], version=version, members=members)
 
 
 def _distinct(sources: Iterable[Source]) -> tuple[Source, ...]:

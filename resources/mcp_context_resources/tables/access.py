@@ -1,4 +1,4 @@
-"""From sources to what a worker needs to read them: where to, and from which copy."""
+"""Table access: from sources to what a worker needs to read them, from their files or from copies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mcp_context_resources.tables.spec import TableSpec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mcp_context_resources.tables.columnar_cache import Copies
+    from mcp_context_resources.tables.columnar_cache import ColumnarCache
     from mcp_context_resources.tables.discovery import Discovery
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.source import Source
@@ -24,7 +24,7 @@ _NAMED_MISSING: Final = 10
 class Access:
     """Tells how tables are read now: directly, or from a copy; `encoding` is that of CSV files that don't tell."""
 
-    def __init__(self, discovery: Discovery, copies: Copies, encoding: str | None) -> None:
+    def __init__(self, discovery: Discovery, copies: ColumnarCache, encoding: str | None) -> None:
         self._discovery = discovery
         self._copies = copies
         self._encoding = encoding

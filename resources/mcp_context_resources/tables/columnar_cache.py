@@ -1,4 +1,4 @@
-"""Columnar copies as the server sees them: which there are, which are being made, and waiting for one."""
+"""Columnar cache: copies of tables that are slow to read, as the server sees them; they are made in workers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Making:
     waiting: int = 0
 
 
-class Copies:
+class ColumnarCache:
     """Copies of tables in the cache, made in worker processes of their own.
 
     One that takes more than `patience` seconds is given up where it keeps others waiting and nobody waits for it.

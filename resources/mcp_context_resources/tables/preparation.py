@@ -1,4 +1,4 @@
-"""From a statement to all that is needed to run it: judged, its values in place, its tables found."""
+"""Statement preparation: from SQL to what an engine needs to run it, its values in place and its tables found."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.tables.duckdb_engine import gate
-from mcp_context_resources.tables.duckdb_engine.embed_function import texts_of, vectors_of
+from mcp_context_resources.tables.embedded_texts import texts_of, vectors_of
 from mcp_context_resources.tables.page_cursor import PageCursor
+from mcp_context_resources.tables.parameters import bind, by_identifier
 from mcp_context_resources.tables.spec import Statement
 from mcp_context_resources.workspace.catalogue import Catalogue
 
@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from mcp_context_resources.provenance import SourceRef
-    from mcp_context_resources.tables.access import Access
-    from mcp_context_resources.tables.duckdb_engine.embed_function import Embedder
-    from mcp_context_resources.tables.model_tables.service import MappedTables
-    from mcp_context_resources.tables.spec import ParsedStatement, TableSpec
-    from mcp_context_resources.workers.pool import Progress, WorkerPool
-    from mcp_context_resources.workspace.derived import DerivedTables
+    from mcp_context_resources.tables.embedded_texts import QueryEmbedder
+    from mcp_context_resources.tables.engine import TableEngine
+    from mcp_context_resources.tables.model_tables.service import ModelTables
+    from mcp_context_resources.tables.spec import Fetched, ParsedStatement
+    from mcp_context_resources.workers.pool import Progress
+    from mcp_context_resources.workspace.catalogue import DerivedTables
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
 
     Values = Sequence[Any] | Mapping[str, Any] | None
     """The values of a statement's placeholders."""
+
+MAX_SQL_CHARS: Final = 100_000
+"""Longest statement that is run."""
 
 _EVERY_TABLE_AT_MOST: Final = 500
 _KEPT_STATEMENTS: Final = 64
@@ -37,37 +40,52 @@ _KEPT_STATEMENTS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A statement ready to run: over which tables, read how, and in time until when."""
+    """A statement ready to run: over which tables by which names, from which place of its result, until when."""
 
-    work: Statement
-    sources: list[Source]
+    statement: Statement
+    tables: dict[str, Source]
     refs: list[SourceRef]
-    specs: list[TableSpec]
     place: PageCursor
     ends: float
     catalogue: Catalogue
-    notes: list[str]
+    _notes: tuple[str, ...]
+
+    @property
+    def sources(self) -> list[Source]:
+        """The tables, each once."""
+        return list(dict.fromkeys(self.tables.values()))
+
+    @property
+    def direct(self) -> bool:
+        """Whether earlier pages were read without copies."""
+        return self.place.direct == 1
+
+    def read(self, fetched: Fetched) -> PageCursor:
+        """Return where the rows that were read begin, and note with them what was left out."""
+        fetched.notes += [*self._notes, *fetched.left_out]
+        beyond = len(self.catalogue.of("table")) - _EVERY_TABLE_AT_MOST
+        if self.statement.every_table and beyond > 0:
+            fetched.notes.append(f"Left out: {beyond:,} tables beyond the first {_EVERY_TABLE_AT_MOST}.")
+        return self.place if self.place.skip else replace(self.place, direct=int(fetched.direct))
 
 
 class Preparation:
-    """Prepares statements over a workspace's tables, those made of documents (`derived`) and mapped ones."""
+    """Prepares statements over an engine's tables, those made of documents (`derived`) and those of models."""
 
     def __init__(
         self,
+        engine: TableEngine,
         workspace: Workspace,
         catalogue: Callable[[], Awaitable[Catalogue]],
-        access: Access,
-        pool: WorkerPool,
         *,
         derived: DerivedTables | None,
-        mapped: MappedTables,
-        embedder: Embedder | None,
+        mapped: ModelTables,
+        embedder: QueryEmbedder | None,
         parse_seconds: float,
     ) -> None:
+        self._engine = engine
         self._workspace = workspace
         self._catalogue = catalogue
-        self._access = access
-        self._pool = pool
         self._derived = derived
         self._mapped = mapped
         self._embedder = embedder
@@ -78,11 +96,11 @@ class Preparation:
         """Parse a statement and admit it; raises `InvalidInputError`, `SqlError`, `SqlRefusedError`."""
         if not sql.strip():
             raise InvalidInputError("The statement is empty.", "Write a SELECT; list_sources names the tables.")
-        if len(sql) > gate.MAX_SQL_CHARS:
-            raise InvalidInputError(f"The statement is longer than {gate.MAX_SQL_CHARS:,} characters.", "Shorten it.")
+        if len(sql) > MAX_SQL_CHARS:
+            raise InvalidInputError(f"The statement is longer than {MAX_SQL_CHARS:,} characters.", "Shorten it.")
         parsed = self._parsed.get(sql)
         if parsed is None:
-            parsed = await self._pool.run(gate.parse, sql, deadline=self._parse_seconds)
+            parsed = await self._engine.admit(sql, deadline=self._parse_seconds)
             # Paging repeats a statement; what it means depends on its text alone.
             self._parsed[sql] = parsed
             if len(self._parsed) > _KEPT_STATEMENTS:
@@ -100,9 +118,9 @@ class Preparation:
         """Put values in the places for them, find the tables, and embed the texts that are to be embedded.
 
         `ends` is on the clock of `time.monotonic`. Raises `InvalidCursorError`, `StaleCursorError`,
-        `InvalidInputError`, and what reading tables and running models raises.
+        `InvalidInputError`, and what making tables of documents and running models raises.
         """
-        bound = gate.bind(statement.sql, statement.parameters, parameters)
+        bound = bind(statement.sql, statement.parameters, parameters, self._engine.dialect.literal)
         reads = statement.tables or statement.every_table or statement.embeds
         catalogue = await self._catalogue() if reads else Catalogue(())
         named = await self._tables_of(statement, catalogue, on_progress)
@@ -113,26 +131,13 @@ class Preparation:
         vectors: tuple[tuple[str, str], ...] = ()
         if statement.embeds:
             started = time.monotonic()
-            texts = texts_of(statement, gate.by_identifier(parameters))
+            texts = texts_of(statement, by_identifier(parameters))
             vectors = await vectors_of(self._embedder, catalogue, texts, self._mapped.embedded_by(tables))
             ends += time.monotonic() - started  # a model that had to be loaded is not the statement's fault
-        direct = place.direct == 1
         refs = [table.ref() for table in tables]
-        notes = await self._mapped.notes(tables, catalogue)
-        if statement.every_table:
-            specs, missing = await self._access.all_of(named, ends, on_progress, direct=direct)
-            notes += missing
-            if (beyond := len(catalogue.of("table")) - _EVERY_TABLE_AT_MOST) > 0:
-                notes.append(f"Left out: {beyond:,} tables beyond the first {_EVERY_TABLE_AT_MOST}.")
-        else:
-            specs = [
-                await self._access.one(source, name, ends, on_progress, direct=direct) for name, source in named.items()
-            ]
-        if cursor is None:
-            copies = any(file.copy for spec in specs for file in (spec, *spec.members))
-            place = replace(place, direct=int(not copies))
+        notes = tuple(await self._mapped.notes(tables, catalogue))
         work = Statement(bound, statement.every_table, statement.explain, statement.pivots, vectors)
-        return Ready(work, tables, refs, specs, place, ends, catalogue, notes)
+        return Ready(work, named, refs, place, ends, catalogue, notes)
 
     async def table(self, catalogue: Catalogue, name: str, on_progress: Progress | None) -> Source:
         """Return the table of that name or URI; raises `NotFoundError`, `AccessDeniedError`."""

@@ -110,7 +110,11 @@ class Fetch:
 
 @dataclass(slots=True)
 class Fetched:
-    """Rows of a result. `digests[i]` covers every row of the result up to and including `rows[i]`."""
+    """Rows of a result. `digests[i]` covers every row of the result up to and including `rows[i]`.
+
+    `left_out` says which of all tables could not be read. `direct` tells that no copy was read, so that the next page
+    is read so, too: rows of a copy may come in another order.
+    """
 
     columns: list[Column]
     rows: list[Row] = field(default_factory=list)
@@ -119,11 +123,16 @@ class Fetched:
     cells_cut: int = 0
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A result wanted as a file of the cache: its name, its format (csv, json, parquet), the most it may have."""
+    """A result wanted as a file of the folder `results` of the cache.
+
+    `name` is the file's, `format` is csv, json or parquet, `max_bytes` the most it may have.
+    """
 
     name: str
     format: str

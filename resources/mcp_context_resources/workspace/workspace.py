@@ -18,11 +18,11 @@ from mcp_context_resources.workspace.catalogue import Catalogue, Contents
 from mcp_context_resources.workspace.discovery import FoundFile, Scan, scan
 from mcp_context_resources.workspace.file_naming import FileNaming, Found, by_name, hold
 from mcp_context_resources.workspace.folders import TableFolder, set_apart_partitioned, uniform_folders
-from mcp_context_resources.workspace.ignoring import IGNORE_FILE, ignore_spec
-from mcp_context_resources.workspace.matching import fitting
+from mcp_context_resources.workspace.ignore_rules import IGNORE_FILE, ignore_spec
+from mcp_context_resources.workspace.name_matching import fitting
 from mcp_context_resources.workspace.names import Spot, folder_names, lookup_key, table_names
 from mcp_context_resources.workspace.roots import Roots, normal
-from mcp_context_resources.workspace.source import Source
+from mcp_context_resources.workspace.source import FileVersion, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,12 +136,13 @@ class Workspace:
         return source
 
     def check(self, source: Source) -> None:
-        """Make sure that a source still lies inside the roots.
+        """Make sure that a source's files still lie inside the roots.
 
         Raises `AccessDeniedError`, `NotFoundError`, `UnreadableSourceError`.
         """
         for one in source.members or (source,):
-            self.roots.check(one.origin or one.path)
+            if (path := one.origin or one.location) is not None:
+                self.roots.check(path)
 
     def _by_path(self, catalogue: Catalogue, kind: Kind, path: str) -> Source | None:
         looks_like_path = any(mark in path for mark in ("/", "\\", "\0")) or path.startswith((".", "~"))
@@ -152,7 +153,7 @@ class Workspace:
             return None
         path = path.removeprefix("file://")
         real = self.roots.check(path if os.path.isabs(path) else self._relative(path))
-        same = [source for source in catalogue.of(kind) if source.path == real]
+        same = [source for source in catalogue.of(kind) if source.location == real]
         # Of a file and links to it, the one whose own name was given.
         return next((source for source in same if Path(source.file).name == Path(path).name), same[0] if same else None)
 
@@ -218,13 +219,15 @@ class Workspace:
         return Source(
             kind="table",
             name=name,
-            path=first.root.path / folder.relative,
+            location=first.root.path / folder.relative,
             file=normal(f"{folder.root}/{ending}" if len(self.roots) > 1 else ending),
             format=folder.format,
-            size=sum(member.size for member in members),
-            modified_ns=max(member.modified_ns for member in members),
-            changed_ns=max(member.changed_ns for member in members),
-            inode=0,
+            version=FileVersion(
+                modified_ns=max(file.modified_ns for file in folder.files),
+                changed_ns=max(file.changed_ns for file in folder.files),
+                size=sum(file.size for file in folder.files),
+                inode=0,
+            ),
             members=members,
             partitioned=folder.partitioned,
         )
@@ -234,15 +237,11 @@ class Workspace:
         return Source(
             kind=kind,
             name=name,
-            path=file.path,
+            location=file.path,
             file=f"{shown}#{part}" if part else shown,
             format=form,
-            size=file.size,
-            modified_ns=file.modified_ns,
-            changed_ns=file.changed_ns,
-            inode=file.inode,
+            version=FileVersion(file.modified_ns, file.changed_ns, file.size, file.inode, file.beside),
             part=part,
-            beside=file.beside,
         )
 
 

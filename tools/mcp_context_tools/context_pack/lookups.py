@@ -1,4 +1,4 @@
-"""Which statement answers a question about a table: read off its words, and only where these leave no doubt."""
+"""Lookups: which statement answers a question about a table, read off its words only where these leave no doubt."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.tables.quoting import identifier
+from mcp_context_resources.tables.column_types import is_number
 from mcp_context_tools.context_pack.naming import NAME, find_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp_context_resources.tables.dialect import Dialect
     from mcp_context_resources.tables.spec import Column
     from mcp_context_tools.context_pack.naming import Named
 
-_NUMERIC: Final = re.compile(r"(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL.*)", re.IGNORECASE)
 # What may stand in a question beside names without narrowing it down; "not", "over" or "May" would.
 _PLAIN: Final = frozenset(
     "a all an are can do does entries exist for give has have how i in is it me my of our please"
@@ -72,7 +72,7 @@ class Suggestion:
     names_table: bool = False
 
 
-def suggestion(question: str, table: str, columns: Sequence[Column]) -> Suggestion:
+def suggestion(dialect: Dialect, question: str, table: str, columns: Sequence[Column]) -> Suggestion:
     """Make a statement of a question about one table.
 
     A figure is made only where a word of the question asks for it, and where names of the table and its columns and
@@ -81,21 +81,20 @@ def suggestion(question: str, table: str, columns: Sequence[Column]) -> Suggesti
     """
     named = find_names(question, table, columns)
     return (
-        _extreme(table, named)
-        or _counted(table, named)
-        or _figure(table, named)
-        or Suggestion(f"FROM {identifier(table)} LIMIT {_MOST_ROWS}")
+        _extreme(dialect, table, named)
+        or _counted(dialect, table, named)
+        or _figure(dialect, table, named)
+        or Suggestion(dialect.rows(dialect.identifier(table), limit=_MOST_ROWS))
     )
 
 
-def rows_like(table: str, column: str, text: str) -> str:
+def rows_like(dialect: Dialect, table: str, column: str, text: str) -> str:
     """Return the statement that fetches the rows in which a column holds a text."""
-    pattern = "'%" + re.sub(r"([\\%_])", r"\\\1", text).replace("'", "''") + "%'"
-    escape = r" ESCAPE '\'" if "\\" in pattern else ""
-    return f"FROM {identifier(table)} WHERE {identifier(column)}::VARCHAR ILIKE {pattern}{escape} LIMIT {_MOST_ROWS}"
+    holds = dialect.contains(dialect.identifier(column), text)
+    return dialect.rows(dialect.identifier(table), where=holds, limit=_MOST_ROWS)
 
 
-def _extreme(table: str, named: Named) -> Suggestion | None:
+def _extreme(dialect: Dialect, table: str, named: Named) -> Suggestion | None:
     """Answer which row, or value of a column, has the highest or lowest value of another."""
     text = _FIRST_OF_ALL.sub(r"\2 が\1", named.text).replace("が ", "が")
     match = next((found for pattern in _EXTREMES if (found := pattern.fullmatch(text))), None)
@@ -103,17 +102,17 @@ def _extreme(table: str, named: Named) -> Suggestion | None:
         return None
     by, of = named.column(match["by"]), named.column(match["of"])
     is_row = match["of"] in named.tables
-    if by is None or not _is_number(by) or by is of or (of is None and not is_row):
+    if by is None or not is_number(by.type) or by is of or (of is None and not is_row):
         return None
     if (match.groupdict().get("table") or "") not in {"", *named.tables}:
         return None
-    source, value = identifier(table), identifier(by.name)
+    source, value = dialect.identifier(table), dialect.identifier(by.name)
     order = "DESC" if match["high"] else "ASC"
     function = "max" if match["high"] else "min"
-    shown = "*" if of is None else f"{identifier(of.name)}, {value}"
+    shown = "*" if of is None else f"{dialect.identifier(of.name)}, {value}"
     # One row alone must have that value, and a place with several rows may have been asked for its total.
     alone = f"(SELECT count(*) FROM {source} WHERE {value} = (SELECT {function}({value}) FROM {source})) = 1"  # noqa: S608
-    single = "" if of is None else f" AND count(*) = count(DISTINCT {identifier(of.name)})"
+    single = "" if of is None else f" AND count(*) = count(DISTINCT {dialect.identifier(of.name)})"
     return Suggestion(
         f"SELECT {shown} FROM {source} ORDER BY {value} {order} NULLS LAST LIMIT 1",  # noqa: S608
         certain=True,
@@ -122,7 +121,7 @@ def _extreme(table: str, named: Named) -> Suggestion | None:
     )
 
 
-def _counted(table: str, named: Named) -> Suggestion | None:
+def _counted(dialect: Dialect, table: str, named: Named) -> Suggestion | None:
     """Count rows, or without a promise that it is meant the different values of a column of words."""
     text = _IN_ALL.sub(" ", named.text)
     rest = _COUNT.sub(" ", text)
@@ -136,17 +135,17 @@ def _counted(table: str, named: Named) -> Suggestion | None:
     if not columns and _names_table(named):
         own = next((column for sign in signs if (column := named.column(sign))), None)
         if grouped is not None:
-            return Suggestion(_select(table, "count(*)", grouped))
-        figure = f"count(DISTINCT {identifier(own.name)})" if own else "count(*)"  # stops have a stop each
-        return Suggestion(_select(table, figure), certain=True, names_table=True)
+            return Suggestion(_select(dialect, table, "count(*)", grouped))
+        figure = f"count(DISTINCT {dialect.identifier(own.name)})" if own else "count(*)"  # stops have a stop each
+        return Suggestion(_select(dialect, table, figure), certain=True, names_table=True)
     only = named.column(columns[0]) if len(columns) == 1 and grouped is None else None
     asked = _COUNTED.search(text)
-    if only is None or _is_number(only) or asked is None or columns[0] not in asked.groups():
+    if only is None or is_number(only.type) or asked is None or columns[0] not in asked.groups():
         return None
-    return Suggestion(_select(table, f"count(DISTINCT {identifier(only.name)})"))
+    return Suggestion(_select(dialect, table, f"count(DISTINCT {dialect.identifier(only.name)})"))
 
 
-def _figure(table: str, named: Named) -> Suggestion | None:
+def _figure(dialect: Dialect, table: str, named: Named) -> Suggestion | None:
     """Add up a column of numbers, or whatever one word asks for."""
     text = _IN_ALL.sub(" ", named.text)
     asked = [(function, words) for function, words in _FIGURES.items() if words.search(text)]
@@ -159,9 +158,9 @@ def _figure(table: str, named: Named) -> Suggestion | None:
         return None
     of = [sign for sign in signs if sign not in named.tables] or signs
     column = named.column(of[0]) if len(of) == 1 else None
-    if column is None or not _is_number(column):
+    if column is None or not is_number(column.type):
         return None
-    sql = _select(table, f"{function}({identifier(column.name)})", grouped)
+    sql = _select(dialect, table, f"{function}({dialect.identifier(column.name)})", grouped)
     return Suggestion(sql, certain=grouped is None, names_table=_names_table(named))
 
 
@@ -190,11 +189,8 @@ def _names_table(named: Named) -> bool:
     return any(sign in named.tables for sign in named.signs)
 
 
-def _is_number(column: Column) -> bool:
-    return _NUMERIC.fullmatch(column.type) is not None
-
-
-def _select(table: str, figure: str, group: Column | None = None) -> str:
-    shown = figure if group is None else f"{identifier(group.name)}, {figure}"
-    grouped = "" if group is None else f" GROUP BY ALL ORDER BY 2 DESC LIMIT {_MOST_ROWS}"
-    return f"SELECT {shown} FROM {identifier(table)}{grouped}"  # noqa: S608 - names are quoted by identifier
+def _select(dialect: Dialect, table: str, figure: str, group: Column | None = None) -> str:
+    shown = figure if group is None else f"{dialect.identifier(group.name)}, {figure}"
+    by = "" if group is None else dialect.group_by([dialect.identifier(group.name)])
+    grouped = "" if group is None else f" {by} ORDER BY 2 DESC LIMIT {_MOST_ROWS}"
+    return f"SELECT {shown} FROM {dialect.identifier(table)}{grouped}"  # noqa: S608 - names are quoted by identifier

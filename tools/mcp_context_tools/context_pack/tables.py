@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from mcp_context_resources.errors import ContextError, NotFoundError
-from mcp_context_tools.context_pack.cutting import cut_whole
 from mcp_context_tools.context_pack.lookups import rows_like, suggestion
 from mcp_context_tools.context_pack.spec import Block, Piece
 from mcp_context_tools.rendering import compact_json
 from mcp_context_tools.search_hits.places import row_sql
 from mcp_context_tools.search_hits.quotes import matches_of, visible
+from mcp_context_tools.text_cutting import cut_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,9 +63,9 @@ async def read_tables(
 
 
 async def _block(services: Services, question: str, ranked: Sequence[tuple[int, Found]]) -> Block:
-    best, source = ranked[0][0], ranked[0][1].hit.source
+    best, source, dialect = ranked[0][0], ranked[0][1].hit.source, services.tables.dialect
     page = await services.tables.query(
-        row_sql(source.name, 1),
+        row_sql(dialect, source.name, 1),
         None,
         max_rows=1,
         max_chars=_ROW_CHARS,
@@ -75,7 +75,7 @@ async def _block(services: Services, question: str, ranked: Sequence[tuple[int, 
     columns = page.fetched.columns
     block = Block(source, page.sources[0], best, [])
     block.pieces.append(_piece(f"columns: {_listed(columns)}", best, kind="columns"))
-    fitting = suggestion(question, source.name, columns)
+    fitting = suggestion(dialect, question, source.name, columns)
     rows = [(rank, one.hit) for rank, one in ranked if one.hit.chunk.row is not None]
     computed = await _computed(services, fitting) if fitting.certain else None
     if computed is not None:
@@ -92,7 +92,7 @@ async def _block(services: Services, question: str, ranked: Sequence[tuple[int, 
     for rank, hit in rows[:_MOST_ROWS]:
         text = cut_whole(" ".join(visible(hit.chunk.text).split()), _ROW_CHARS, services.private)
         piece = _piece(f"row {hit.chunk.row}: {text}", rank, kind="row")
-        piece.data |= {"row": hit.chunk.row, "text": text, "sql": row_sql(source.name, hit.chunk.row or 1)}
+        piece.data |= {"row": hit.chunk.row, "text": text, "sql": row_sql(dialect, source.name, hit.chunk.row or 1)}
         block.pieces.append(piece)
     for order, piece in enumerate(block.pieces):
         piece.order = order
@@ -118,7 +118,7 @@ def _listed(columns: Sequence[Column]) -> str:
 async def _like_the_rows(services: Services, question: str, table: str, rows: Sequence[tuple[int, Hit]]) -> str:
     """Return SQL for the rows that hold the matched words of the best row in the column in which it has them."""
     for _, hit in rows[:_MOST_LOOKED_AT]:
-        fetched = await _fetched(services, row_sql(table, hit.chunk.row or 1))
+        fetched = await _fetched(services, row_sql(services.tables.dialect, table, hit.chunk.row or 1))
         if fetched is None or not fetched.rows:
             continue
         cells = [(len(value), name.name, value.casefold()) for name, value in _texts(fetched)]
@@ -126,7 +126,7 @@ async def _like_the_rows(services: Services, question: str, table: str, rows: Se
             words = hit.chunk.text[start:end]
             # Of several columns with the words the one with the shortest value says little else.
             if holders := [(chars, name) for chars, name, value in cells if words.casefold() in value]:
-                return rows_like(table, min(holders)[1], words)
+                return rows_like(services.tables.dialect, table, min(holders)[1], words)
     return ""
 
 
@@ -141,7 +141,7 @@ async def _computed(services: Services, fitting: Suggestion) -> str | None:
     """Return what a statement gives; None where it fails, gives nothing or isn't the only answer."""
     if fitting.holds:
         sure = await _fetched(services, fitting.holds)
-        if sure is None or not sure.rows or sure.rows[0][0] is not True:
+        if sure is None or not sure.rows or not sure.rows[0][0]:
             return None
     fetched = await _fetched(services, fitting.sql)
     if fetched is None or not fetched.rows or fetched.more:

@@ -1,4 +1,4 @@
-"""View text and view markdown: pages, as many as fit."""
+"""Pages as text or Markdown, as many as fit (views `text` and `markdown`)."""
 
 from __future__ import annotations
 

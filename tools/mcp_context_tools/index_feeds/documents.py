@@ -11,8 +11,8 @@ import anyio.to_thread
 from mcp_context_resources.documents.page_problems import add_problems, problem_notes
 from mcp_context_resources.index.chunks.chunker import VERSION, Chunker, OutlineHeading
 from mcp_context_resources.index.feed import Cut
-from mcp_context_resources.workspace.ignoring import ignore_spec
-from mcp_context_tools.index_feeds.listed import Listed, indexed
+from mcp_context_resources.workspace.ignore_rules import ignore_spec
+from mcp_context_tools.index_feeds.listed_files import Listed, indexed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

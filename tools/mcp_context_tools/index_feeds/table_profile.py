@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import DeadlineExceededError, OutOfMemoryError
 from mcp_context_resources.index.spec import Chunk
-from mcp_context_resources.tables.quoting import identifier
 from mcp_context_tools.rendering import cell_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from mcp_context_resources.index.spec import IndexedSource
+    from mcp_context_resources.tables.dialect import Dialect
     from mcp_context_resources.tables.spec import Column, Fetched
 
     Query = Callable[[str, int, int], Awaitable[Fetched]]
@@ -66,17 +67,17 @@ class TableContent:
         return any(column.words for column in self.columns)
 
 
-async def table_content(query: Query, name: str) -> TableContent:
+async def table_content(query: Query, name: str, dialect: Dialect) -> TableContent:
     """Measure a table with one statement, of its first rows alone where all take too long; raises as `query` does."""
-    relation = identifier(name)
-    columns = (await query(f"FROM {relation} LIMIT 0", 1, 1)).columns
+    relation = dialect.identifier(name)
+    columns = (await query(dialect.rows(relation, limit=0), 1, 1)).columns
     measured = columns[:_MEASURED]
     try:
-        row = (await query(_statement(measured, relation), 1, _VALUES * (_VALUE_CHARS + 10))).rows[0]
+        row = (await query(_statement(measured, relation, dialect), 1, _VALUES * (_VALUE_CHARS + 10))).rows[0]
         rows = int(row[0])
     except (DeadlineExceededError, OutOfMemoryError):
-        first = f"(FROM {relation} LIMIT {_MEASURED_ROWS})"
-        row, rows = (await query(_statement(measured, first), 1, _VALUES * (_VALUE_CHARS + 10))).rows[0], None
+        first = f"({dialect.rows(relation, limit=_MEASURED_ROWS)})"
+        row, rows = (await query(_statement(measured, first, dialect), 1, _VALUES * (_VALUE_CHARS + 10))).rows[0], None
     found = [_content(column, row[1 + 4 * place : 5 + 4 * place]) for place, column in enumerate(measured)]
     found += [ColumnContent(_name(column), column.type) for column in columns[_MEASURED:]]
     return TableContent(rows, tuple(found))
@@ -105,24 +106,26 @@ def is_readable(column: Column) -> bool:
     )
 
 
-def _statement(columns: Sequence[Column], relation: str) -> str:
+def _statement(columns: Sequence[Column], relation: str, dialect: Dialect) -> str:
     aggregates = ["count(*)"]
     for column in columns:
-        name = identifier(column.name)
-        text = f"left({name}::VARCHAR, 2000)"
+        name = dialect.identifier(column.name)
+        text = dialect.text(name, 2000)
         if _is_text(column):
-            shown = f"left({name}::VARCHAR, {_VALUE_CHARS + 1})"
-            aggregates += [f"count({name})", f"approx_count_distinct({text})", f"approx_top_k({shown}, {_VALUES})"]
-            aggregates.append(f"count(*) FILTER (regexp_matches({text}, '{_WORDS}'))")
+            shown = dialect.text(name, _VALUE_CHARS + 1)
+            aggregates += [f"count({name})", dialect.distinct_count(text), dialect.frequent_values(shown, _VALUES)]
+            aggregates.append(f"count(*) FILTER ({dialect.matches(text, _WORDS)})")
         elif is_readable(column) and not any(mark in column.type.replace("DECIMAL(", "") for mark in _WITHOUT_RANGE):
-            aggregates += ["0", "0", f"[min({name})::VARCHAR, max({name})::VARCHAR]", "0"]
+            aggregates += ["0", "0", dialect.text_range(name), "0"]
         else:
             aggregates += ["0", "0", "NULL", "0"]
-    return f"FROM {relation} SELECT {', '.join(aggregates)}"
+    return f"SELECT {', '.join(aggregates)} FROM {relation}"  # noqa: S608 - names are quoted by the dialect
 
 
 def _content(column: Column, measured: Sequence[Any]) -> ColumnContent:
     filled, distinct, values, words = measured
+    if isinstance(values, str):
+        values = json.loads(values)
     texts = [_cut(cell_line(value), _VALUE_CHARS) for value in values or () if value is not None]
     # Few values cost little, and a remark here and there is what people look for.
     varied = distinct * _REPEATED >= filled or distinct >= _VARIED or filled <= _FEW

@@ -8,9 +8,8 @@ import anyio.to_thread
 
 from mcp_context_resources.errors import NotFoundError, SourceChangedError, SqlError
 from mcp_context_resources.index.feed import Cut
-from mcp_context_resources.tables.quoting import identifier
 from mcp_context_resources.tables.reading_version import reading_version
-from mcp_context_tools.index_feeds.listed import Listed, indexed
+from mcp_context_tools.index_feeds.listed_files import Listed, indexed
 from mcp_context_tools.index_feeds.row_text import row_chunks
 from mcp_context_tools.index_feeds.table_profile import is_readable, schema_chunks, table_content
 
@@ -31,11 +30,6 @@ _ROWS_AT_ONCE: Final = 5_000
 _CHARS_AT_ONCE: Final = 2_000_000
 _MAX_CELL_CHARS: Final = 20_000
 _CUT_CHUNKS: Final = 500
-
-
-def row_sql(table: str, row: int) -> str:
-    """Return the statement that fetches the row of that number from 1, as the index counts them."""
-    return f"FROM {identifier(table)} LIMIT 1 OFFSET {row - 1}"
 
 
 class TableFeed:
@@ -68,7 +62,7 @@ class TableFeed:
         Raises `SourceChangedError`, `NotFoundError`, and as `Tables.query` does.
         """
         reader = _Reader(self._tables, await self._current(source))
-        content = await table_content(reader.query, source.name)
+        content = await table_content(reader.query, source.name, self._tables.dialect)
         most = self._settings.max_rows if content.has_words and not reader.has_rows_elsewhere else 0
         total = most if content.rows is None else min(most, content.rows)
         schema = schema_chunks(source, content)
@@ -88,11 +82,12 @@ class TableFeed:
         self, reader: _Reader, name: str, content: TableContent, total: int
     ) -> AsyncIterator[tuple[list[Chunk], int]]:
         """Read rows in the order of the file, some at a time, with how many were read so far."""
-        relation = identifier(name)
+        dialect = self._tables.dialect
+        relation = dialect.identifier(name)
         done = 0
         while done < total:
             wanted = min(_ROWS_AT_ONCE, total - done)
-            fetched = await reader.query(f"FROM {relation} LIMIT {wanted} OFFSET {done}", wanted, _MAX_CELL_CHARS)
+            fetched = await reader.query(dialect.rows(relation, limit=wanted, offset=done), wanted, _MAX_CELL_CHARS)
             yield self._row_chunks(fetched, content, done), done + len(fetched.rows)
             done += len(fetched.rows)
             if not fetched.rows:

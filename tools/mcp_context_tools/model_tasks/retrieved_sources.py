@@ -14,11 +14,12 @@ from mcp_context_tools.passages import MAX_MATERIAL_CHARS, Material, gather
 from mcp_context_tools.rendering import one_line
 from mcp_context_tools.search_hits.paging import folded
 from mcp_context_tools.search_hits.places import place_of, row_sql
-from mcp_context_tools.search_hits.telling import how_searched, left_out_text, what_else
+from mcp_context_tools.search_hits.search_notes import how_searched, left_out_text, what_else
 
 if TYPE_CHECKING:
     from mcp_context_resources.index.request import SearchResults
     from mcp_context_resources.index.spec import Hit
+    from mcp_context_resources.tables.dialect import Dialect
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_tools.tool import Report, Services
 
@@ -41,7 +42,13 @@ async def searched(
     material = Material(notes=list(results.notes))
     for found in await anyio.to_thread.run_sync(folded, results.answer.hits):
         try:
-            part = await gather(services, catalogue, [_name(found.hit)], report=report, max_chars=MAX_MATERIAL_CHARS)
+            part = await gather(
+                services,
+                catalogue,
+                [_name(services.tables.dialect, found.hit)],
+                report=report,
+                max_chars=MAX_MATERIAL_CHARS,
+            )
         except ContextError as error:
             material.notes.append(f"{one_line(found.hit.source.name)} was found but could not be read: {error.message}")
             continue
@@ -54,10 +61,10 @@ async def searched(
     return material, Outcome(f"{what_else(results, request)}\n", data)
 
 
-def _name(hit: Hit) -> str:
+def _name(dialect: Dialect, hit: Hit) -> str:
     """Name a hit as a source: the citation of a passage, a row by the statement that fetches it, or a whole table."""
     if hit.chunk.page is None and hit.chunk.row is not None:
-        return row_sql(hit.source.name, hit.chunk.row)
+        return row_sql(dialect, hit.source.name, hit.chunk.row)
     return place_of(hit.source, hit.chunk)
 
 

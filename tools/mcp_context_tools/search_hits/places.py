@@ -1,4 +1,4 @@
-"""Where a hit stands: URIs that can be read back, and SQL that fetches a row."""
+"""Places of hits: URIs that can be read back, and SQL that fetches a row."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from mcp_context_resources.documents.citation import place_uri
-from mcp_context_resources.tables.quoting import identifier
 
 if TYPE_CHECKING:
     from mcp_context_resources.index.spec import Chunk, IndexedSource
+    from mcp_context_resources.tables.dialect import Dialect
     from mcp_context_tools.tool import PrivateValues
 
 _RESERVED: Final = re.compile(r"[%#?\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069]+")
@@ -36,9 +36,9 @@ def shown_page(name: str, page: int | None) -> str:
     return f"document://{_RESERVED.sub(lambda match: quote(match[0], safe=''), name)}/page/{page}"
 
 
-def row_sql(table: str, row: int) -> str:
+def row_sql(dialect: Dialect, table: str, row: int) -> str:
     """Write the statement that fetches a row by its number from 1."""
-    return f"FROM {identifier(table)} LIMIT 1 OFFSET {row - 1}"
+    return dialect.rows(dialect.identifier(table), limit=1, offset=row - 1)
 
 
 def heading_text(heading: tuple[str, ...], private: PrivateValues | None = None) -> str:

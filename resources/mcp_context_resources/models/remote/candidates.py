@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.models.model_card import MANY, ModelCard
-from mcp_context_resources.workspace.source import Source
+from mcp_context_resources.workspace.source import FileVersion, Source
 
 if TYPE_CHECKING:
     from mcp_context_resources.models.remote.discovery import RemoteModel
@@ -20,13 +20,10 @@ def candidate(model: RemoteModel) -> tuple[Source, ModelCard]:
     source = Source(
         kind="model",
         name=model.name,
-        path=Path(f"{model.url}/{model.name}"),
+        location=Path(f"{model.url}/{model.name}"),
         file=model.url,
         format=REMOTE,
-        size=0,
-        modified_ns=0,
-        changed_ns=0,
-        inode=0,
+        version=FileVersion(0, 0, 0, 0),
     )
     card = ModelCard(
         name=model.name,

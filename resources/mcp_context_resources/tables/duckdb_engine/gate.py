@@ -9,25 +9,22 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import math
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_context_resources.errors import InvalidInputError, SqlRefusedError
+from mcp_context_resources.errors import SqlRefusedError
 from mcp_context_resources.tables.duckdb_engine import pivot
 from mcp_context_resources.tables.duckdb_engine.embed_function import embedded
 from mcp_context_resources.tables.duckdb_engine.sql_errors import explain
 from mcp_context_resources.tables.duckdb_engine.tokens import Token, tokens_of
-from mcp_context_resources.tables.quoting import quoted
 from mcp_context_resources.tables.spec import Parameter, ParsedStatement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
     import duckdb
 
     from mcp_context_resources.workers.job import Job
 
-MAX_SQL_CHARS: Final = 100_000
 _READING_NODES: Final = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 # Functions that name tables in strings, so that the tree doesn't show which are read, and the engine's catalogue.
 _ABOUT_TABLES: Final = frozenset(
@@ -215,59 +212,3 @@ def _common_table_expressions(node: dict[str, Any]) -> list[dict[str, Any]]:
     found = node.get("cte_map")
     entries = found.get("map", []) if isinstance(found, dict) else []
     return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("value"), dict)]
-
-
-def bind(sql: str, parameters: Sequence[Parameter], values: Sequence[Any] | Mapping[str, Any] | None) -> str:
-    """Put values in the place of placeholders, as literals, at the positions the parser gave.
-
-    A list fills `?` and `$1`, an object fills `$name`. Only literals are put in, so what the parser admitted stays
-    what it was; the engine's own gate sees the result.
-
-    Raises `InvalidInputError` when values are missing, left over or of a kind that has no SQL literal.
-    """
-    given = by_identifier(values)
-    wanted = {parameter.identifier for parameter in parameters}
-    if missing := sorted(wanted - given.keys()):
-        raise InvalidInputError(
-            f"The statement has no value for parameter {', '.join('$' + name for name in missing)}.",
-            "Give params as a list for ? and $1, or as an object for $name.",
-        )
-    if extra := sorted(given.keys() - wanted):
-        raise InvalidInputError(
-            f"params holds values the statement doesn't use: {', '.join(extra)}.", "Remove them or use ? placeholders."
-        )
-    text = sql.encode()
-    for parameter in reversed(parameters):
-        end = parameter.offset + parameter.length
-        text = text[: parameter.offset] + _literal(given[parameter.identifier]).encode() + text[end:]
-    return text.decode()
-
-
-def by_identifier(values: Sequence[Any] | Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the values of placeholders by what the parser calls these."""
-    if values is None:
-        return {}
-    if isinstance(values, dict):
-        return {str(name).removeprefix("$"): value for name, value in values.items()}
-    return {str(position): value for position, value in enumerate(values, start=1)}
-
-
-def _literal(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, int):
-        return f"({value})"
-    if isinstance(value, float):
-        return f"({value!r}::DOUBLE)" if not math.isnan(value) and abs(value) != float("inf") else f"'{value}'::DOUBLE"
-    if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise InvalidInputError("A parameter holds a character that text can't have.", "Remove it.")
-        return quoted(value)
-    if isinstance(value, list):
-        return "[" + ", ".join(_literal(item) for item in value) + "]"
-    raise InvalidInputError(
-        f"A parameter of type {type(value).__name__} has no SQL literal.",
-        "Use strings, numbers, booleans, null or lists.",
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mcp_context_resources.errors import (
     ContextError,
@@ -13,9 +13,7 @@ from mcp_context_resources.errors import (
     SqlRefusedError,
     UnreadableSourceError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from mcp_context_resources.tables.missing_table import MissingTableError
 
 _SHOWN_LINE_CHARS: Final = 160
 # Absolute paths, of which only the file's name is shown.
@@ -46,14 +44,15 @@ def explain(error: Exception, sql: str) -> ContextError:
             f"{damaged[1]!r} is damaged: {damaged[2]}.", "Restore the file, or have it written anew."
         )
     where = _position(details.get("position"), sql)
-    missing = {"missing_name": details.get("name", "")} if details.get("type") == "Table" else {}
+    missing = str(details.get("name", "")) if details.get("type") == "Table" else ""
     hint = " ".join(line.strip() for line in rest if line.strip())[:400]
     if details.get("error_subtype") == "COLUMN_NOT_FOUND" and f'"{details.get("name")}"' in sql:
         hint = f"Text goes in single quotes: '{details['name']}'. {hint}"
     if "CSV Error" in first:  # the engine's advice names options that nobody can give here
         hint = "That line doesn't fit the rest of the file: correct it there."
     name = f"{kind} error" if kind else "Error"
-    return _SqlNameError(f"{name}: {first}{where}", hint, missing.get("missing_name", ""))
+    said = f"{name}: {first}{where}"
+    return MissingTableError(said, hint, missing) if missing else SqlError(said, hint)
 
 
 def engine_message(error: Exception) -> str:
@@ -69,26 +68,6 @@ def without_folders(text: str) -> str:
 def contradicts_sample(error: Exception) -> bool:
     """Tell whether a value didn't fit the type that a sample of its file had suggested."""
     return "CSV Error" in str(error) or "JSON transform error" in str(error)
-
-
-class _SqlNameError(SqlError):
-    """A `SqlError` that knows which table was not found."""
-
-    def __init__(self, message: str, hint: str = "", missing_table: str = "") -> None:
-        super().__init__(message, hint)
-        self.missing_table = missing_table
-
-    def __reduce__(self) -> tuple[type[_SqlNameError], tuple[str, str, str]]:  # type: ignore[override] # one field more
-        return type(self), (self.message, self.hint, self.missing_table)
-
-
-def suggest_tables(error: SqlError, near: Callable[[str], Sequence[str]]) -> SqlError:
-    """Add the table names nearest to one that was not found; `near` returns them."""
-    missing = getattr(error, "missing_table", "")
-    if not missing:
-        return error
-    names = near(missing)
-    return SqlError(error.message, f"Did you mean {', '.join(names)}?" if names else "list_sources names every table.")
 
 
 def _details(error: Exception) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.provenance import Kind, utc_text
-from mcp_context_resources.workspace.source import Source
+from mcp_context_resources.workspace.source import FileVersion, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,13 +68,10 @@ class Manifest:
         return Source(
             kind="table",
             name=self.name,
-            path=path,
+            location=path,
             file=f"map_rows of {first}" if first else "map_rows",
             format="parquet",
-            size=self.size,
-            modified_ns=self.made_ns,
-            changed_ns=self.made_ns,
-            inode=0,
+            version=FileVersion(self.made_ns, self.made_ns, self.size, inode=0),
             origin=Path(self.files[0].path) if self.files else path,
         )
 
@@ -133,7 +130,7 @@ def origin_files(sources: Iterable[Source], known: Sequence[Manifest]) -> tuple[
             files.update((file.path, file) for file in mapped[source.name].files)
             continue
         for one in source.members or (source,):
-            path = str(one.origin or one.path)
+            path = str(one.origin or one.location or one.uri)
             files[path] = OriginFile(path, source.name, one.modified_ns, one.size, source.kind, source.fingerprint)
     return tuple(files.values())[:_MAX_FILES]
 

@@ -1,4 +1,4 @@
-"""Mapped tables as the server sees them: kept in the cache, known by name, told when they are out of date."""
+"""Model tables: what models made of rows (`map_rows`), kept in the cache, known by name, told when out of date."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from mcp_context_resources.errors import InvalidInputError, StorageError
 from mcp_context_resources.tables.model_tables.journal import Journal
 from mcp_context_resources.tables.model_tables.manifest import Manifest, origin_files, read
 from mcp_context_resources.tables.model_tables.spec import KIND, MapWork
-from mcp_context_resources.workers.function import WorkerFunction
 from mcp_context_resources.workspace.names import lookup_key, sql_identifier
 
 if TYPE_CHECKING:
@@ -23,24 +22,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_context_resources.cache import Cache
+    from mcp_context_resources.tables.engine import RowFiles
     from mcp_context_resources.tables.model_tables.manifest import OriginFile
     from mcp_context_resources.tables.model_tables.spec import MapColumn, MapMade, RowsWanted, TakenRows
-    from mcp_context_resources.tables.spec import EngineLimits
-    from mcp_context_resources.workers.pool import Progress, WorkerPool
+    from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
 
 PREFIX: Final = "map_"
 """What the names of mapped tables begin with."""
 
-WRITE_MAP: Final[WorkerFunction[MapMade, MapWork, EngineLimits]] = WorkerFunction(
-    "mcp_context_resources.tables.duckdb_engine.model_table_writer:write_map"
-)
-"""Writes a table."""
-
-_KEEP_ROWS: Final[WorkerFunction[TakenRows, dict[str, list[Any]], RowsWanted, EngineLimits]] = WorkerFunction(
-    "mcp_context_resources.tables.duckdb_engine.model_table_rows:keep_rows"
-)
 _MOST_LISTED: Final = 200
 _READ_ON_NS: Final = 120 * 10**9
 _MOST_EARLIER: Final = 16
@@ -49,26 +40,34 @@ _MAX_NAME_CHARS: Final = 100
 _LIKE_A_DOCUMENTS: Final = re.compile(r".*_p\d+_t\d+", re.IGNORECASE | re.DOTALL)
 
 
-class MappedTables:
+class ModelTables:
     """The mapped tables of one workspace, in the cache.
 
-    `scope` tells workspaces apart: what was made of one's files is never seen from another.
+    `scope` tells workspaces apart: what was made of one's files is never seen from another. `files` reads and writes
+    the rows; where the engine has no such part there are no model tables.
     """
 
-    def __init__(self, cache: Cache, folder: Path, scope: str, pool: WorkerPool, limits: EngineLimits) -> None:
+    def __init__(self, cache: Cache, folder: Path, scope: str, files: RowFiles | None) -> None:
         self._cache = cache
         self._folder = folder / KIND
         self._scope = hashlib.sha256(scope.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        self._pool = pool
-        self._limits = limits
+        self._files = files
         self._read: dict[tuple[str, int], Manifest | None] = {}
         self._listed: tuple[Manifest, ...] = ()
         self._known: dict[str, Manifest] = {}
         self._joined: tuple[Catalogue, tuple[Manifest, ...], Catalogue] | None = None
 
+    @property
+    def files(self) -> RowFiles:
+        """What reads and writes the rows; raises `InvalidInputError` where the engine has no such part."""
+        if self._files is None:
+            raise InvalidInputError("The SQL engine in use keeps no tables of map_rows.", "Use run_model instead.")
+        return self._files
+
     async def added_to(self, catalogue: Catalogue) -> Catalogue:
         """Return a catalogue with the mapped tables there are among its tables; files of the same name come first."""
-        self._listed = await anyio.to_thread.run_sync(self._look)
+        if self._files is not None:
+            self._listed = await anyio.to_thread.run_sync(self._look)
         if not self._listed:
             return catalogue
         if self._joined is None or self._joined[0] is not catalogue or self._joined[1] != self._listed:
@@ -85,8 +84,9 @@ class MappedTables:
 
     def is_mapped(self, source: Source) -> bool:
         """Tell whether a source is a mapped table of this workspace, or was one until it was replaced."""
-        ours = source.path.parent == self._folder and source.path.name.startswith(f"{self._scope}-")
-        return ours and source.origin is not None
+        if source.location is None or source.origin is None:
+            return False
+        return source.location.parent == self._folder and source.location.name.startswith(f"{self._scope}-")
 
     async def are_there(self, sources: Sequence[Source]) -> bool:
         """Tell whether no mapped table among the sources was removed from the cache since it was listed."""
@@ -120,7 +120,7 @@ class MappedTables:
 
     async def keep_rows(self, columns: dict[str, list[Any]], wanted: RowsWanted, deadline: float) -> TakenRows:
         """Keep rows that are no statement's; raises `InvalidInputError` and the workers' errors."""
-        return await self._pool.run(_KEEP_ROWS, columns, wanted, self._limits, deadline=deadline)
+        return await self.files.keep_rows(columns, wanted, deadline=deadline)
 
     def free_name(self, catalogue: Catalogue, wanted: str) -> str:
         """Return the name a mapped table gets that someone wants to call `wanted`.
@@ -162,7 +162,7 @@ class MappedTables:
         target = self.rows_file()
         deadline += await anyio.to_thread.run_sync(_more_seconds, journal.path, keys)
         work = MapWork(rows_file, journal.path.name, target, tuple(keys), tuple(columns), dict(problems))
-        made = await self._pool.run(WRITE_MAP, work, self._limits, deadline=deadline, on_progress=on_progress)
+        made = await self.files.write_map(work, deadline=deadline, on_progress=on_progress)
         whole = replace(manifest, unfinished=made.unfinished)
         await anyio.to_thread.run_sync(self._publish, whole, target, made)
         return made
