@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
-from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
 
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.index.service import SearchIndex, SearchRequest
 from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.index.worker_index import WorkerIndex
-from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
+from mcp_context_resources.tables.local_engine import LocalEngine
 from mcp_context_resources.tables.service import Tables
-from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.index_feeds.documents import DocumentFeed
 from mcp_context_tools.index_feeds.tables import TableFeed
+from mcp_server.services import make_workspace
 from tests.memory_index import MemoryIndex
 from tests.serving import EXAMPLE_DATA, settings_for
 
@@ -79,10 +78,10 @@ async def engines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Eng
     """Build both over the example data."""
     cache = tmp_path_factory.mktemp("cache")
     settings = settings_for(EXAMPLE_DATA, cache=cache)
-    formats = {"table": TABLE_FORMATS, "document": DOCUMENT_FORMATS}
-    workspace = Workspace(settings.workspace, formats, companions=COMPANIONS)  # type: ignore[arg-type]
+    workspace = make_workspace(settings)
     documents = Documents(workspace, settings.documents, cache, 1 << 30)
-    tables = Tables(workspace, settings.tables, cache, 1 << 30, documents.sql_tables)
+    engine = LocalEngine(workspace, settings.tables, cache, 1 << 30)
+    tables = Tables(engine, workspace, settings.tables, cache, 1 << 30, documents.sql_tables)
     indexed = IndexSettings(max_rows=200)
     feeds = (DocumentFeed(documents, workspace, indexed), TableFeed(tables, indexed))
     stores = WorkerIndex(cache / "index", indexed), MemoryIndex()
