@@ -92,8 +92,8 @@ async def engines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Eng
         await stores[0].settled()
         yield Engines(local, memory)
     finally:
-        for engine in (local, memory, tables, documents):
-            await engine.aclose()
+        for opened in (local, memory, tables, documents):
+            await opened.aclose()
 
 
 def places(hits: Sequence[Hit]) -> dict[object, Hit]:
