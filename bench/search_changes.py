@@ -16,9 +16,9 @@ import psutil
 from bench.measure import BenchError, Row
 from bench.search_ours import opened
 from bench.serving import REPOSITORY, environment
-from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.request import SearchRequest
 from mcp_context_resources.index.settings import IndexSettings
+from mcp_context_resources.index.worker_index import WorkerIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,7 @@ async def killed(material: Material, scratch: Path, options: Options) -> tuple[l
 
 async def _passages(cache: Path) -> dict[str, int]:
     """Count what an index holds of each source."""
-    index = LocalIndex(cache / "index", IndexSettings())
+    index = WorkerIndex(cache / "index", IndexSettings())
     try:
         return {known.source.key: known.chunks for known in await index.known()}
     finally:

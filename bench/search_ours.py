@@ -10,12 +10,12 @@ from bench.search_vectors import KeptVectors
 from mcp_context_resources.budget import BudgetSettings
 from mcp_context_resources.charts.service import Charts
 from mcp_context_resources.charts.settings import ChartSettings
-from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
+from mcp_context_resources.documents.reader import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.documents.settings import DocumentSettings
-from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.service import SearchIndex, SearchRequest
 from mcp_context_resources.index.settings import IndexSettings
+from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
@@ -66,7 +66,7 @@ async def opened_services(folder: Path, cache: Path, settings: IndexSettings | N
     charts = Charts(ChartSettings())
     vectors = KeptVectors(ModelEmbedder(models, tables.catalogue))
     feeds = (DocumentFeed(documents, workspace, settings), TableFeed(tables, settings))
-    index = SearchIndex(LocalIndex(cache / "index", settings), feeds, vectors, settings)
+    index = SearchIndex(WorkerIndex(cache / "index", settings), feeds, vectors, settings)
     try:
         yield Services(workspace, tables, documents, models, index, charts, BudgetSettings())
     finally:

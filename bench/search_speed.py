@@ -15,9 +15,9 @@ import psutil
 
 from bench.measure import BenchError, Row
 from bench.search_scores import aligned, quantile
-from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery
+from mcp_context_resources.index.worker_index import WorkerIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +111,7 @@ class Material:
 
 async def speed(material: Material, scratch: Path, options: Options) -> tuple[list[Row], list[str]]:
     """Put in more and more passages and ask the same questions at each size."""
-    index = LocalIndex(scratch / "speed", IndexSettings())
+    index = WorkerIndex(scratch / "speed", IndexSettings())
     measured: list[_Measured] = []
     theirs: dict[int, list[float]] = {}
     try:
@@ -128,7 +128,7 @@ async def speed(material: Material, scratch: Path, options: Options) -> tuple[li
 
 
 async def _measure(
-    index: LocalIndex, folder: Path, material: Material, before: int, size: int, rival: sqlite3.Connection
+    index: WorkerIndex, folder: Path, material: Material, before: int, size: int, rival: sqlite3.Connection
 ) -> _Measured:
     found = _Measured(size)
     seconds = 0.0
@@ -189,13 +189,13 @@ def _memory() -> int:
     return total
 
 
-async def _missed(index: LocalIndex, folder: Path, asked: NDArray[np.float32]) -> float:
+async def _missed(index: WorkerIndex, folder: Path, asked: NDArray[np.float32]) -> float:
     """Return what percentage of the nearest passages is not found that are when every vector is compared."""
     queries = [
         IndexQuery("", most=_NEAREST, per_source=_NEAREST, vector=vector.tobytes(), model=_MODEL, mode="vector")
         for vector in asked
     ]
-    thorough = LocalIndex(folder, IndexSettings(exact_vectors=1_000_000_000))
+    thorough = WorkerIndex(folder, IndexSettings(exact_vectors=1_000_000_000))
     lacking = wanted = 0
     try:
         for query in queries:

@@ -1,4 +1,4 @@
-"""The composition root: settings in, a server out, nothing else touched."""
+"""Server, the composition root: settings in, a server out, nothing else touched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening and closing what the tools work with."""
+"""Services: what the tools work with, opened and closed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import anyio
 import anyio.to_thread
 
 from mcp_context_resources.charts.service import Charts
-from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
+from mcp_context_resources.documents.reader import Readers
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.errors import ConfigurationError
 from mcp_context_resources.index.expired_indexes import remove_unused
-from mcp_context_resources.index.local_store import LocalIndex
 from mcp_context_resources.index.service import SearchIndex
+from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
@@ -28,7 +28,7 @@ from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.index_feeds.documents import DocumentFeed
 from mcp_context_tools.index_feeds.embedder import ModelEmbedder
 from mcp_context_tools.index_feeds.tables import TableFeed
-from mcp_context_tools.row_tasks.query_vectors import QueryVectors
+from mcp_context_tools.row_tasks.embed import QueryVectors
 from mcp_context_tools.tool import Services
 
 if TYPE_CHECKING:
@@ -50,11 +50,12 @@ class Engines:
 def make_workspace(settings: Settings) -> Workspace:
     """Return the folders served, with every kind of file that is known.
 
-    Raises `ConfigurationError` for a root that doesn't exist, and where there is none.
+    Raises `ConfigurationError` for a root that doesn't exist, where there is none, and for a plugin that isn't there.
     """
+    documents = Readers(settings.documents.plugins).endings
     workspace = Workspace(
         settings.workspace,
-        {"table": TABLE_FORMATS, "document": DOCUMENT_FORMATS, "model": MODEL_FORMATS},
+        {"table": TABLE_FORMATS, "document": documents, "model": MODEL_FORMATS},
         companions=COMPANIONS,
     )
     if not len(workspace.roots):
@@ -76,7 +77,7 @@ def make_engines(settings: Settings, workspace: Workspace, table_engine: TableEn
     charts = Charts(settings.charts)
     folder = _index_folder(cache, workspace, scope)
     index = SearchIndex(
-        LocalIndex(folder, settings.index),
+        WorkerIndex(folder, settings.index),
         (DocumentFeed(documents, workspace, settings.index), TableFeed(tables, settings.index)),
         ModelEmbedder(models, tables.catalogue, unit=settings.index.metric == "cosine"),
         settings.index,

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.index.spec import Hit, IndexAnswer, IndexSize, KnownSource, Passage
+from mcp_context_resources.index.spec import EmbeddingInput, Hit, IndexAnswer, IndexSize, KnownSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery, Places
+    from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery, Spans
 
 
 @dataclass
@@ -41,7 +41,7 @@ class MemoryIndex:
     def __init__(self) -> None:
         self.before: Callable[[str], object] = lambda _method: None
         self.claim_seconds = 60.0
-        self.behind = 0
+        self.index_lag = 0
         self.problem = ""
         self.identity = "1"
         self.notes: tuple[str, ...] = ()
@@ -83,15 +83,15 @@ class MemoryIndex:
         for key in keys:
             self._versions.pop(key, None)
 
-    async def without_vector(self, model: str, most: int) -> list[Passage]:
+    async def without_vector(self, model: str, most: int) -> list[EmbeddingInput]:
         self._begin("without_vector")
-        now, found = time.monotonic(), dict[str, Passage]()
+        now, found = time.monotonic(), dict[str, EmbeddingInput]()
         for held in self.versions():
             for chunk in held.chunks if held.complete else ():
                 digest = _digest(chunk)
                 if digest in self._vectors[model] or self._claimed.get((model, digest), 0.0) > now:
                     continue
-                found[digest] = Passage(digest, chunk.text)
+                found[digest] = EmbeddingInput(digest, chunk.text)
                 if len(found) == most:
                     break
         self._claimed.update(((model, digest), now + self.claim_seconds) for digest in list(found)[:most])
@@ -141,12 +141,12 @@ class MemoryIndex:
             tuple(sorted(terms)),
             len(pairs),
             have,
-            behind=self.behind,
+            index_lag=self.index_lag,
             problem=self.problem,
             identity=self.identity,
         )
 
-    async def mark(self, text: str, texts: Sequence[str]) -> Sequence[Places]:
+    async def mark(self, text: str, texts: Sequence[str]) -> Sequence[Spans]:
         self._begin("mark")
         words = _words(text)
         return [

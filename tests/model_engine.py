@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_context_resources.models.llama import work
 from mcp_context_resources.models.spec import Generation, ModelSpec
-from mcp_context_resources.workers.call_board import CallBoard
-from mcp_context_resources.workers.job import Job
+from mcp_context_resources.workers.job import CallBoard, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mcp_context_resources.charts.service import Charts
-from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
+from mcp_context_resources.documents.reader import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.index.request import BuildState, SearchResults
 from mcp_context_resources.index.spec import Chunk, Hit, IndexAnswer, IndexedSource

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 
-from mcp_context_resources.documents.converted_formats import CONVERTED_FORMATS
 from mcp_context_resources.documents.markup.markdown import split_markdown
 from mcp_context_resources.documents.markup.plain_text import cut_at_paragraphs
 from mcp_context_resources.documents.office.word_numbering import numeral
+from mcp_context_resources.documents.reader import BUILT_IN
+from mcp_context_resources.documents.reader import PDF as PDF_READER
 from mcp_context_resources.documents.reading.converted_document import ConvertedDocument
 from mcp_context_resources.documents.reading.converters import convert
 from mcp_context_resources.documents.spec import DocumentFile
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mcp_context_resources.documents.markup.spec import Converted, Section
+    from mcp_context_resources.documents.converted import Converted, Section
     from mcp_context_resources.workers.job import Job
 
 _W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
@@ -64,10 +65,17 @@ def job(questions: int = 10**9) -> Job:
     return cast("Job", StandInJob(questions))
 
 
+CONVERTED = {ending: reader for reader in BUILT_IN if not reader.paged for ending in reader.endings}
+
+
+def document_file(path: Path, encoding: str | None = None) -> DocumentFile:
+    return DocumentFile(str(path), "any", CONVERTED[path.suffix], encoding=encoding)
+
+
 def read(folder: Path, name: str, content: bytes | str, encoding: str | None = None) -> Converted:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return convert(job(), str(path), CONVERTED_FORMATS[path.suffix], encoding)
+    return convert(job(), document_file(path, encoding))
 
 
 def headings(document: Converted) -> list[tuple[int, str]]:
@@ -817,7 +825,7 @@ def test_a_file_that_is_not_what_its_name_says_gets_a_sentence(tmp_path: Path, n
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("ending", CONVERTED_FORMATS)
+@pytest.mark.parametrize("ending", CONVERTED)
 def test_an_empty_file_is_told_as_empty(tmp_path: Path, ending: str) -> None:
     with pytest.raises(UnreadableSourceError, match="is empty"):
         read(tmp_path, f"t{ending}", b"")
@@ -877,7 +885,7 @@ def test_work_stops_when_the_job_must(tmp_path: Path, name: str) -> None:
     data = content[name]
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     with pytest.raises(DeadlineExceededError):
-        convert(job(questions=3), str(path), CONVERTED_FORMATS[path.suffix])
+        convert(job(questions=3), document_file(path))
 
 
 @pytest.mark.parametrize(
@@ -902,7 +910,7 @@ def test_a_missing_library_says_what_to_install(
 
 def test_an_unknown_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="no form 'pdf'"):
-        convert(job(), str(tmp_path / "t"), "pdf")
+        convert(job(), DocumentFile(str(tmp_path / "t"), "any", PDF_READER))
 
 
 # Tables of any form
@@ -911,7 +919,7 @@ def test_an_unknown_form_is_refused(tmp_path: Path) -> None:
 def tables(folder: Path, name: str, content: bytes | str) -> list[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]]:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    document = ConvertedDocument(job(), DocumentFile(str(path), "any", CONVERTED_FORMATS[path.suffix]))
+    document = ConvertedDocument(job(), document_file(path))
     return [
         ((table.caption, *table.columns), table.rows[table.header_rows :])
         for index in range(document.total)

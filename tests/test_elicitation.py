@@ -26,8 +26,8 @@ from mcp_types import (
 
 from mcp_context_resources.errors import NotFoundError
 from mcp_context_resources.provenance import SourceRef
-from mcp_context_resources.workspace.matching import fitting, near_names
-from mcp_context_tools.source_spellings import spellings
+from mcp_context_resources.workspace.name_matching import fitting, near_names
+from mcp_context_tools.named_sources import spellings
 from mcp_server.server import create_server
 from mcp_server.wire.elicitation import Asking, choosing
 from tests.http_serving import LEGACY, MODERN, TOKEN, servers

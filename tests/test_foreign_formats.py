@@ -40,8 +40,7 @@ from mcp_context_resources.errors import (
 from mcp_context_resources.tables.duckdb_engine.loaders import archive, marked_text, registry, sqlite_files, xml
 from mcp_context_resources.tables.duckdb_engine.loaders.column_names import unique_names
 from mcp_context_resources.tables.loaded_formats import CONTAINERS, FOREIGN_FORMATS
-from mcp_context_resources.workers.call_board import CallBoard
-from mcp_context_resources.workers.job import Job
+from mcp_context_resources.workers.job import CallBoard, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -918,7 +917,7 @@ sys.modules["pyarrow"] = None
 sys.path[:0] = {[str(Path(__file__).parent.parent), str(Path(__file__).parent.parent / "resources")]!r}
 import multiprocessing, pathlib, duckdb
 from mcp_context_resources.tables.duckdb_engine.loaders import registry
-from mcp_context_resources.workers.call_board import CallBoard
+from mcp_context_resources.workers.job import CallBoard
 from mcp_context_resources.workers.job import Job
 for name, format, part in (("t.xlsx", "excel", "S1"), ("t.db", "sqlite", "t")):
     connection = duckdb.connect()

@@ -17,13 +17,13 @@ import pytest
 from mcp_server import __version__
 from mcp_server.cli import configuration
 from mcp_server.cli.main import _configuration, _parser
-from mcp_server.front_door import manifest_writer
-from mcp_server.front_door import preflight_config as looking
+from mcp_server.front_door import manifest_writer, preflight_config
 from mcp_server.front_door.answers import CAPABILITIES_KEY, CLIENT_KEY, MANIFEST, VERSION_KEY, Answers, Manifest
 from mcp_server.front_door.door import answers_for
 from mcp_server.front_door.messages import LongFrame, Message, error_line, frames, judge
-from mcp_server.front_door.pending_messages import Arrival, Inbox, Ledger
+from mcp_server.front_door.pending_messages import Arrival, MessageQueue, UnansweredRequests
 from mcp_server.front_door.pipes import Outbox, Wire
+from mcp_server.front_door.preflight_config import preflight
 from mcp_server.server import create_server
 from tests.serving import EXAMPLE_DATA
 
@@ -176,7 +176,7 @@ VARYING = {
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 async def test_the_door_says_what_the_live_server_says_in_every_configuration(name: str, manifest: Manifest) -> None:
     arguments = _parser().parse_args(["serve", str(EXAMPLE_DATA), *CONFIGURATIONS[name]])
-    answers = answers_for(manifest, looking.look(arguments, {}, manifest, lambda: EXAMPLE_DATA))
+    answers = answers_for(manifest, preflight(arguments, {}, manifest, lambda: EXAMPLE_DATA))
     assert answers is not None
     live = await manifest_writer.spoken(create_server(_configuration(arguments).settings))
     left: set[str] = set()
@@ -207,9 +207,7 @@ def _judged(message: dict[str, Any]) -> Message:
 def test_every_setting_that_changes_an_answer_is_among_the_configurations_tried(manifest: Manifest) -> None:
     tried: set[str] = set()
     for given in CONFIGURATIONS.values():
-        seen = looking.look(
-            _parser().parse_args(["serve", str(EXAMPLE_DATA), *given]), {}, manifest, lambda: EXAMPLE_DATA
-        )
+        seen = preflight(_parser().parse_args(["serve", str(EXAMPLE_DATA), *given]), {}, manifest, lambda: EXAMPLE_DATA)
         assert seen is not None
         tried |= seen.keys
     assert {key for key, methods in manifest.settings.items() if methods} <= tried
@@ -274,7 +272,7 @@ def test_the_first_look_sees_the_settings_that_are_read_later(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     read = _configuration(arguments)
-    seen = looking.look(arguments, variables, manifest, lambda: tmp_path)
+    seen = preflight(arguments, variables, manifest, lambda: tmp_path)
     assert seen is not None
     assert seen.keys == set(read.origins)
     assert seen.tools == read.settings.server.tools
@@ -284,7 +282,7 @@ def test_folders_of_a_file_are_relative_to_the_file(tmp_path: Path, manifest: Ma
     (tmp_path / "served").mkdir()
     for name, good in (("served", True), ("elsewhere", False)):
         (tmp_path / "fresh-context.toml").write_text(f"[workspace]\nroots = [{name!r}]\n")
-        seen = looking.look(_parser().parse_args(["serve"]), {"XDG_CONFIG_HOME": "x"}, manifest, lambda: tmp_path)
+        seen = preflight(_parser().parse_args(["serve"]), {"XDG_CONFIG_HOME": "x"}, manifest, lambda: tmp_path)
         assert (seen is not None) is good
 
 
@@ -307,22 +305,22 @@ def test_a_configuration_in_doubt_is_not_answered_for(
     given: list[str], variables: dict[str, str], tmp_path: Path, manifest: Manifest
 ) -> None:
     arguments = _parser().parse_args(["serve", *given])
-    assert looking.look(arguments, {**variables, "XDG_CONFIG_HOME": "x"}, manifest, lambda: tmp_path) is None
+    assert preflight(arguments, {**variables, "XDG_CONFIG_HOME": "x"}, manifest, lambda: tmp_path) is None
 
 
 def test_a_flag_the_door_does_not_know_is_in_doubt(tmp_path: Path, manifest: Manifest) -> None:
     arguments = _parser().parse_args(["serve", str(tmp_path)])
-    assert looking.look(arguments, {"XDG_CONFIG_HOME": "x"}, manifest, lambda: tmp_path)
+    assert preflight(arguments, {"XDG_CONFIG_HOME": "x"}, manifest, lambda: tmp_path)
     arguments.http = "127.0.0.1:8000"
-    assert looking.look(arguments, {"XDG_CONFIG_HOME": "x"}, manifest, lambda: tmp_path) is None
+    assert preflight(arguments, {"XDG_CONFIG_HOME": "x"}, manifest, lambda: tmp_path) is None
 
 
 def test_the_usual_folder_is_the_one_the_settings_are_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    found = looking.usual_folder(os.environ)
+    found = preflight_config.usual_folder(os.environ)
     assert found in (None, platformdirs.user_config_path("fresh-context", appauthor=False))
     assert sys.platform != "linux" or found is not None
-    assert looking.usual_folder({"XDG_CONFIG_HOME": "/x"}) is None
+    assert preflight_config.usual_folder({"XDG_CONFIG_HOME": "/x"}) is None
 
 
 # Lines and queues
@@ -444,7 +442,7 @@ def test_a_pipe_that_broke_is_told_once_and_never_waited_for() -> None:
 
 
 def test_what_waits_to_be_served_is_bounded_in_number_and_bytes() -> None:
-    for inbox in (Inbox(most=3), Inbox(most_bytes=3 * len(json.dumps(request(0, "a"))))):
+    for inbox in (MessageQueue(most=3), MessageQueue(most_bytes=3 * len(json.dumps(request(0, "a"))))):
         for number in range(5):
             inbox.put(Arrival("modern", _judged(request(number, "a"))), lambda: True)
         assert [arrival.message.id for arrival in inbox.take()] == [0, 1, 2]
@@ -458,7 +456,7 @@ def test_what_waits_to_be_served_is_bounded_in_number_and_bytes() -> None:
 
 
 def test_requests_under_way_are_bounded_and_found_again_by_their_era() -> None:
-    ledger = Ledger(most=2)
+    ledger = UnansweredRequests(most=2)
     assert ledger.begin(1, "handshake")
     assert ledger.begin(1, "modern")
     assert not ledger.begin(2, "modern")

@@ -22,17 +22,16 @@ from mcp_context_resources.provenance import SourceRef
 from mcp_context_resources.tables.duckdb_dialect import DUCKDB
 from mcp_context_resources.tables.spec import Column
 from mcp_context_tools.context_pack import lookups
-from mcp_context_tools.context_pack.cutting import cut_whole
 from mcp_context_tools.context_pack.lookups import Suggestion
-from mcp_context_tools.context_pack.packing import Packing, Wanted
-from mcp_context_tools.context_pack.pruning import near_best
-from mcp_context_tools.context_pack.sentence_selection import weigh
+from mcp_context_tools.context_pack.packer import Packing, PackRequest
+from mcp_context_tools.context_pack.pruning import near_best, weigh
 from mcp_context_tools.context_pack.spec import Block, Gathered, Piece
 from mcp_context_tools.context_pack.token_counter import TokenCounter
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
 from mcp_context_tools.get_context import GET_CONTEXT, GetContextInput
 from mcp_context_tools.rendering import cost
 from mcp_context_tools.run_model import RUN_MODEL, RunModelInput
+from mcp_context_tools.text_cutting import cut_whole
 from mcp_server.wire.tool_registry import _definition
 from tests.scripted_index import ScriptedIndex, index_documents, indexed, report, services_with
 from tests.serving import EXAMPLE_DATA, connect, data_of, text_of
@@ -591,7 +590,7 @@ def test_a_pack_of_any_texts_keeps_to_both_its_measures(
     weigh(" ".join(texts)[:200], blocks)
     state = BuildState(1, 1, 0, 1, building=False)
     results = SearchResults(IndexAnswer((), 0, (), 1, 1), "hybrid", state, (), (), 1)
-    packing = Packing(Wanted("?", max_tokens, max_chars), results, Gathered(blocks), _Estimate())
+    packing = Packing(PackRequest("?", max_tokens, max_chars), results, Gathered(blocks), _Estimate())
     pack = anyio.run(packing.packed, SearchRequest("?"))
     assert estimated_tokens(pack.text) <= max_tokens
     assert cost(pack.text, pack.data) <= max_chars

@@ -25,8 +25,7 @@ from mcp_server.http.app import http_app
 from mcp_server.http.authentication import InvalidTokenError, KnownTokens, UnavailableError
 from mcp_server.http.settings import HttpSettings
 from mcp_server.http.signing_keys import SigningKeys
-from mcp_server.http.token_command import print_token
-from mcp_server.http.token_file import kept_token, renewed_token, token_path
+from mcp_server.http.token_file import kept_token, print_token, renewed_token, token_path
 from tests.http_serving import MODERN, TOKEN, client_of, headers_for, listening, request_of, servers
 from tests.serving import EXAMPLE_DATA
 

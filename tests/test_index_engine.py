@@ -21,24 +21,33 @@ import pytest
 import tantivy
 
 from mcp_context_resources.errors import ContextError, InvalidInputError, StorageError
-from mcp_context_resources.index import jobs, local_store
-from mcp_context_resources.index.analysis.version import version
+from mcp_context_resources.index import worker_index
+from mcp_context_resources.index.analysis.terms import version
 from mcp_context_resources.index.local_engine import vector_file_sync, vector_files
 from mcp_context_resources.index.local_engine.database import Database
-from mcp_context_resources.index.local_engine.engine import Engine
-from mcp_context_resources.index.local_engine.fusion import fuse
-from mcp_context_resources.index.local_engine.lexical_index import BrokenCacheError, LexicalCache
-from mcp_context_resources.index.local_store import LocalIndex
-from mcp_context_resources.index.metric import Metric, compared_by, metric_of
+from mcp_context_resources.index.local_engine.lexical_index import BrokenCacheError, LexicalIndex
+from mcp_context_resources.index.local_engine.store import LocalStore
+from mcp_context_resources.index.ranking.fusion import fuse
+from mcp_context_resources.index.ranking.search import search
 from mcp_context_resources.index.settings import IndexSettings
-from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery
+from mcp_context_resources.index.spec import (
+    Chunk,
+    Ending,
+    IndexedSource,
+    IndexQuery,
+    Metric,
+    compared_by,
+    metric_of,
+)
+from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.workers.job import Job
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
-    from mcp_context_resources.index.spec import Hit, IndexAnswer, Passage
+    from mcp_context_resources.index.local_engine.vector_tables import VectorSpace
+    from mcp_context_resources.index.spec import EmbeddingInput, Hit, IndexAnswer
 
 pytestmark = pytest.mark.anyio
 
@@ -71,31 +80,31 @@ def vectors(count: int, seed: int = 1, dimension: int = DIMENSION) -> np.ndarray
 
 
 @asynccontextmanager
-async def opened(folder: Path, **settings: Any) -> AsyncIterator[LocalIndex]:
-    index = LocalIndex(folder, IndexSettings(**settings))
+async def opened(folder: Path, **settings: Any) -> AsyncIterator[WorkerIndex]:
+    index = WorkerIndex(folder, IndexSettings(**settings))
     try:
         yield index
     finally:
         await index.aclose()
 
 
-async def fill(index: LocalIndex, texts: Sequence[str], of: IndexedSource | None = None, kind: Any = "text") -> None:
+async def fill(index: WorkerIndex, texts: Sequence[str], of: IndexedSource | None = None, kind: Any = "text") -> None:
     of = of or source()
     first = await index.begin(of)
     assert await index.put(of, first, chunks(texts, kind)[first:], Ending())
 
 
-async def embed(index: LocalIndex, matrix: np.ndarray[Any, Any], model: str = MODEL) -> list[str]:
+async def embed(index: WorkerIndex, matrix: np.ndarray[Any, Any], model: str = MODEL) -> list[str]:
     passages = await index.without_vector(model, len(matrix))
     await index.put_vectors(model, [one.digest for one in passages], matrix[: len(passages)].tobytes())
     return [one.text for one in passages]
 
 
-async def ask(index: LocalIndex, text: str, **more: Any) -> IndexAnswer:
+async def ask(index: WorkerIndex, text: str, **more: Any) -> IndexAnswer:
     return await index.search(IndexQuery(text, **more), deadline=60)
 
 
-async def found(index: LocalIndex, text: str, **more: Any) -> list[str]:
+async def found(index: WorkerIndex, text: str, **more: Any) -> list[str]:
     return [hit.chunk.text for hit in (await ask(index, text, **more)).hits]
 
 
@@ -118,7 +127,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-async def shared(filled: Path) -> AsyncIterator[LocalIndex]:
+async def shared(filled: Path) -> AsyncIterator[WorkerIndex]:
     """An index of LINES that tests only ask."""
     async with opened(filled) as index:
         yield index
@@ -133,7 +142,7 @@ def copied(filled: Path, tmp_path: Path) -> Path:
 # What is found
 
 
-async def test_words_of_both_languages_are_found_in_any_form(shared: LocalIndex) -> None:
+async def test_words_of_both_languages_are_found_in_any_form(shared: WorkerIndex) -> None:
     for query, line in {
         "lost property": 0,
         "counting": 0,
@@ -163,7 +172,7 @@ async def test_words_of_both_languages_are_found_in_any_form(shared: LocalIndex)
         assert all(0 <= hit.score <= 1 for hit in hits)
 
 
-async def test_an_answer_tells_what_was_looked_for_and_where_it_stands(shared: LocalIndex) -> None:
+async def test_an_answer_tells_what_was_looked_for_and_where_it_stands(shared: WorkerIndex) -> None:
     answer = await ask(shared, "What is ISO 9001?")
     assert answer.terms == ("iso", "iso 9001", "9001")
     assert answer.total == 2
@@ -174,7 +183,7 @@ async def test_an_answer_tells_what_was_looked_for_and_where_it_stands(shared: L
     assert answer.hits[0].chunk.page == 1
 
 
-async def test_scores_by_words_tell_how_much_of_the_query_is_there(shared: LocalIndex) -> None:
+async def test_scores_by_words_tell_how_much_of_the_query_is_there(shared: WorkerIndex) -> None:
     all_of_it = (await ask(shared, "lost property kept for 30 days")).hits[0]
     part = (await ask(shared, "property of the emperor of Atlantis")).hits[0]
     assert all_of_it.chunk.text == part.chunk.text == LINES[0]
@@ -192,7 +201,7 @@ async def test_a_word_is_found_in_the_other_script_after_those_in_its_own(tmp_pa
         assert await found(index, "サーバ") == [texts[0], texts[1]]
 
 
-async def test_places_are_told_of_as_many_hits_as_asked_for_and_of_any_text(shared: LocalIndex) -> None:
+async def test_places_are_told_of_as_many_hits_as_asked_for_and_of_any_text(shared: WorkerIndex) -> None:
     answer = await ask(shared, "iso 9001", marked=1)
     assert [bool(hit.matched) for hit in answer.hits] == [True, False]
     places = await shared.mark("iso 9001", [hit.chunk.text for hit in answer.hits])
@@ -201,7 +210,7 @@ async def test_places_are_told_of_as_many_hits_as_asked_for_and_of_any_text(shar
     assert list(await shared.mark("iso", [])) == []
 
 
-async def test_a_phrase_must_stand_there_and_an_unwanted_word_must_not(shared: LocalIndex) -> None:
+async def test_a_phrase_must_stand_there_and_an_unwanted_word_must_not(shared: WorkerIndex) -> None:
     assert await found(shared, '"lost property"') == [LINES[0]]
     assert await found(shared, '"property lost"') == []
     assert await found(shared, "「会議の資料」") == [LINES[8]]
@@ -212,12 +221,12 @@ async def test_a_phrase_must_stand_there_and_an_unwanted_word_must_not(shared: L
 
 
 @pytest.mark.parametrize("query", [".*", "[a-z]+(", "😀", "a AND (b", 'x:"', "\\", "", "\x00", "\ud800", "-"])
-async def test_any_text_is_a_query(shared: LocalIndex, query: str) -> None:
+async def test_any_text_is_a_query(shared: WorkerIndex, query: str) -> None:
     answer = await ask(shared, query)
     assert bool(answer.terms) == any(character.isalpha() for character in query if character != "\ud800")
 
 
-async def test_endless_queries_and_stop_words_are_answered(shared: LocalIndex) -> None:
+async def test_endless_queries_and_stop_words_are_answered(shared: WorkerIndex) -> None:
     long = await ask(shared, "property " + "x y z 返金 " * 20_000)
     assert long.hits
     assert len(long.terms) < 100
@@ -503,7 +512,7 @@ async def test_two_servers_share_one_folder(tmp_path: Path) -> None:
         assert await one.begin(of) == await other.begin(of) == 0
         answers: list[bool] = []
 
-        async def put(index: LocalIndex) -> None:
+        async def put(index: WorkerIndex) -> None:
             answers.append(await index.put(of, 0, chunks(["fare two"]), Ending()))
 
         async with anyio.create_task_group() as group:
@@ -532,12 +541,12 @@ async def test_a_search_tells_what_it_cannot_find_by_its_words_yet(copied: Path)
             await fill(index, [f"zebra {of.name} {number}" for number in range(100)], of)
         answer = await ask(index, "zebra property")
         assert [hit.chunk.text for hit in answer.hits] == [LINES[0]]
-        assert answer.behind == 2
-        assert (await ask(index, "zebra", sources=(new[0].key, source().key))).behind == 1
+        assert answer.index_lag == 2
+        assert (await ask(index, "zebra", sources=(new[0].key, source().key))).index_lag == 1
         busy.wait_merging_threads()
         answer = await ask(index, "zebra", fresh=(new[1].key,), most=200, per_source=200)
         assert {hit.source.name for hit in answer.hits} == {"a.md", "b.md"}
-        assert (answer.total, answer.behind) == (200, 0)
+        assert (answer.total, answer.index_lag) == (200, 0)
 
 
 async def test_what_was_put_in_alone_is_found_at_once_however_long_it_is(tmp_path: Path) -> None:
@@ -546,7 +555,7 @@ async def test_what_was_put_in_alone_is_found_at_once_however_long_it_is(tmp_pat
         assert (await ask(index, "common")).total == 500
         await fill(index, [f"zebra word {number}" for number in range(500)], source(fingerprint="2"))
         answer = await ask(index, "zebra")
-        assert (answer.total, answer.behind) == (500, 0)
+        assert (answer.total, answer.index_lag) == (500, 0)
         assert await found(index, "common") == []
 
 
@@ -728,7 +737,7 @@ def _no_room() -> Iterator[None]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
 def test_a_disk_too_full_for_new_words_leaves_those_that_are_there_answering(copied: Path) -> None:
-    engine = Engine(copied, version(), 1_000)
+    engine = LocalStore(copied, 1_000)
     job = Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0)
     new = source("new.pdf")
     engine.begin(new)
@@ -736,16 +745,16 @@ def test_a_disk_too_full_for_new_words_leaves_those_that_are_there_answering(cop
     caches = sorted(copied.glob("words-*"))
     with _no_room():
         for _ in range(2):
-            answer = engine.search(job, IndexQuery("property"))
+            answer = search(engine, job, IndexQuery("property"))
             assert [hit.chunk.text for hit in answer.hits] == [LINES[0]]
-            assert answer.behind == 1
+            assert answer.index_lag == 1
             assert "Free some space" in answer.problem
         with pytest.raises(StorageError):
             engine.maintain(job)
     assert sorted(copied.glob("words-*")) == caches
-    answer = engine.search(job, IndexQuery("word"))
-    assert (len(answer.hits), answer.behind, answer.problem) == (20, 0, "")
-    assert engine.size("")[-1] == ()
+    answer = search(engine, job, IndexQuery("word"))
+    assert (len(answer.hits), answer.index_lag, answer.problem) == (20, 0, "")
+    assert engine.size("").notes == ()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
@@ -755,7 +764,7 @@ def test_a_writer_that_dies_without_a_word_is_blamed_on_the_disk_only_where_that
     def die(*_: object) -> None:
         raise ValueError("An index writer was killed.")
 
-    database, cache = Database(copied), LexicalCache(copied, version())
+    database, cache = Database(copied), LexicalIndex(copied, version())
     cache.open(database.connection())
     monkeypatch.setattr(cache, "_take_in", die)
     with _no_room(), pytest.raises(StorageError):
@@ -779,9 +788,11 @@ async def test_it_goes_on_after_memory_was_given_back(copied: Path) -> None:
         assert await found(index, "property") == [LINES[0]]
 
 
-def with_fifty_vectors(folder: Path) -> tuple[Engine, Job, np.ndarray[Any, np.dtype[np.float32]], list[Passage]]:
+def with_fifty_vectors(
+    folder: Path,
+) -> tuple[LocalStore, Job, np.ndarray[Any, np.dtype[np.float32]], list[EmbeddingInput]]:
     """Return an engine with fifty passages, and their vectors in order."""
-    engine = Engine(folder, version(), 1_000)
+    engine = LocalStore(folder, 1_000)
     engine.begin(source())
     engine.put(source(), 0, chunks([f"passage {number}" for number in range(50)]), Ending())
     matrix, passages = vectors(50), engine.without_vector(MODEL, 50)
@@ -789,8 +800,8 @@ def with_fifty_vectors(folder: Path) -> tuple[Engine, Job, np.ndarray[Any, np.dt
     return engine, Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0), matrix, passages
 
 
-def settle(engine: Engine, job: Job) -> str:
-    """Let upkeep do what there is to do now; return what is left for later."""
+def settle(engine: LocalStore, job: Job) -> str:
+    """Let maintenance do what there is to do now; return what is left for later."""
     while (left := engine.maintain(job)) == "more":
         pass
     return left
@@ -798,11 +809,11 @@ def settle(engine: Engine, job: Job) -> str:
 
 def with_graph_to_build(
     folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Engine, Job, np.ndarray[Any, np.dtype[np.float32]], list[Passage]]:
+) -> tuple[LocalStore, Job, np.ndarray[Any, np.dtype[np.float32]], list[EmbeddingInput]]:
     """Return an engine that writes a file of its fifty vectors and builds a graph over them."""
     monkeypatch.setattr(vector_files, "_LEAST_IN_FILE", 20)
     engine, job, matrix, passages = with_fifty_vectors(folder)
-    monkeypatch.setattr(engine._vector_upkeep, "_most_exact", 10)
+    monkeypatch.setattr(engine._vector_files, "_most_exact", 10)
     return engine, job, matrix, passages
 
 
@@ -814,7 +825,7 @@ def test_of_many_new_vectors_only_so_many_are_held_until_they_are_in_a_file(
 
     def nearest(number: int) -> tuple[str, int]:
         query = IndexQuery("", vector=matrix[number].tobytes(), model=MODEL, mode="vector", most=1)
-        answer = engine.search(job, query)
+        answer = search(engine, job, query)
         return answer.hits[0].chunk.text, answer.vectors
 
     assert nearest(3) == (passages[3].text, 10)
@@ -839,7 +850,7 @@ def test_a_file_of_vectors_that_cannot_be_mapped_is_not_written_again_and_again(
             break
     assert engine.maintain(job) == "nothing"
     query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
-    answer = engine.search(job, query)
+    answer = search(engine, job, query)
     assert (answer.hits[0].chunk.text, answer.vectors) == (passages[7].text, 50)
 
 
@@ -873,7 +884,7 @@ def test_vectors_and_graphs_that_the_disk_had_no_room_for_are_written_after_a_pa
     now[0] += 61
     assert kept_up() == ("nothing", [".f4", ".size", ".usearch"])
     query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
-    assert engine.search(job, query).hits[0].chunk.text == passages[7].text
+    assert search(engine, job, query).hits[0].chunk.text == passages[7].text
 
 
 def _no_space(*_: object) -> Any:
@@ -886,8 +897,8 @@ def test_vectors_that_the_disk_has_no_room_for_hold_up_those_of_no_other_model(
     engine, job, matrix, _ = with_graph_to_build(tmp_path, monkeypatch)
     written = vector_files.write
 
-    def refused(folder: Path, family: vector_files.Family, *more: Any) -> bool:
-        return family.metric != "cosine" and written(folder, family, *more)
+    def refused(folder: Path, space: VectorSpace, *more: Any) -> bool:
+        return space.metric != "cosine" and written(folder, space, *more)
 
     monkeypatch.setattr(vector_files, "write", refused)
     model = compared_by(MODEL, "l2")
@@ -906,25 +917,25 @@ def test_a_graph_that_memory_has_no_room_for_is_done_without(tmp_path: Path, mon
             built.append(self)
             raise RuntimeError("Out of memory!")
 
-    monkeypatch.setattr(vector_files, "_graph", lambda _family: Full())
+    monkeypatch.setattr(vector_files, "_graph", lambda _space: Full())
     for _ in range(2):
         assert (settle(engine, job), len(built)) == ("nothing", 1)
     query = IndexQuery("", vector=matrix[7].tobytes(), model=MODEL, mode="vector", most=1)
-    assert engine.search(job, query).hits[0].chunk.text == passages[7].text
+    assert search(engine, job, query).hits[0].chunk.text == passages[7].text
 
 
 def test_a_graph_that_another_server_finished_first_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, job, _, _ = with_graph_to_build(tmp_path, monkeypatch)
-    other = Engine(tmp_path, version(), 10)
+    other = LocalStore(tmp_path, 10)
     ended = Job(cast("Any", SimpleNamespace(stop_requested=False)), 60.0)
     while not list(tmp_path.glob("*.f4")):
         engine.maintain(job)
     connection = engine._database.connection()
-    assert engine._vector_upkeep.build_graphs(connection, lambda: False)
-    assert engine._vector_upkeep._graph is not None
+    assert engine._vector_files.build_graphs(connection, lambda: False)
+    assert engine._vector_files._graph is not None
     settle(other, ended)
     assert engine.maintain(job) == "nothing"
-    assert engine._vector_upkeep._graph is None
+    assert engine._vector_files._graph is None
 
 
 async def test_what_the_disk_had_no_room_for_is_tried_again_without_a_change(
@@ -937,7 +948,7 @@ async def test_what_the_disk_had_no_room_for_is_tried_again_without_a_change(
         run = index._writing.run
 
         async def told(function: Any, *arguments: Any, **more: Any) -> Any:
-            return next(answers) if function is jobs.maintain else await run(function, *arguments, **more)
+            return next(answers) if function is worker_index.MAINTAIN else await run(function, *arguments, **more)
 
         monkeypatch.setattr(index._writing, "run", told)
         await fill(index, ["one more"], source("b.pdf"))
@@ -945,7 +956,7 @@ async def test_what_the_disk_had_no_room_for_is_tried_again_without_a_change(
         assert await found(index, "property") == [LINES[0]]
         assert list(answers) == ["more", "nothing"]
         answers = iter(["later", "more", "nothing"])
-        monkeypatch.setattr(local_store, "_AGAIN_SECONDS", 0.0)
+        monkeypatch.setattr(worker_index, "_AGAIN_SECONDS", 0.0)
         await fill(index, ["and one"], source("c.pdf"))
         await index.settled()
         await index.settled()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
+from mcp_context_resources.documents.reader import DOCUMENT_FORMATS
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.errors import (
     ModelUnavailableError,

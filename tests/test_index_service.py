@@ -127,11 +127,11 @@ async def test_sources_that_cant_be_found_by_their_words_yet_are_told() -> None:
     assert (await search.search(SearchRequest("cat"))).notes == (
         "There is no embedding model, so the search is by words alone.",
     )
-    index.behind = 1
+    index.index_lag = 1
     assert (
         "1 source is still being sorted into the index of words." in (await search.search(SearchRequest("cat"))).notes
     )
-    index.behind = 2
+    index.index_lag = 2
     assert (
         "2 sources are still being sorted into the index of words." in (await search.search(SearchRequest("cat"))).notes
     )
@@ -428,7 +428,7 @@ async def test_that_the_index_was_made_anew_is_told_once_each_time() -> None:
 async def test_why_words_cant_be_sorted_in_is_told_with_what_was_found() -> None:
     index = MemoryIndex()
     search = service(index, ScriptedFeed(pets="a cat"))
-    index.behind, index.problem = 1, "The disk is full. Make room."
+    index.index_lag, index.problem = 1, "The disk is full. Make room."
     results = await search.search(SearchRequest("cat"))
     assert texts(results) == ["a cat"]
     assert "New words can't be sorted in: The disk is full. Make room." in results.notes
@@ -482,17 +482,17 @@ async def test_what_a_feed_says_of_a_source_is_told_with_its_hits() -> None:
 
 async def test_a_build_ends_when_all_words_are_sorted_in_and_tells_how_far_that_is() -> None:
     index, told = MemoryIndex(), list[tuple[float, float | None, str | None]]()
-    index.behind = 3
+    index.index_lag = 3
 
     def sort_one(method: str) -> None:
-        index.behind -= method == "search" and index.behind > 0
+        index.index_lag -= method == "search" and index.index_lag > 0
 
     async def report(done: float, total: float | None = None, message: str | None = None) -> None:
         told.append((done, total, message))
 
     index.before = sort_one
     await service(index, ScriptedFeed(one="a cat")).build(on_progress=report, vectors=False)
-    assert index.behind == 0
+    assert index.index_lag == 0
     words = [one for one in told if one[2] is not None and one[2].startswith("sorting")]
     assert words == [(0, 2, "sorting in the words of 2 files"), (1, 2, "sorting in the words of 2 files")]
 

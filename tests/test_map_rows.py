@@ -16,8 +16,8 @@ import pytest
 from mcp_context_resources.errors import WorkerCrashedError
 from mcp_context_resources.tables.model_tables.journal import Finding, Journal
 from mcp_context_resources.tables.model_tables.spec import MapColumn, TakenRows
-from mcp_context_tools.row_tasks.running import Runner
 from mcp_context_tools.row_tasks.task import Batch
+from mcp_context_tools.row_tasks.task_runner import Runner
 from tests.files import pdf
 from tests.serving import connect, data_of, error_of, text_of, wire_chars
 

@@ -21,12 +21,11 @@ from mcp_context_resources.tables.model_tables.spec import MapColumn, TakenRows
 from mcp_context_resources.workspace.settings import WorkspaceSettings
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.row_tasks.classify import Classify
-from mcp_context_tools.row_tasks.query_vectors import QueryVectors
-from mcp_context_tools.row_tasks.quotation_key import quotation_key
-from mcp_context_tools.row_tasks.running import Runner
+from mcp_context_tools.row_tasks.embed import QueryVectors
+from mcp_context_tools.row_tasks.extract import not_in_text
 from mcp_context_tools.row_tasks.task import Batch, Quotation
-from mcp_context_tools.row_tasks.traced import not_in_text
-from mcp_context_tools.row_tasks.wording import wording_for
+from mcp_context_tools.row_tasks.task_runner import Runner
+from mcp_context_tools.row_tasks.wording import quotation_key, wording_for
 from tests.openai_server import Answer, Request, json_answer, models, saying, serving
 from tests.serving import connect, data_of, error_of, text_of, wire_chars
 

@@ -32,13 +32,13 @@ from mcp_context_resources.workers.pool import WorkerPool
 from mcp_server import __version__
 from mcp_server.cli.main import _parser
 from mcp_server.front_door.answers import Manifest
-from mcp_server.front_door.preflight_config import look
+from mcp_server.front_door.preflight_config import preflight
 from mcp_server.http.app import http_app
 from mcp_server.http.authentication import KnownTokens
 from mcp_server.http.metrics import Metrics
 from mcp_server.http.settings import HttpSettings
 from mcp_server.logging.call_log import Call, call_log_of
-from mcp_server.logging.log_lines import JsonFormatter, TextFormatter, discreet_traceback
+from mcp_server.logging.logs import JsonFormatter, TextFormatter, discreet_traceback
 from mcp_server.logging.span_export import DiscreetExporter
 from mcp_server.logging.standard_error import PatientWriter
 from mcp_server.logging.stderr_capture import Printed
@@ -290,7 +290,7 @@ def test_the_front_door_is_as_quick_with_json_logs(folder: Path) -> None:
     arguments = _parser().parse_args(["serve", str(folder), "--log-format", "json", "--log-level", "debug"])
     manifest = Manifest.read(__version__)
     assert manifest is not None
-    seen = look(arguments, {}, manifest, lambda: folder)
+    seen = preflight(arguments, {}, manifest, lambda: folder)
     assert seen is not None
     assert seen.certain
 

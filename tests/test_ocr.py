@@ -21,9 +21,8 @@ from mcp_context_resources.documents.ocr.recognise import engine_version, recogn
 from mcp_context_resources.documents.ocr.spacing import joined
 from mcp_context_resources.documents.ocr.turning import turned, turned_back
 from mcp_context_resources.errors import DeadlineExceededError, InvalidInputError, OcrUnavailableError
-from mcp_context_resources.workers.call_board import CallBoard
 from mcp_context_resources.workers.confinement import Confinement
-from mcp_context_resources.workers.job import Job
+from mcp_context_resources.workers.job import CallBoard, Job
 from mcp_context_resources.workers.pool import WorkerPool
 
 if TYPE_CHECKING:

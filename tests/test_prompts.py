@@ -20,8 +20,8 @@ from mcp_context_resources.redaction.settings import RedactionSettings
 from mcp_context_tools.context_pack.token_estimate import estimated_tokens
 from mcp_context_tools.prompts import COMPLETED
 from mcp_context_tools.prompts.catalogue import PROMPTS
-from mcp_context_tools.prompts.differences import Sentence, changed_words, compare, sentences_of
 from mcp_context_tools.prompts.prompt import CONTEXT_TOKENS, DOCUMENT_TOKENS
+from mcp_context_tools.prompts.sentence_diff import Sentence, changed_words, compare, sentences_of
 from mcp_context_tools.prompts.wording_en import ENGLISH
 from mcp_context_tools.prompts.wording_ja import JAPANESE
 from mcp_server.redaction.redacting import Redaction
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from mcp.server.context import ServerRequestContext
 
-    from mcp_context_tools.prompts.differences import Comparison
+    from mcp_context_tools.prompts.sentence_diff import Comparison
     from mcp_context_tools.prompts.wording import Wording
     from mcp_context_tools.tool import Services
 
@@ -640,7 +640,7 @@ async def test_a_translation_is_no_changed_version(tmp_path: Path, cache: Path) 
 async def test_the_end_of_a_text_is_not_called_missing_where_the_other_was_read_in_part(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcp_context_tools.prompts.comparing.MOST_SENTENCES", 100)
+    monkeypatch.setattr("mcp_context_tools.prompts.document_comparison.MOST_SENTENCES", 100)
     clauses = "\n\n".join(f"Party number {one} pays {one * 7} yen to its neighbour." for one in range(98))
     preamble = "\n\n".join(f"Whereas the town has wished for reason {one} to order this." for one in range(30))
     (tmp_path / "old.txt").write_text(clauses, encoding="utf-8")
@@ -664,7 +664,7 @@ async def test_the_end_of_a_text_is_not_called_missing_where_the_other_was_read_
 async def test_texts_read_in_part_are_not_called_the_same(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcp_context_tools.prompts.comparing.MOST_SENTENCES", 10)
+    monkeypatch.setattr("mcp_context_tools.prompts.document_comparison.MOST_SENTENCES", 10)
     clauses = [f"Party number {one} pays {one * 7} yen to its neighbour." for one in range(20)]
     (tmp_path / "old.txt").write_text("\n\n".join(clauses), encoding="utf-8")
     (tmp_path / "new.txt").write_text("\n\n".join([*clauses[:15], "All else is void."]), encoding="utf-8")

@@ -22,8 +22,8 @@ from mcp_context_resources.documents.citation import Place, parse_place, place_u
 from mcp_context_resources.documents.clean_text import clean_line, clean_positions
 from mcp_context_resources.documents.page_range import format_page_range, merged_ranges, parse_page_range
 from mcp_context_resources.documents.pdf.document import PdfDocument
-from mcp_context_resources.documents.service import FromDocument
-from mcp_context_resources.documents.spec import DocumentFile, DocumentTable, TablesFound
+from mcp_context_resources.documents.reader import PDF, Readers
+from mcp_context_resources.documents.spec import DocumentFile, DocumentTable, FromDocument, TablesFound
 from mcp_context_resources.documents.sql_tables import SqlTables
 from mcp_context_resources.documents.table_names import table_prefixes
 from mcp_context_resources.workspace.names import lookup_key
@@ -772,7 +772,7 @@ def test_every_range_of_characters_stands_somewhere_on_the_page(
                 write(canvas, line, font=MINCHO, size=12, top=150 + 30 * number)
 
     (tmp_path / "lines.pdf").write_bytes(drawn(draw))
-    document = PdfDocument(DocumentFile(str(tmp_path / "lines.pdf"), "any"))
+    document = PdfDocument(DocumentFile(str(tmp_path / "lines.pdf"), "any", PDF))
     try:
         page = document.text(cast("Job", EndlessJob()), 0)
         whole = page.text
@@ -892,11 +892,15 @@ async def test_tables_kept_by_another_server_are_used_only_where_they_are_the_sa
         asked.append((name, pages))
         rows = (("Line", "Fare"), ("青\n線", '"210"'), ("", "1"))
         table = DocumentTable("p1_t1", (1,), "1", ("Line", "Fare"), rows, 1, caption="A title")
-        return FromDocument(source, source.ref(), TablesFound(1, "", [table]))
+        return FromDocument(source, source.ref(), PDF, TablesFound(1, "", [table]))
 
     for made_with in ("a", settings):
         tables = SqlTables(
-            find_tables, Cache(cache, "documents", 1 << 20), settings=made_with, is_locked=lambda _: locked
+            find_tables,
+            Cache(cache, "documents", 1 << 20),
+            readers=Readers(),
+            settings=made_with,
+            is_locked=lambda _: locked,
         )
         for name in ("fares_p1_t1", "FARES_P1_T1"):
             table = await tables.table(catalogue, name)

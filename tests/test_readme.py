@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
+from mcp_context_resources.documents.reader import DOCUMENT_FORMATS
 from mcp_context_resources.tables.formats import TABLE_FORMATS
 from mcp_context_tools.catalogue import TOOLS
 from mcp_context_tools.document_views.arguments import ReadDocumentInput

@@ -13,7 +13,7 @@ from mcp_context_resources.errors import InvalidCursorError, InvalidInputError, 
 from mcp_context_resources.index.spec import Chunk, Hit
 from mcp_context_tools.rendering import cost
 from mcp_context_tools.search import SEARCH, SearchInput
-from mcp_context_tools.search_hits.near_copies import NearCopies
+from mcp_context_tools.search_hits.paging import NearCopies
 from mcp_context_tools.search_hits.quotes import QUOTE_CHARS, quote_of
 from mcp_server.wire.tool_registry import _definition
 from tests.files import encrypted_pdf

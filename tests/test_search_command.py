@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mcp_server.cli.main import main
-from mcp_server.cli.steps_line import StepsLine, shown
+from mcp_server.cli.progress import StepsLine, shown
 from tests.files import pdf
 
 if TYPE_CHECKING:

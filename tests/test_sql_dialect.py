@@ -7,7 +7,7 @@ import pytest
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.tables.duckdb_dialect import DUCKDB
 from mcp_context_resources.tables.spec import Column, ColumnProfile, JoinPartner, Profile
-from mcp_context_tools.prompts.statements import statements
+from mcp_context_tools.prompts.exploration_sql import statements
 
 PARTNER = JoinPartner("stop", "stops", "stop no", 9, 10, same_name=True, unique="there")
 TRIPS = Profile(

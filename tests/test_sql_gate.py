@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from mcp_context_resources.tables.duckdb_engine.connections import connection_for
 from mcp_context_resources.tables.spec import EngineLimits, TableSpec
-from mcp_context_resources.workers.call_board import CallBoard
-from mcp_context_resources.workers.job import Job
+from mcp_context_resources.workers.job import CallBoard, Job
 from tests.files import folder_bytes
 from tests.serving import connect, data_of, error_of, text_of
 from tests.sql_statements import REACHING, READING, WRITING, Place

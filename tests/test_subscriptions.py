@@ -34,9 +34,8 @@ from mcp_types import (
 from mcp_context_resources.index.service import SearchIndex
 from mcp_context_resources.watch.service import Watch
 from mcp_server.server import create_server
-from mcp_server.subscriptions import listening, service
-from mcp_server.subscriptions.register import Register
-from mcp_server.subscriptions.uris import keys_of_uri
+from mcp_server.subscriptions import connections, service
+from mcp_server.subscriptions.uris import Register, keys_of_uri
 from tests.document_files import drawn, page_of, write_table
 from tests.http_serving import LEGACY, MODERN, TOKEN, headers_for, request_of, servers
 from tests.serving import settings_for
@@ -317,7 +316,7 @@ async def test_who_unsubscribes_hears_no_more_of_it(tmp_path: Path, cache: Path)
 
 
 async def test_subscriptions_are_bounded(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (service, listening):
+    for module in (service, connections):
         monkeypatch.setattr(module, "MOST_URIS", 2)
     uris = []
     for name in "abc":

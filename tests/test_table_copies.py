@@ -19,8 +19,7 @@ from mcp_context_resources.tables.duckdb_engine.columnar_files import copied_rel
 from mcp_context_resources.tables.duckdb_engine.connections import relation_of, scratch_connection
 from mcp_context_resources.tables.duckdb_engine.relations import Relation
 from mcp_context_resources.tables.spec import EngineLimits, TableSpec
-from mcp_context_resources.workers.call_board import CallBoard
-from mcp_context_resources.workers.job import Job
+from mcp_context_resources.workers.job import CallBoard, Job
 from tests.serving import connect, data_of, error_of
 
 if TYPE_CHECKING:

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from mcp_context_resources.index.analysis import japanese
 from mcp_context_resources.index.analysis.folding import fold, fold_with_places
-from mcp_context_resources.index.analysis.marking import MOST_PLACES, Marking
-from mcp_context_resources.index.analysis.phrases import phrase_of, plain
-from mcp_context_resources.index.analysis.query import MOST_WORDS, wanted_of
 from mcp_context_resources.index.analysis.terms import terms_of
+from mcp_context_resources.index.ranking.marking import MOST_SPANS, Marker
+from mcp_context_resources.index.ranking.phrases import phrase_of, plain
+from mcp_context_resources.index.ranking.query import MOST_WORDS, parse_query
 
 ALPHABET = st.sampled_from("abzé ﬁÅßｶﾞﾊﾟがガ東京都①ー\n\u3000-_.19,０Ⅳ한글ไทहि\u0301\u3099\u200b👍\ud800İ")
 TEXTS = st.text(ALPHABET, max_size=60) | st.text(max_size=40)
 
 
 def marked(text: str, query: str) -> list[str]:
-    return [text[start:end] for start, end in Marking(wanted_of(query)).places(text)]
+    return [text[start:end] for start, end in Marker(parse_query(query)).spans(text)]
 
 
 @pytest.mark.parametrize(
@@ -86,46 +86,46 @@ def test_japanese_words_are_found_in_their_dictionary_form() -> None:
     assert "さーばー" in terms_of("server").loans
     assert terms_of("サーバ").words == ["さーばー"]
     assert marked("会議の資料を見せてください", "見せる") == ["見せ"]
-    assert wanted_of("会議の資料について教えてください").shown == ("会議", "資料", "教え")
+    assert parse_query("会議の資料について教えてください").shown == ("会議", "資料", "教え")
 
 
 def test_without_a_dictionary_pairs_of_characters_find_japanese(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(japanese, "_tokenizer", lambda: None)
     japanese.loan_word.cache_clear()
-    wanted = wanted_of("会議の資料を配布")
+    wanted = parse_query("会議の資料を配布")
     assert wanted.shown == ("会議", "資料", "配布")
     assert terms_of("会議の資料").words == []
     assert [word.parts for word in wanted.words] == [("会議",), ("資料",), ("配布",)]
-    assert wanted_of("서울").shown == ("서울",)
+    assert parse_query("서울").shown == ("서울",)
     japanese.loan_word.cache_clear()
 
 
 @pytest.mark.parametrize("query", ["", "   ", "😀👍", "!!! ...", "「」", '""', "-", '-""', "\x00", "\ud800"])
 def test_a_query_of_nothing_but_signs_leaves_no_words(query: str) -> None:
-    wanted = wanted_of(query)
+    wanted = parse_query(query)
     assert wanted.words == ()
     assert wanted.phrases == ()
 
 
 def test_stop_words_alone_are_looked_for() -> None:
-    assert wanted_of("to be or not to be").shown == ("to", "be", "or", "not")
-    assert wanted_of("what is the refund").shown == ("refund",)
+    assert parse_query("to be or not to be").shown == ("to", "be", "or", "not")
+    assert parse_query("what is the refund").shown == ("refund",)
 
 
 def test_a_hundred_kilobytes_of_query_are_cut() -> None:
-    wanted = wanted_of(" ".join(f"word{number}" for number in range(12_000)))
+    wanted = parse_query(" ".join(f"word{number}" for number in range(12_000)))
     assert 0 < len(wanted.words) <= MOST_WORDS
-    assert 0 < len(wanted_of("東" * 100_000).words) <= MOST_WORDS
+    assert 0 < len(parse_query("東" * 100_000).words) <= MOST_WORDS
 
 
 @pytest.mark.parametrize("query", [".*", "[a-z]+(", "a AND (b OR", 'field:"x', "~2 ^3 +x -", "\\", "*", "((((", "\"'`"])
 def test_no_sign_is_syntax(query: str) -> None:
-    wanted_of(query)
+    parse_query(query)
     assert phrase_of(query) is None or phrase_of(query)
 
 
 def test_phrases_are_read_in_the_quotes_of_both_languages() -> None:
-    wanted = wanted_of('「返金の申請」 "lost property" 『規約』 “in full” -draft -「古い版」 -5')
+    wanted = parse_query('「返金の申請」 "lost property" 『規約』 “in full” -draft -「古い版」 -5')
     assert [phrase.text for phrase in wanted.phrases] == ["返金の申請", "lost property", "規約", "in full"]
     assert wanted.without_terms == {"draft"}
     assert [phrase.text for phrase in wanted.without_phrases] == ["古い版"]
@@ -133,7 +133,7 @@ def test_phrases_are_read_in_the_quotes_of_both_languages() -> None:
 
 
 def test_nothing_but_unwanted_words_are_looked_for_instead() -> None:
-    assert wanted_of("-draft").shown == ("draft",)
+    assert parse_query("-draft").shown == ("draft",)
 
 
 @pytest.mark.parametrize(
@@ -190,12 +190,12 @@ def test_folding_keeps_track_of_every_character(text: str) -> None:
 @given(TEXTS, TEXTS)
 @settings(max_examples=150, deadline=None)
 def test_every_place_holds_a_word_of_the_query(text: str, query: str) -> None:
-    wanted = wanted_of(query)
+    wanted = parse_query(query)
     terms = {term for word in wanted.words for term in word.terms}
     surfaces = {plain(fold(word.text)) for word in wanted.words}
     last = 0
-    places = Marking(wanted).places(text)
-    assert len(places) <= MOST_PLACES
+    places = Marker(wanted).spans(text)
+    assert len(places) <= MOST_SPANS
     for start, end in places:
         assert last <= start < end <= len(text)
         last = end

@@ -28,8 +28,7 @@ from mcp_context_resources.models.local_runtime import GENERATE
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.models.spec import Generation, ModelSpec
-from mcp_context_resources.workers.call_board import CallBoard
-from mcp_context_resources.workers.job import Job
+from mcp_context_resources.workers.job import CallBoard, Job
 from mcp_context_resources.workspace.settings import WorkspaceSettings
 from mcp_context_resources.workspace.workspace import Workspace
 from tests.vision_model import CONTEXT, Kind, picture, write_model, write_projector

@@ -23,17 +23,16 @@ from pydantic import ValidationError
 from mcp_context_resources.errors import SourceBusyError
 from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.watch import service
-from mcp_context_resources.watch.mounts import are_remote, polling_is_forced
 from mcp_context_resources.watch.service import Watch
 from mcp_context_resources.watch.settings import WatchSettings
-from mcp_context_resources.watch.signals import FolderEvents, Signal
+from mcp_context_resources.watch.signals import FolderEvents, Signal, are_remote, polling_is_forced
 from mcp_context_resources.workspace.settings import WorkspaceSettings
 from mcp_context_resources.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mcp_context_resources.watch.differences import Changes
+    from mcp_context_resources.watch.snapshot import Changes
     from mcp_context_resources.workspace.catalogue import Catalogue
 
 pytestmark = pytest.mark.anyio

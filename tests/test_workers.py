@@ -242,7 +242,7 @@ async def test_a_worker_reads_its_folders_only_and_writes_nowhere(
 MEASURED = """
 import psutil
 from mcp_context_resources.workers import landlock
-from mcp_context_resources.workers.own_memory import OwnMemory
+from mcp_context_resources.workers.process import OwnMemory
 
 memory, process = OwnMemory(), psutil.Process()
 before = process.memory_info().rss

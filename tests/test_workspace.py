@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_context_resources.documents.formats import DOCUMENT_FORMATS
+from mcp_context_resources.documents.reader import DOCUMENT_FORMATS
 from mcp_context_resources.errors import (
     AccessDeniedError,
     ConfigurationError,

@@ -1,4 +1,4 @@
-"""Where settings come from: command line over environment over `fresh-context.toml` over defaults."""
+"""Configuration: command line over environment over `fresh-context.toml` over defaults."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr, ValidationError
 
 from mcp_context_resources.errors import ConfigurationError
+from mcp_server.front_door.preflight_config import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, FILE_NAME
 from mcp_server.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic.fields import FieldInfo
-
-ENVIRONMENT_PREFIX: Final = "FRESH_CONTEXT_"
-FILE_NAME: Final = "fresh-context.toml"
-_CONFIG_VARIABLE: Final = ENVIRONMENT_PREFIX + "CONFIG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,7 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Setting
 
 
 def _find_file(explicit: Path | None, environ: Mapping[str, str], user_folder: Path | None) -> Path | None:
-    named = explicit or (Path(environ[_CONFIG_VARIABLE]) if environ.get(_CONFIG_VARIABLE) else None)
+    named = explicit or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
     if named is not None:
         if not named.is_file():
             raise ConfigurationError(f"There is no configuration file {named}.", "Check --config or the variable.")
@@ -139,7 +136,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     by_variable = {variable_name(key): key for key in known_keys()}
     values: dict[str, Any] = {}
     for variable, text in environ.items():
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == _CONFIG_VARIABLE:
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
         if variable not in by_variable:
             near = difflib.get_close_matches(variable, by_variable, n=1, cutoff=0.4)

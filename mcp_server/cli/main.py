@@ -1,4 +1,4 @@
-"""The `fresh-context` command. Imports nothing heavy before it knows what is asked for."""
+"""Main entry of the `fresh-context` command. Imports nothing heavy before it knows what is asked for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_server import __version__
 from mcp_server.cli import models_command, search_command
 from mcp_server.cli.user_folder import user_folder
+from mcp_server.front_door.preflight_config import FLAGS, HTTP_FLAGS, TOOLS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,19 +34,6 @@ examples:
   fresh-context models list                            the local models, and which is for what
   fresh-context config show                            all settings, their meaning and where they come from
 """
-_FLAGS = {
-    "folders": "workspace.roots",
-    "model": "models.files",
-    "lora": "models.loras",
-    "gpu_layers": "models.gpu_layers",
-    "ignore": "workspace.ignore",
-    "redact": "redaction.enabled",
-    "log_level": "server.log_level",
-    "log_format": "server.log_format",
-    "http": "http.address",
-    "tls_certificate": "http.tls_certificate",
-    "tls_key": "http.tls_key",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -185,12 +173,12 @@ def _configuration(arguments: argparse.Namespace) -> Configuration:
     for assignment in arguments.set:
         key, value = configuration.parse_assignment(assignment)
         flags[key] = value
-    for name, key in _FLAGS.items():
+    for name, key in (FLAGS | HTTP_FLAGS).items():
         given = getattr(arguments, name, None)
         if not (given is None or given is False or given in ("", [])):  # 0 is given
             flags[key] = given
     if arguments.tools:
-        flags["server.tools"] = [name.strip() for name in arguments.tools.split(",") if name.strip()]
+        flags[TOOLS_KEY] = [name.strip() for name in arguments.tools.split(",") if name.strip()]
     return configuration.load(
         flags,
         os.environ,
@@ -225,7 +213,7 @@ def _serve_http(arguments: argparse.Namespace) -> int:
 
 
 def _token(arguments: argparse.Namespace) -> int:
-    from mcp_server.http.token_command import print_token
+    from mcp_server.http.token_file import print_token
 
     return print_token(_configuration(arguments).settings.http, renew=arguments.new)
 

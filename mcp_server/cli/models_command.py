@@ -200,7 +200,7 @@ def _pull(arguments: argparse.Namespace, settings: Settings) -> int:
         return _pull_starter(arguments, settings)
     from mcp_context_resources.models import hub
     from mcp_context_resources.models.model_store import store_folder
-    from mcp_server.cli.progress_line import ProgressLine
+    from mcp_server.cli.progress import ProgressLine
 
     with ProgressLine(sys.stderr) as line:
         pulled = hub.pull(arguments.spec, store_folder(settings.models), line.show)

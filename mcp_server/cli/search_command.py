@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from mcp_server.cli.steps_line import StepsLine, shown
+from mcp_server.cli.progress import StepsLine, shown
 from mcp_server.cli.user_folder import user_folder
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where a person's settings are kept."""
+"""User folder: where a person's settings are kept."""
 
 from __future__ import annotations
 

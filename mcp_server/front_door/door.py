@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_server.front_door import messages
 from mcp_server.front_door.answers import INITIALIZE, TOOLS, Answers, Manifest, is_modern
 from mcp_server.front_door.messages import Message, Refusal
-from mcp_server.front_door.pending_messages import Arrival, Inbox, Ledger
+from mcp_server.front_door.pending_messages import Arrival, MessageQueue, UnansweredRequests
 from mcp_server.front_door.pipes import Outbox, Wire, claim
-from mcp_server.front_door.preflight_config import TOOLS_KEY, look
+from mcp_server.front_door.preflight_config import TOOLS_KEY, preflight
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_server.front_door.pending_messages import Era
-    from mcp_server.front_door.preflight_config import Look
+    from mcp_server.front_door.preflight_config import Preflight
 
 _SWITCH_SECONDS: Final = 0.0005
 _LAST_WORDS_SECONDS: Final = 1.0
@@ -43,7 +43,7 @@ def open_door(
     """Take standard input and output and begin to answer; `arguments` are those of `serve`."""
     wire = claim()
     manifest = Manifest.read(version)
-    seen = None if manifest is None else look(arguments, environ, manifest, user_folder)
+    seen = None if manifest is None else preflight(arguments, environ, manifest, user_folder)
     answers = None if manifest is None else answers_for(manifest, seen)
     # The thread that answers must not wait the usual 5 ms for each turn beside one that imports or serves.
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -54,7 +54,7 @@ def open_door(
     return door
 
 
-def answers_for(manifest: Manifest, seen: Look | None) -> Answers | None:
+def answers_for(manifest: Manifest, seen: Preflight | None) -> Answers | None:
     """Return what can be answered in this configuration; nothing at all when it is in doubt."""
     if seen is None:
         return None
@@ -74,13 +74,13 @@ class Door:
     def __init__(self, wire: Wire, answers: Answers | None, *, certain: bool = True) -> None:
         self._wire = wire
         self._answers = answers
-        self._inbox, self._ledger = Inbox(), Ledger()
+        self._inbox, self._ledger = MessageQueue(), UnansweredRequests()
         self._outbox = Outbox(wire.write, self._end)
         self._lock = threading.Lock()
         self._settled, self._live, self._ended = certain, False, False
 
     @property
-    def inbox(self) -> Inbox:
+    def inbox(self) -> MessageQueue:
         """What waits for the SDK."""
         return self._inbox
 

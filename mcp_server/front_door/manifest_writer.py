@@ -136,7 +136,8 @@ async def _changed(
     folder: Path, key: str, field: FieldInfo, answers: dict[tuple[str, str], dict[str, Any]]
 ) -> list[str]:
     """Tell which methods answer differently when a setting has another value; all, if none could be tried."""
-    if key.startswith("http."):  # what is served over HTTP passes no door
+    # What is served over HTTP passes no door; plugins say which files are read, and none need be installed here.
+    if key.startswith("http.") or key.endswith(".plugins"):
         return []
     made = (_server(folder, {key: value}) for value in _values(folder, key, field))
     most = None if get_origin(field.annotation) is Literal else _TRIED

@@ -1,4 +1,4 @@
-"""Lines on the wire: cut out of a stream within bounds, and judged as JSON-RPC messages."""
+"""Messages on the wire: lines cut out of a stream within bounds, and judged as JSON-RPC."""
 
 from __future__ import annotations
 

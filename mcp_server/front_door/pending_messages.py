@@ -1,4 +1,4 @@
-"""What has been read and not yet been taken up, and what has been taken up and not yet been answered."""
+"""Pending messages: read and not yet taken up, or taken up and not yet answered."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Arrival(NamedTuple):
     message: Message
 
 
-class Inbox:
+class MessageQueue:
     """Messages in their order, bounded in number and bytes: filled by the reading thread, emptied by the event loop."""
 
     def __init__(self, most: int = MOST_QUEUED, most_bytes: int = MOST_QUEUED_BYTES) -> None:
@@ -101,7 +101,7 @@ class Inbox:
             self._wake()
 
 
-class Ledger:
+class UnansweredRequests:
     """Which requests are under way and where; numbers are compared as text, as the SDK does."""
 
     def __init__(self, most: int = MOST_OPEN) -> None:

@@ -1,4 +1,4 @@
-"""The two ends of the wire: taken away from everything else in the process, read and written within bounds."""
+"""Pipes, the two ends of the wire: taken from everything else in the process, read and written within bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A first look at the configuration: what can be told of it before the library that checks it is imported.
+"""Preflight of the configuration: what can be told of it before the library that checks it is imported.
 
 The layers are those of `mcp_server.cli.configuration`: command line over environment over file. Whatever is in
 doubt here is left to that module; nothing is ever answered on a guess.
@@ -18,31 +18,40 @@ if TYPE_CHECKING:
 
     from mcp_server.front_door.answers import Manifest
 
-_PREFIX: Final = "FRESH_CONTEXT_"
-_CONFIG_VARIABLE: Final = _PREFIX + "CONFIG"
-_APPLICATION: Final = "fresh-context"
-_FILE_NAME: Final = _APPLICATION + ".toml"
-_ROOTS: Final = "workspace.roots"
+ENVIRONMENT_PREFIX: Final = "FRESH_CONTEXT_"
+CONFIG_VARIABLE: Final = ENVIRONMENT_PREFIX + "CONFIG"
+FILE_NAME: Final = "fresh-context.toml"
 TOOLS_KEY: Final = "server.tools"
 
-_FLAGS: Final = {
+_APPLICATION: Final = "fresh-context"
+_ROOTS: Final = "workspace.roots"
+
+FLAGS: Final = {
     "folders": _ROOTS,
     "model": "models.files",
     "lora": "models.loras",
     "gpu_layers": "models.gpu_layers",
     "ignore": "workspace.ignore",
     "redact": "redaction.enabled",
-    "tools": TOOLS_KEY,
     "log_level": "server.log_level",
     "log_format": "server.log_format",
 }
-_NO_SETTING: Final = frozenset({"run", "config", "set"})
+"""What the flags of `serve` set, by the parser's names for them; `--tools` is a list in one text and not among them."""
+
+HTTP_FLAGS: Final = {
+    "http": "http.address",
+    "tls_certificate": "http.tls_certificate",
+    "tls_key": "http.tls_key",
+}
+"""What those flags set that only serving over HTTP knows."""
+
+_NO_SETTING: Final = frozenset({"run", "config", "set", "tools"})
 # What is looked at here, and what the parser of the command line has judged.
 _CHECKED: Final = frozenset({_ROOTS, TOOLS_KEY})
 _JUDGED: Final = {"log_level": "server.log_level", "log_format": "server.log_format"}
 
 
-class Look(NamedTuple):
+class Preflight(NamedTuple):
     """What was seen: `keys` of all settings given, the `tools` chosen, and whether nothing at all can be wrong."""
 
     keys: frozenset[str]
@@ -54,12 +63,12 @@ class _DoubtError(Exception):
     """Something that only the real reading of the configuration can judge."""
 
 
-def look(
+def preflight(
     arguments: argparse.Namespace,
     environ: Mapping[str, str],
     manifest: Manifest,
     user_folder: Callable[[], Path],
-) -> Look | None:
+) -> Preflight | None:
     """Look at all layers of the configuration of `serve`; None when anything is in doubt or plainly wrong.
 
     `user_folder` tells where the user's own file would be; it is asked only when no file is named.
@@ -74,7 +83,7 @@ def look(
     if not manifest.settings.keys() >= values.keys() or not manifest.tools >= set(tools):
         return None
     judged = {key for name, key in _JUDGED.items() if getattr(arguments, name)}
-    return Look(frozenset(values), tools, values.keys() <= _CHECKED | judged)
+    return Preflight(frozenset(values), tools, values.keys() <= _CHECKED | judged)
 
 
 def usual_folder(environ: Mapping[str, str]) -> Path | None:
@@ -92,15 +101,15 @@ def _layers(
     user_folder: Callable[[], Path],
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    named = arguments.config or (environ.get(_CONFIG_VARIABLE) or None)
-    path = (usual_folder(environ) or user_folder()) / _FILE_NAME if named is None else Path(named)
+    named = arguments.config or (environ.get(CONFIG_VARIABLE) or None)
+    path = (usual_folder(environ) or user_folder()) / FILE_NAME if named is None else Path(named)
     if path.is_file():
         values |= _from_file(path)
     elif named is not None:
         raise _DoubtError
-    by_variable = {_PREFIX + key.replace(".", "_").upper(): key for key in known}
+    by_variable = {ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): key for key in known}
     for variable, text in environ.items():
-        if variable.startswith(_PREFIX) and variable != _CONFIG_VARIABLE:
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable != CONFIG_VARIABLE:
             if variable not in by_variable:
                 raise _DoubtError
             values[by_variable[variable]] = text
@@ -132,9 +141,9 @@ def _from_flags(arguments: argparse.Namespace) -> dict[str, Any]:
     for name, value in vars(arguments).items():
         if name in _NO_SETTING or value is None or value is False or value == []:
             continue
-        if name not in _FLAGS:
+        if name not in FLAGS:
             raise _DoubtError
-        values[_FLAGS[name]] = value
+        values[FLAGS[name]] = value
     if arguments.tools:
         values[TOOLS_KEY] = [name.strip() for name in arguments.tools.split(",") if name.strip()]
     return values

@@ -1,4 +1,4 @@
-"""Install this server in Claude Desktop, and take it out again.
+"""Claude Desktop: install this server in it, and take it out again.
 
 Claude Desktop starts a server with a minimal PATH and an unrelated working directory, so everything written here
 is absolute.

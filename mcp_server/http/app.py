@@ -14,10 +14,10 @@ from starlette.routing import Route
 
 from mcp_server.http import access_tokens
 from mcp_server.http.endpoint import Doorkeeper, Endpoint
+from mcp_server.http.host_guard import HostGuard
 from mcp_server.http.lifecycle import Lifecycle
 from mcp_server.http.metrics import MEDIA_TYPE, Metrics
-from mcp_server.http.names import Names
-from mcp_server.http.refusal import Refusal
+from mcp_server.http.refusal import RejectedRequest
 from mcp_server.logging.call_log import call_log_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def http_app(
     ]
     if http.metrics != "off":
         reader = None if http.metrics == "open" else scraper or authenticator
-        routes.append(Route("/metrics", _metrics(metrics, Names(http), Doorkeeper(http, reader)), methods=["GET"]))
+        routes.append(Route("/metrics", _metrics(metrics, HostGuard(http), Doorkeeper(http, reader)), methods=["GET"]))
     if http.issuer:
         routes += [
             Route(path, _resource_metadata(http), methods=["GET"])
@@ -108,12 +108,12 @@ def _health(lifecycle: Lifecycle) -> Answer:
     return health
 
 
-def _metrics(metrics: Metrics, names: Names, doorkeeper: Doorkeeper) -> Answer:
+def _metrics(metrics: Metrics, names: HostGuard, doorkeeper: Doorkeeper) -> Answer:
     async def read(request: Request) -> Response:
         try:
             names.check(request.scope)
             await doorkeeper.identify(request.scope)
-        except Refusal as refusal:
+        except RejectedRequest as refusal:
             return refusal.response()
         return Response(await metrics.text(), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 

@@ -1,4 +1,4 @@
-"""Who asks: the bearer token of a request, and what to answer where it is missing, wrong or not enough."""
+"""Authentication: the bearer token of a request, and what to answer where it is missing, wrong or not enough."""
 
 from __future__ import annotations
 

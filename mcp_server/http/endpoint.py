@@ -1,4 +1,4 @@
-"""What stands before the MCP endpoint: every request passes these checks, cheapest first, before its body is read."""
+"""Endpoint checks: every request passes these, cheapest first, before its body is read."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mcp_server.http.authentication import (
     UnavailableError,
     bearer_token,
 )
-from mcp_server.http.names import Names
+from mcp_server.http.host_guard import HostGuard
 from mcp_server.http.rate_limit import RateLimit
-from mcp_server.http.refusal import Refusal
+from mcp_server.http.refusal import RejectedRequest
 from mcp_server.http.request_body import read_body, replayed
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Endpoint:
         self._http = http
         self._lifecycle = lifecycle
         self._metrics = metrics
-        self._names = Names(http)
+        self._names = HostGuard(http)
         self._known = Doorkeeper(http, authenticator)
         self._rate = RateLimit(http.requests_per_second, http.burst)
         self._turns = anyio.Semaphore(http.max_in_flight)
@@ -68,15 +68,15 @@ class Endpoint:
         """Answer one request."""
         try:
             if sum(len(name) + len(value) for name, value in scope["headers"]) > self._http.max_header_bytes:
-                raise Refusal(431, "The request head is too large.")
+                raise RejectedRequest(431, "The request head is too large.")
             self._names.check(scope)
             identity = await self._known.identify(scope)
             if wait := self._rate.take(f"{identity.key}\0{remote(scope)}"):
-                raise Refusal.wait(429, "Too many requests.", wait)
+                raise RejectedRequest.wait(429, "Too many requests.", wait)
             if scope["method"] not in self._methods:
-                raise Refusal(405, "The method is not served here.", Allow=", ".join(self._methods))
+                raise RejectedRequest(405, "The method is not served here.", Allow=", ".join(self._methods))
             await self._serve(_named(scope, identity), receive, send)
-        except Refusal as refusal:
+        except RejectedRequest as refusal:
             await refusal.response()(scope, receive, send)
         except ClientDisconnect:
             return
@@ -94,13 +94,13 @@ class Endpoint:
             body = await read_body(scope, receive, most=limit, seconds=seconds)
             await self._app(scope, replayed(body, receive), sent)
         if self._lifecycle.stopping and not answered:
-            raise Refusal.wait(503, "The server is stopping.", _ASK_AGAIN_SECONDS)
+            raise RejectedRequest.wait(503, "The server is stopping.", _ASK_AGAIN_SECONDS)
 
     @contextlib.asynccontextmanager
     async def _place(self, scope: Scope) -> AsyncIterator[None]:
         if scope["method"] == "GET" or Headers(scope=scope).get("mcp-method") == _LISTEN:
             if self._lifecycle.streams >= self._http.max_streams:
-                raise Refusal.wait(503, "Too many streams are open.", _ASK_AGAIN_SECONDS)
+                raise RejectedRequest.wait(503, "Too many streams are open.", _ASK_AGAIN_SECONDS)
             with self._metrics.streams.track_inprogress(), self._lifecycle.stream():
                 yield
             return
@@ -108,7 +108,7 @@ class Endpoint:
             with anyio.move_on_after(self._http.wait_seconds) as clock:
                 await self._turns.acquire()
             if clock.cancelled_caught:
-                raise Refusal.wait(503, "The server is busy.", _ASK_AGAIN_SECONDS)
+                raise RejectedRequest.wait(503, "The server is busy.", _ASK_AGAIN_SECONDS)
             try:
                 with self._metrics.in_flight.track_inprogress():
                     yield
@@ -124,25 +124,25 @@ class Doorkeeper:
         self._failures = RateLimit(http.failures_per_minute / 60, http.failures_per_minute)
 
     async def identify(self, scope: Scope) -> Identity:
-        """Return who sent a request. Raises `Refusal`."""
+        """Return who sent a request. Raises `RejectedRequest`."""
         if self._authenticator is None:
             return Identity("")
         challenge = self._authenticator.challenge
         try:
             token = bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
             if token is None:
-                raise Refusal(401, "A bearer token is needed.", WWW_Authenticate=challenge())
+                raise RejectedRequest(401, "A bearer token is needed.", WWW_Authenticate=challenge())
             return await self._authenticator.identify(token)
         except InvalidTokenError as error:
             if wait := self._failures.take(remote(scope)):
-                raise Refusal.wait(429, "Too many wrong tokens.", wait) from None
+                raise RejectedRequest.wait(429, "Too many wrong tokens.", wait) from None
             told = challenge("invalid_token", str(error))
-            raise Refusal(401, str(error), WWW_Authenticate=told) from None
+            raise RejectedRequest(401, str(error), WWW_Authenticate=told) from None
         except InsufficientScopeError as error:
             told = challenge("insufficient_scope", str(error))
-            raise Refusal(403, str(error), WWW_Authenticate=told) from None
+            raise RejectedRequest(403, str(error), WWW_Authenticate=told) from None
         except UnavailableError as error:
-            raise Refusal.wait(503, str(error), _ASK_AGAIN_SECONDS) from None
+            raise RejectedRequest.wait(503, str(error), _ASK_AGAIN_SECONDS) from None
 
 
 def remote(scope: Scope) -> str:

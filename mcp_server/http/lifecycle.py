@@ -1,4 +1,4 @@
-"""Whether the server is stopping, and what is told so then."""
+"""Lifecycle: whether the server is stopping, and what is told so then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts and durations for Prometheus. Nothing of what is asked or answered is in them."""
+"""Metrics for Prometheus: counts and durations. Nothing of what is asked or answered is in them."""
 
 from __future__ import annotations
 

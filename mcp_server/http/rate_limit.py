@@ -1,4 +1,4 @@
-"""How often a client may ask: token buckets in bounded memory."""
+"""Rate limit: how often a client may ask, by token buckets in bounded memory."""
 
 from __future__ import annotations
 

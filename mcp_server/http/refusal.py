@@ -1,4 +1,4 @@
-"""What a request that goes no further is answered: a status, and a JSON-RPC error without an id."""
+"""Refusal: what a request that goes no further is answered, a status and a JSON-RPC error without an id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-class Refusal(Exception):  # noqa: N818 - no fault of the server's, and the field's word for it
+class RejectedRequest(Exception):  # noqa: N818 - no fault of the server's, and the field's word for it
     """A request is refused with an HTTP status, a message for its sender and headers that belong to the status."""
 
     def __init__(self, status: int, message: str, **headers: str) -> None:
@@ -22,7 +22,7 @@ class Refusal(Exception):  # noqa: N818 - no fault of the server's, and the fiel
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     @classmethod
-    def wait(cls, status: int, message: str, seconds: float) -> Refusal:
+    def wait(cls, status: int, message: str, seconds: float) -> RejectedRequest:
         """Refuse for the moment: the sender may come again in so many seconds."""
         return cls(status, message, Retry_After=str(max(1, math.ceil(seconds))))
 

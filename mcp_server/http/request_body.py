@@ -8,7 +8,7 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
-from mcp_server.http.refusal import Refusal
+from mcp_server.http.refusal import RejectedRequest
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope
@@ -20,11 +20,11 @@ _DISCARDED: Final = 4
 async def read_body(scope: Scope, receive: Receive, *, most: int, seconds: float) -> bytes:
     """Return the body of a request, at most `most` bytes that come in within `seconds`.
 
-    Raises `Refusal` (413, 408, 400) and `ClientDisconnect`.
+    Raises `RejectedRequest` (413, 408, 400) and `ClientDisconnect`.
     """
     declared = Headers(scope=scope).get("content-length", "0")
     if not (declared.isascii() and declared.isdigit()):
-        raise Refusal(400, "Content-Length is no number.")
+        raise RejectedRequest(400, "Content-Length is no number.")
     announced = int(declared) > most
     if announced and "expect" in Headers(scope=scope):
         raise _too_large(most)
@@ -44,7 +44,7 @@ async def read_body(scope: Scope, receive: Receive, *, most: int, seconds: float
     if announced or size > most:
         raise _too_large(most)
     if clock.cancelled_caught:
-        raise Refusal(408, f"The request body took longer than {seconds:g} s to come in.", Connection="close")
+        raise RejectedRequest(408, f"The request body took longer than {seconds:g} s to come in.", Connection="close")
     return bytes(body)
 
 
@@ -58,5 +58,5 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _too_large(most: int) -> Refusal:
-    return Refusal(413, f"The request body is larger than {most:,} bytes.", Connection="close")
+def _too_large(most: int) -> RejectedRequest:
+    return RejectedRequest(413, f"The request body is larger than {most:,} bytes.", Connection="close")

@@ -1,4 +1,4 @@
-"""The bearer token of a machine: made on first use, kept in a file that only its owner can read."""
+"""Bearer token of a machine: made on first use, in a file that only its owner can read, printed by a command."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import stat
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.errors import ConfigurationError
 from mcp_server.cli.user_folder import user_folder
 from mcp_server.http.authentication import MIN_TOKEN_CHARS, is_token
+
+if TYPE_CHECKING:
+    from mcp_server.http.settings import HttpSettings
 
 _NAME: Final = "http-token"
 _BYTES: Final = 32
@@ -97,3 +100,16 @@ def _keep_first(temporary: Path, path: Path) -> None:
     except OSError:  # a file system without hard links
         if not path.exists():
             temporary.replace(path)
+
+
+def print_token(http: HttpSettings, *, renew: bool = False) -> int:
+    """Write the token that clients send to standard output, made if there is none yet; returns the exit status.
+
+    With `renew` a new one takes its place; servers that run must be started anew to know it.
+
+    Raises `ConfigurationError`.
+    """
+    path = token_path(http.token_file)
+    sys.stdout.write((renewed_token(path) if renew else kept_token(path)) + "\n")
+    sys.stderr.write(f"It is kept in {path}. Clients send it as: Authorization: Bearer TOKEN\n")
+    return 0

@@ -1,4 +1,4 @@
-"""What may leave in a span: known attributes and short names. Needs the libraries of the `telemetry` extra."""
+"""Span export: what may leave in a span, known attributes and short names. Needs the extra `telemetry`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What libraries and worker processes print, as log messages: a line each, a traceback as one."""
+"""Stderr capture: what libraries and worker processes print, as log messages, a traceback as one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Traces by OTLP over HTTP, where the person who runs the server wants them. Nothing is imported where nobody does.
+"""Telemetry: traces by OTLP over HTTP, where the settings ask for them. Nothing is imported where they don't.
 
 The SDK of MCP makes a span of every request, a child of the caller's (W3C trace context in `_meta`), and
-`mcp_server.logging.call_spans` tells in it what was done. What could quote a file is left out before it is sent.
+`mcp_server.logging.call_log` tells in it what was done. What could quote a file is left out before it is sent.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from mcp_context_tools.document_views import find, pages
 from mcp_context_tools.document_views.arguments import ReadDocumentInput
 from mcp_context_tools.rendering import refs
 from mcp_context_tools.tool import Image, ToolResult
-from mcp_server.resources.one_channel import in_one_channel
+from mcp_server.resources.rendering import in_one_channel
 from mcp_server.resources.templates import PNG
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def read_passage(services: Services, target: Target, report: Report) -> To
     """Return the characters a URI cites with the text around them; raises what `Documents.passage` does."""
     del report
     return await in_one_channel(
-        services, lambda roomy: find.passage(roomy, target.place), lambda told: _passage(told, target)
+        services, lambda roomy: find.passage(roomy, target.place), lambda told: _passage(services, told, target)
     )
 
 
@@ -65,10 +65,10 @@ def _text_of(told: ToolResult) -> ToolResult:
     return ToolResult(told.text, {name: told.data[name] for name in _KEPT if name in told.data})
 
 
-def _passage(told: ToolResult, target: Target) -> ToolResult:
+def _passage(services: Services, told: ToolResult, target: Target) -> ToolResult:
     """Keep the text; name the picture of the page with the passage marked, and the URI of what didn't fit."""
     lines = []
-    if target.source is not None and target.source.format == "pdf":
+    if target.source is not None and services.documents.readers.of(target.source.format).paged:
         page, mark, characters = str(told.data["matches"][0]["uri"]).partition("#")
         lines.append(f"As a picture: {page}/image{mark}{characters}")
     return _followed(_with(_text_of(told), *lines), told.data.get("next", {}).get("document", ""))

@@ -1,4 +1,4 @@
-"""A document as a resource: what it is, its outline, and its first pages."""
+"""Overview of a document as a resource: what it is, its outline, and its first pages."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from mcp_context_tools.tool import ToolResult
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mcp_context_resources.documents.service import FromDocument
-    from mcp_context_resources.documents.spec import Outline, OutlineEntry, Page, Reading
+    from mcp_context_resources.documents.spec import FromDocument, Outline, OutlineEntry, Page, Reading
     from mcp_context_tools.tool import Report, Services
     from mcp_server.resources.targets import Target
 
@@ -63,7 +62,7 @@ async def _beginning(services: Services, target: Target) -> FromDocument[Reading
     """Read the first pages; only a few where their text must be recognised, since that takes seconds for each."""
     most, source = services.budget.max_chars, target.source
     # Of a page that is laid out, headings and lists are guesses; its plain text can be cited to the character.
-    markdown = source is not None and source.format != "pdf"
+    markdown = source is not None and not services.documents.readers.of(source.format).paged
     found = await services.documents.read(
         target.name, pages=f"1-{_FIRST_PAGES}", max_chars=most, markdown=markdown, source=source
     )

@@ -26,10 +26,10 @@ from mcp_context_resources.errors import (
 from mcp_context_tools.tool import Tool, ToolInput
 from mcp_server.apps.viewer import read_app
 from mcp_server.resources.documents import read_image, read_page, read_passage
-from mcp_server.resources.json_text import json_text
 from mcp_server.resources.models import read_model
 from mcp_server.resources.overview import read_document
 from mcp_server.resources.refusal import refusal, refused
+from mcp_server.resources.rendering import json_text
 from mcp_server.resources.results import PREFIX, read_result
 from mcp_server.resources.tables import read_schema, read_table
 from mcp_server.resources.targets import View, target_of
@@ -53,7 +53,7 @@ _TOLD: Final = ("sources", "untrusted", "page", "total_pages", "width", "height"
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _ResourceReader:
     """How a view is read. `tool` is the one that tells the same: redaction treats both alike."""
 
     tool: str
@@ -61,14 +61,14 @@ class _Reader:
     read: Callable[[Services, Target, Report], Awaitable[ToolResult]]
 
 
-_READERS: Final[dict[View, _Reader]] = {
-    "table": _Reader("describe_table", MARKDOWN, read_table),
-    "schema": _Reader("describe_table", JSON, read_schema),
-    "document": _Reader("read_document", MARKDOWN, read_document),
-    "page": _Reader("read_document", TEXT, read_page),
-    "passage": _Reader("read_document", TEXT, read_passage),
-    "image": _Reader("read_document", PNG, read_image),
-    "model": _Reader("list_sources", JSON, read_model),
+_READERS: Final[dict[View, _ResourceReader]] = {
+    "table": _ResourceReader("describe_table", MARKDOWN, read_table),
+    "schema": _ResourceReader("describe_table", JSON, read_schema),
+    "document": _ResourceReader("read_document", MARKDOWN, read_document),
+    "page": _ResourceReader("read_document", TEXT, read_page),
+    "passage": _ResourceReader("read_document", TEXT, read_passage),
+    "image": _ResourceReader("read_document", PNG, read_image),
+    "model": _ResourceReader("list_sources", JSON, read_model),
 }
 
 

@@ -1,4 +1,4 @@
-"""From errors about a resource to the wire, the same for reading it and for subscribing to it."""
+"""Refusal: errors about a resource on the wire, the same for reading it and for subscribing to it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.documents.markdown_table import markdown_table
 from mcp_context_tools.rendering import cell_line, cost, one_line, provenance, refs
 from mcp_context_tools.tool import ToolResult, telling
-from mcp_server.resources.json_text import json_text
+from mcp_server.resources.rendering import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

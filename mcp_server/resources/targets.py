@@ -1,4 +1,4 @@
-"""What a URI names: `document://report.pdf/page/3/image` is a view of a place in a source."""
+"""Targets of URIs: `document://report.pdf/page/3/image` is a view of a place in a source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import anyio.to_thread
 from mcp_context_resources.documents.citation import Place, parse_place
 from mcp_context_resources.errors import InvalidInputError, NotFoundError
 from mcp_context_resources.models.registry import is_called
-from mcp_context_resources.workspace.matching import near_names
+from mcp_context_resources.workspace.name_matching import near_names
 
 if TYPE_CHECKING:
     from mcp_context_resources.provenance import Kind

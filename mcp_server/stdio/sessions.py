@@ -1,4 +1,4 @@
-"""What is said between the door and the SDK: one conversation for each protocol era, over one set of services."""
+"""Sessions between the door and the SDK: one for each protocol era, over one set of services."""
 
 from __future__ import annotations
 

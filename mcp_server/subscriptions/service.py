@@ -1,4 +1,4 @@
-"""From changes of files to notifications, for every client that wants to hear of them."""
+"""Subscription service: from changes of files to notifications, for every client that wants to hear of them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,8 @@ from mcp_server.apps.viewer import read_app
 from mcp_server.resources.refusal import refusal, refused
 from mcp_server.resources.results import PREFIX
 from mcp_server.resources.targets import target_of
-from mcp_server.subscriptions.connections import MOST_URIS, LastingConnection, connection_of
-from mcp_server.subscriptions.listening import Listening
-from mcp_server.subscriptions.register import Register
-from mcp_server.subscriptions.uris import keys_of_source, keys_of_uri
+from mcp_server.subscriptions.connections import MOST_URIS, LastingConnection, Listening, connection_of
+from mcp_server.subscriptions.uris import Register, keys_of_source, keys_of_uri
 from mcp_server.wire.errors import told_of
 
 if TYPE_CHECKING:
@@ -40,8 +38,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from mcp.server.context import ServerRequestContext
 
-    from mcp_context_resources.watch.differences import Changes
     from mcp_context_resources.watch.settings import WatchSettings
+    from mcp_context_resources.watch.snapshot import Changes
     from mcp_context_tools.tool import Services
     from mcp_server.redaction.redacting import Redaction
     from mcp_server.subscriptions.server import NotifyingServer

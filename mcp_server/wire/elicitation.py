@@ -1,4 +1,4 @@
-"""Asking a person which of several sources a name means, where their client can ask.
+"""Elicitation: a person is asked which of several sources a name means, where their client can ask.
 
 Handshake versions ask on the back channel while the call waits. The stateless ones answer with the question and get
 the same call again with the person's answer. What a client then says was chosen before is only a name, which must be
@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from mcp_context_resources.errors import NotFoundError
 from mcp_context_resources.provenance import source_uri
-from mcp_context_tools.prompts.fitting import one_line
-from mcp_context_tools.source_spellings import spellings
+from mcp_context_tools.named_sources import spellings
+from mcp_context_tools.text_cutting import one_line
 from mcp_server.wire.utf8_safe import sendable
 
 if TYPE_CHECKING:

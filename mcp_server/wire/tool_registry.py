@@ -1,4 +1,4 @@
-"""The MCP surface: our tools as an SDK server, exact where the SDK's comfortable layer is loose.
+"""Tool registry: our tools as an SDK server, exact where the SDK's comfortable layer is loose.
 
 The low-level server is used so that schemas are strict and small, unknown tools and bad cursors are protocol errors
 (-32602), and both result channels are ours to write.

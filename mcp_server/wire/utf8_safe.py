@@ -1,4 +1,4 @@
-"""What can go over the wire."""
+"""UTF-8 safe text: what can go over the wire."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ from mcp_types import (
 )
 from pydantic import BaseModel
 
-from mcp_server.subscriptions.listening import Listening
+from mcp_server.subscriptions.connections import Listening
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

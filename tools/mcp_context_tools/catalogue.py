@@ -1,4 +1,4 @@
-"""All tools, in the order in which they are listed."""
+"""Catalogue of the tools, in the order in which they are listed."""
 
 from __future__ import annotations
 

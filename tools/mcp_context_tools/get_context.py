@@ -26,9 +26,9 @@ class GetContextInput(ToolInput):
 
 
 async def _get_context(services: Services, arguments: GetContextInput, report: Report) -> ToolResult:
-    from mcp_context_tools.context_pack.packing import Wanted, pack_context
+    from mcp_context_tools.context_pack.packer import PackRequest, pack_context
 
-    wanted = Wanted(
+    wanted = PackRequest(
         arguments.question,
         arguments.max_tokens,
         services.budget.max_chars,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mcp_context_resources.cursor import decode_cursor, encode_cursor
 from mcp_context_resources.errors import InvalidCursorError
-from mcp_context_resources.workspace.matching import NamePattern
+from mcp_context_resources.workspace.name_matching import NamePattern
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_context_tools.rendering import compact_json, cost, csv_line, size_text
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult

@@ -15,17 +15,15 @@ from pydantic import Field
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.tables.model_tables.manifest import Manifest
 from mcp_context_resources.tables.model_tables.spec import RowsWanted
-from mcp_context_tools.row_tasks.answer import Mapping, answer
-from mcp_context_tools.row_tasks.classify import Classify
+from mcp_context_tools.row_tasks.classify import Classify, check_labels
 from mcp_context_tools.row_tasks.embed import Embed
 from mcp_context_tools.row_tasks.extract import Extract
 from mcp_context_tools.row_tasks.generate import Generate
-from mcp_context_tools.row_tasks.labels import check_labels
-from mcp_context_tools.row_tasks.quotation_key import quotation_key
-from mcp_context_tools.row_tasks.running import Run, Runner
+from mcp_context_tools.row_tasks.map_summary import Mapping, answer
 from mcp_context_tools.row_tasks.schema_columns import schema_columns
 from mcp_context_tools.row_tasks.source_rows import source_rows
-from mcp_context_tools.row_tasks.wording import wording_for
+from mcp_context_tools.row_tasks.task_runner import Run, Runner
+from mcp_context_tools.row_tasks.wording import quotation_key, wording_for
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult, telling
 
 if TYPE_CHECKING:

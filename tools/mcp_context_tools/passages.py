@@ -1,4 +1,4 @@
-"""The content of sources as passages, each with a citation of its own: what a local model is given to read."""
+"""Passages: the content of sources in pieces, each with a citation of its own, for a local model to read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mcp_context_resources.documents.citation import parse_place, place_uri
 from mcp_context_resources.errors import NotFoundError, PromptTooLongError, UnreadableSourceError
 from mcp_context_resources.provenance import source_uri
-from mcp_context_resources.workspace.matching import fitting
+from mcp_context_resources.workspace.name_matching import fitting
 from mcp_context_resources.workspace.names import lookup_key
 from mcp_context_tools.rendering import cell_line, csv_line, one_line
 

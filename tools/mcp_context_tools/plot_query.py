@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import BeforeValidator, Field
 
 from mcp_context_resources.charts.data import chart_data
-from mcp_context_resources.charts.describe import channels_of, marks_of, measures_of
-from mcp_context_resources.charts.vega_lite import check_vega_lite, parse_vega_lite
+from mcp_context_resources.charts.vega_lite import channels_of, check_vega_lite, marks_of, measures_of, parse_vega_lite
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_tools.rendering import compact_json, cost, provenance, refs
 from mcp_context_tools.tool import Image, Report, Services, Tool, ToolInput, ToolResult, telling

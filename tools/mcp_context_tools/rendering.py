@@ -1,4 +1,4 @@
-"""Writing results: compact CSV, provenance lines, marked untrusted text, and what all of it costs."""
+"""Rendering of results: compact CSV, provenance lines, marked untrusted text, and what all of it costs."""
 
 from __future__ import annotations
 

@@ -11,9 +11,8 @@ from mcp_context_resources.models.json_schema import check_json_schema
 from mcp_context_resources.models.language import language_of
 from mcp_context_tools.model_tasks.answer import answer
 from mcp_context_tools.model_tasks.call import ModelCall
-from mcp_context_tools.model_tasks.describe_pictures import look
 from mcp_context_tools.model_tasks.extract import extract
-from mcp_context_tools.model_tasks.generate import generate
+from mcp_context_tools.model_tasks.generate import generate, look
 from mcp_context_tools.model_tasks.outcome import render
 from mcp_context_tools.model_tasks.retrieved_sources import searched
 from mcp_context_tools.model_tasks.summarize import summarize

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mcp_context_resources.index.request import SearchRequest
 from mcp_context_tools.rendering import Untrusted, compact_json, cost, provenance, refs
-from mcp_context_tools.search_hits.asked import checked_query, folder_in_roots
+from mcp_context_tools.search_hits.arguments import checked_query, folder_in_roots
 from mcp_context_tools.search_hits.paging import (
     MOST_OF_A_SOURCE,
     cursor_after,
@@ -21,7 +21,7 @@ from mcp_context_tools.search_hits.paging import (
 )
 from mcp_context_tools.search_hits.places import heading_text, place_of, row_sql, shown_place
 from mcp_context_tools.search_hits.quotes import QUOTE_CHARS, quote_of
-from mcp_context_tools.search_hits.telling import how_searched, left_out_text, what_else
+from mcp_context_tools.search_hits.search_notes import how_searched, left_out_text, what_else
 from mcp_context_tools.tool import Report, Services, Tool, ToolInput, ToolResult
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.request import SearchResults
     from mcp_context_resources.index.spec import Hit
     from mcp_context_resources.provenance import SourceRef
-    from mcp_context_tools.search_hits.paging import Found, Place
+    from mcp_context_tools.search_hits.paging import Found, PagePosition
 
 # As many hits are ever shown of one search, on all its pages.
 _DEPTH: Final = 200
@@ -74,7 +74,9 @@ async def _search(services: Services, arguments: SearchInput, report: Report) ->
     return await anyio.to_thread.run_sync(_fitted, key, order, place, results, request, services)
 
 
-def _laid_out(request: SearchRequest, results: SearchResults, arguments: SearchInput) -> tuple[str, list[Found], Place]:
+def _laid_out(
+    request: SearchRequest, results: SearchResults, arguments: SearchInput
+) -> tuple[str, list[Found], PagePosition]:
     """Return what cursors belong to, the hits in the order of their pages, and the page that is asked for."""
     hits = results.answer.hits
     one_source = results.searched == 1 or len({hit.source.key for hit in hits}) == 1
@@ -85,7 +87,12 @@ def _laid_out(request: SearchRequest, results: SearchResults, arguments: SearchI
 
 
 def _fitted(
-    key: str, order: list[Found], place: Place, results: SearchResults, request: SearchRequest, services: Services
+    key: str,
+    order: list[Found],
+    place: PagePosition,
+    results: SearchResults,
+    request: SearchRequest,
+    services: Services,
 ) -> ToolResult:
     """Show the page, as much of it as fits."""
     max_chars = services.budget.max_chars

@@ -1,4 +1,4 @@
-"""Query results as charts need them: numbers as numbers, times as V8 parses them, names Vega-Lite can't misread."""
+"""Data of charts: numbers as numbers, times as V8 parses them, names Vega-Lite can't misread."""
 
 from __future__ import annotations
 

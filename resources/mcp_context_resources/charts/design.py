@@ -1,4 +1,4 @@
-"""Choosing a chart: what a careful analyst would draw from columns of these kinds."""
+"""Design of a chart: what a careful analyst would draw from columns of these kinds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.charts import forms
-from mcp_context_resources.charts.counting import count_chart
-from mcp_context_resources.charts.ranking import commensurate, largest, most_frequent
+from mcp_context_resources.charts.value_selection import commensurate, count_chart, largest, most_frequent
 from mcp_context_resources.errors import InvalidInputError
 
 if TYPE_CHECKING:

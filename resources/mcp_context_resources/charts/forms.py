@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_context_resources.charts.compose import text_columns
+from mcp_context_resources.charts.composition import text_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

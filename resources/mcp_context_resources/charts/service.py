@@ -6,12 +6,11 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_context_resources.charts.compose import layout_of, titled, warned
+from mcp_context_resources.charts.composition import layout_of, titled, warned
 from mcp_context_resources.charts.design import design
-from mcp_context_resources.charts.fit import fitted
-from mcp_context_resources.charts.fonts import SYSTEM_FONT_FOLDERS, font_folders
+from mcp_context_resources.charts.field_resolution import fitted
 from mcp_context_resources.charts.spec import Drawing
-from mcp_context_resources.charts.theme import theme
+from mcp_context_resources.charts.theme import SYSTEM_FONT_FOLDERS, font_folders, theme
 from mcp_context_resources.errors import ChartsUnavailableError, WorkerCrashedError
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.function import WorkerFunction

@@ -1,4 +1,4 @@
-"""What crosses the process border between the chart service and its worker."""
+"""Specification of a drawing: what crosses the process border between the chart service and its worker."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""What a caller's Vega-Lite specification may hold: it draws the rows it is given and loads nothing.
-
-Vega-Lite 5 and 6 can load by `data.url` (in any view and in a lookup's `from.data`) and by the `url` of image marks,
-as a mark property, an encoding channel or a configured default; `href` makes links. Its expression language has no
-function that loads. All of these are refused by name, wherever they stand.
-"""
+"""Vega-Lite specifications as they are given: gone over, checked, and what they draw said in words."""
 
 from __future__ import annotations
 
@@ -11,11 +6,58 @@ import copy
 import json
 import math
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from mcp_context_resources.charts.describe import marks_of
-from mcp_context_resources.charts.walk import parts
 from mcp_context_resources.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DEEPEST: Final = 40
+_LISTS_OF_VIEWS: Final = ("layer", "concat", "hconcat", "vconcat")
+
+
+class Part(NamedTuple):
+    """A value in a specification, where it is (`layer[0].data.url`) and the key it goes by."""
+
+    path: str
+    key: str
+    value: Any
+
+
+def parts(vega_lite: dict[str, Any]) -> Iterator[Part]:
+    """Go over every keyed value of a specification; the rows of inline data are not looked into.
+
+    Raises `InvalidInputError` when it is nested too deep.
+    """
+    stack: list[tuple[str, Any, int, bool]] = [("", vega_lite, 0, False)]
+    while stack:
+        path, node, depth, is_data = stack.pop()
+        if depth > _DEEPEST:
+            raise InvalidInputError("The spec is nested too deep.", "Give a flatter one.")
+        if isinstance(node, list):
+            stack += [(f"{path}[{index}]", item, depth + 1, False) for index, item in enumerate(node)]
+        elif isinstance(node, dict):
+            for key, value in node.items():
+                place = f"{path}.{key}" if path else str(key)
+                yield Part(place, key, value)
+                if not (is_data and key == "values"):
+                    stack.append((place, value, depth + 1, key == "data"))
+
+
+def views(vega_lite: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Go over a specification's views: itself, and those it layers, places side by side or repeats."""
+    yield vega_lite
+    for key in _LISTS_OF_VIEWS:
+        for view in _dicts(vega_lite.get(key)):
+            yield from views(view)
+    if isinstance(inner := vega_lite.get("spec"), dict):
+        yield from views(inner)
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
 
 MAX_CHARS: Final = 20_000
 """Longest specification, in characters of compact JSON."""
@@ -121,3 +163,46 @@ def _check_sequence(path: str, sequence: Any) -> None:
 
 
 _SEQUENCE_DEFAULTS: Final = (("start", 0), ("stop", math.inf), ("step", 1))
+
+_CHANNELS: Final = ("x", "y", "theta", "color", "size", "shape", "xOffset", "yOffset", "row", "column", "facet", "text")
+_MEASURE_CHANNELS: Final = ("y", "theta", "x", "color")
+
+
+def marks_of(vega_lite: dict[str, Any]) -> list[str]:
+    """Return the kinds of marks a chart has, each once."""
+    marks = (view.get("mark") for view in views(vega_lite))
+    kinds = (mark.get("type") if isinstance(mark, dict) else mark for mark in marks)
+    return list(dict.fromkeys(kind for kind in kinds if isinstance(kind, str)))
+
+
+def channels_of(vega_lite: dict[str, Any]) -> list[str]:
+    """Return what each channel shows, such as `x: month` or `y: sum of passengers`."""
+    shown = []
+    for view in views(vega_lite):
+        encoding = view.get("encoding")
+        for channel in _CHANNELS:
+            definition = encoding.get(channel) if isinstance(encoding, dict) else None
+            if isinstance(definition, dict) and (words := _words(definition)):
+                shown.append(f"{channel}: {words}")
+    return list(dict.fromkeys(shown))
+
+
+def measures_of(vega_lite: dict[str, Any]) -> list[str]:
+    """Return the quantitative fields, those of y before those of other channels."""
+    found: list[tuple[int, str]] = []
+    for view in views(vega_lite):
+        encoding = view.get("encoding")
+        for channel, definition in encoding.items() if isinstance(encoding, dict) else ():
+            if isinstance(definition, dict) and definition.get("type") == "quantitative" and "field" in definition:
+                rank = _MEASURE_CHANNELS.index(channel) if channel in _MEASURE_CHANNELS else len(_MEASURE_CHANNELS)
+                found.append((rank, str(definition["field"])))
+    return list(dict.fromkeys(name for _, name in sorted(found, key=lambda item: item[0])))
+
+
+def _words(definition: dict[str, Any]) -> str:
+    field, aggregate = definition.get("field"), definition.get("aggregate")
+    if not isinstance(field, str):
+        return "count of rows" if aggregate == "count" else ""
+    if isinstance(aggregate, str):
+        return f"{aggregate} of {field}"
+    return f"{field} in ranges" if definition.get("bin") else field

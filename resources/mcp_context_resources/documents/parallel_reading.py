@@ -1,4 +1,4 @@
-"""Long documents read in parts by several workers at once, the answers put together in order."""
+"""Parallel reading: long documents in parts by several workers at once, the answers put together in order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FIND: Final[WorkerFunction[Matches, DocumentFile, str, bool, str, int, int]] = 
 _PAGES_AT_ONCE: Final = 40
 
 
-class InParts:
+class ParallelReading:
     """Reads page ranges with several workers."""
 
     def __init__(self, pool: WorkerPool, workers: int) -> None:

@@ -1,10 +1,10 @@
-"""Documents as the server sees them: places in, text, tables and pictures out; every parser in a worker process."""
+"""Document service: places in, text, tables and pictures out; every parser runs in a worker process."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio.to_thread
 
@@ -12,10 +12,11 @@ from mcp_context_resources.cache import Cache
 from mcp_context_resources.documents.citation import Place, parse_place
 from mcp_context_resources.documents.ocr_models import system_folders
 from mcp_context_resources.documents.page_problems import problem_notes, unreadable_page
-from mcp_context_resources.documents.parallel_reading import MANY_CHARS, READ_PAGES, InParts
-from mcp_context_resources.documents.reading_version import converters_version
+from mcp_context_resources.documents.parallel_reading import MANY_CHARS, READ_PAGES, ParallelReading
+from mcp_context_resources.documents.reader import PDF, Readers
 from mcp_context_resources.documents.spec import (
     DocumentFile,
+    FromDocument,
     Matches,
     Outline,
     PageCount,
@@ -31,7 +32,7 @@ from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.cores import available_cores
 from mcp_context_resources.workers.function import WorkerFunction
 from mcp_context_resources.workers.pool import WorkerPool
-from mcp_context_resources.workspace.ignoring import ignore_spec
+from mcp_context_resources.workspace.ignore_rules import ignore_spec
 from mcp_context_resources.workspace.source import file_state
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.documents.geometry import Box
     from mcp_context_resources.documents.settings import DocumentSettings
-    from mcp_context_resources.provenance import SourceRef
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
@@ -62,18 +62,9 @@ _READ_PASSAGE: Final[WorkerFunction[Matches, DocumentFile, str, int, int | None]
 _READ_PICTURE: Final[
     WorkerFunction[PagePicture, DocumentFile, str, Box | None, Sequence[tuple[int, int | None]], float, int]
 ] = WorkerFunction(f"{_HOME}.places:read_picture")
-_READERS: Final = (READ_PAGES.module, "mcp_context_resources.documents.pdf.document")
+_PRELOADED: Final = (READ_PAGES.module, PDF.open.partition(":")[0])
 _MAX_RANGE_CHARS: Final = 1_000
 _MOST_CELLS: Final = 2_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class FromDocument(Generic[T]):
-    """What was read from a document, and where it came from."""
-
-    source: Source
-    ref: SourceRef
-    content: T
 
 
 class Documents:
@@ -84,6 +75,7 @@ class Documents:
 
     def __init__(self, workspace: Workspace, settings: DocumentSettings, cache_dir: Path, max_cache_bytes: int) -> None:
         self.settings = settings
+        self.readers = Readers(settings.plugins)
         self._workspace = workspace
         self._cache_dir = cache_dir / "documents"
         self._max_cache_bytes = max_cache_bytes
@@ -92,24 +84,26 @@ class Documents:
             (ignore_spec([pattern]), password)
             for pattern, _, password in (item.get_secret_value().partition("=") for item in settings.passwords)
         ]
+        roots = [str(root.path) for root in workspace.roots]
         workers = settings.workers or min(_MOST_WORKERS, available_cores())
         self._cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._pool = WorkerPool(
             "document",
             size=workers,
             confinement=Confinement(
-                readable=(*(str(root.path) for root in workspace.roots), *_FONTS, *system_folders()),
+                readable=(*roots, *_FONTS, *system_folders(), *self.readers.plugin_folders),
                 writable=(str(cache_dir),),
                 memory_bytes=settings.worker_memory_mb << 20,
             ),
-            preload=_READERS,
+            preload=_PRELOADED,
             identity=workspace.roots.identity,
         )
-        self._parts = InParts(self._pool, workers)
+        self._parts = ParallelReading(self._pool, workers)
         self.sql_tables = SqlTables(
             self._find_tables,
             Cache(cache_dir, "documents", max_cache_bytes),
-            settings=f"{settings.encoding}\0{converters_version()}",
+            readers=self.readers,
+            settings=str(settings.encoding),
             is_locked=lambda source: bool(self._passwords_of(source)),
         )
 
@@ -298,7 +292,7 @@ class Documents:
             else:
                 if not await anyio.to_thread.run_sync(_has_changed, source):
                     _tell_problems(source, content)
-                    return FromDocument(source, ref, content)
+                    return FromDocument(source, ref, self.readers.of(source.format), content)
             left = max(1.0, ends - time.monotonic())
         raise SourceChangedError(f"{place.name!r} changes while it is read.", "Try again in a moment.")
 
@@ -318,7 +312,7 @@ class Documents:
         return DocumentFile(
             str(source.path),
             source.fingerprint,
-            source.format,
+            self.readers.of(source.format),
             self._passwords_of(source),
             self.settings.encoding,
             self.settings.ocr == "auto",

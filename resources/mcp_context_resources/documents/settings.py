@@ -37,6 +37,11 @@ class DocumentSettings(BaseModel):
         default=700_000, ge=10_000, description="Largest picture of a page; larger ones are drawn with fewer dots."
     )
 
+    plugins: tuple[str, ...] = Field(
+        default=(),
+        description="Names of installed plugins that may read documents of other formats, in worker processes.",
+    )
+
     @field_validator("passwords")
     @classmethod
     def _has_pattern(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:

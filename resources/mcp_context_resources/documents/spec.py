@@ -1,25 +1,30 @@
-"""What crosses the process border between the document service and its workers: plain, picklable data."""
+"""Answers of document readers, and the files they are asked about: plain data that crosses the process border."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from mcp_context_resources.documents.geometry import Box
+    from mcp_context_resources.documents.reader import Reader
+    from mcp_context_resources.provenance import SourceRef
+    from mcp_context_resources.workspace.source import Source
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentFile:
     """A document as a worker needs to know it.
 
-    `format` is `pdf` or one that is converted (`markdown`, `docx`, …); `passwords` are tried in turn. Pages read from
+    `passwords` are tried in turn; `encoding` overrides the detected one where the format is text. Pages read from
     pictures are kept in `cache_dir` (empty: nowhere) up to `max_cache_bytes`; `languages` are what they are written in.
     """
 
     path: str
     fingerprint: str
-    format: str = "pdf"
+    reader: Reader
     passwords: tuple[str, ...] = field(default=(), repr=False)
     encoding: str | None = None
     ocr: bool = True
@@ -190,3 +195,13 @@ class PageCount:
 
     pages: int | None
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FromDocument(Generic[T]):
+    """What was read from a document, by which reader, and where it came from."""
+
+    source: Source
+    ref: SourceRef
+    reader: Reader
+    content: T

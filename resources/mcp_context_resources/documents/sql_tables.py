@@ -1,4 +1,4 @@
-"""Tables in documents as tables for SQL."""
+"""SQL tables made of the tables in documents, each when it is first asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import secrets
 from dataclasses import replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_context_resources.cache import Cache
-    from mcp_context_resources.documents.service import FromDocument
-    from mcp_context_resources.documents.spec import DocumentTable, TablesFound
+    from mcp_context_resources.documents.reader import Readers
+    from mcp_context_resources.documents.spec import DocumentTable, FromDocument, TablesFound
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
@@ -30,15 +29,15 @@ if TYPE_CHECKING:
 FORMAT: Final = "cells"
 """What the files made here are to the reader of tables."""
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _NAMED: Final = 8
 
 
 class SqlTables:
     """Takes tables out of documents, each once for a version of its document (see `DerivedTables`).
 
-    `find` looks for the tables on pages of the document of a name. `settings` says what else decides how tables come
-    out, such as an encoding and the versions of the readers: what was kept under other settings is not used.
+    `find` looks for the tables on pages of the document of a name. `settings` says what decides, besides the
+    `readers`, how tables come out, such as an encoding: what was kept under others is not used.
     `is_locked` tells a document that needs a password. Its tables are kept under names that
     only this server can make, so that no later one, which may not have the password, gives them out.
     """
@@ -48,12 +47,14 @@ class SqlTables:
         find: Callable[[str, str, Progress | None], Awaitable[FromDocument[TablesFound]]],
         cache: Cache,
         *,
+        readers: Readers,
         settings: str,
         is_locked: Callable[[Source], bool],
     ) -> None:
         self._find = find
         self._cache = cache
-        self._made_with = f"{_VERSION}\0{version('pypdfium2')}\0{settings}"
+        self._readers = readers
+        self._settings = settings
         self._is_locked = is_locked
         self._salt = secrets.token_hex(16)
         # Which document each prefix meant so far: as long as this server lives it never means another one.
@@ -130,7 +131,8 @@ class SqlTables:
             file.write(b"]}")
 
     def _file_name(self, document: Source, part: str) -> str:
-        made_of = f"{document.fingerprint}\0{part}\0{self._made_with}"
+        made_with = f"{_VERSION}\0{self._readers.version(document.format)}\0{self._settings}"
+        made_of = f"{document.fingerprint}\0{part}\0{made_with}"
         if self._is_locked(document):
             made_of += f"\0{self._salt}"
         return f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.json"

@@ -248,7 +248,7 @@ class Searcher:
         shown = list({hit.source.key: hit.source for hit in found.answer.hits}.values()) or reach
         told = [
             *notes.about_missing(waiting, len(reach)),
-            *notes.about_unsorted(found.answer.behind),
+            *notes.about_index_lag(found.answer.index_lag),
             *notes.about_words(found.answer.problem),
             *notes.about_missing_index(builder.error),
             *notes.about_changed(found.changed),

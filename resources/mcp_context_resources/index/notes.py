@@ -26,7 +26,7 @@ def about_missing(names: Sequence[str], total: int) -> list[str]:
     return [f"{len(names)} of {total} {noun} {verb} still being read: {first_names(names, _SHOWN_NAMES)}."]
 
 
-def about_unsorted(sources: int) -> list[str]:
+def about_index_lag(sources: int) -> list[str]:
     """Say how many sources can't all be found by their words yet."""
     if not sources:
         return []

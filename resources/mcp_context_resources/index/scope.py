@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from mcp_context_resources.errors import InvalidInputError, NotFoundError
 from mcp_context_resources.provenance import source_uri
-from mcp_context_resources.workspace.matching import GLOB_MARKS, NamePattern, fitting, folded, near_names
+from mcp_context_resources.workspace.name_matching import GLOB_MARKS, NamePattern, fitting, folded, near_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

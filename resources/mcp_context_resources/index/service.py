@@ -136,16 +136,14 @@ class SearchIndex:
         most, least, since = 0, math.inf, time.monotonic()
         while True:
             answer = await self._index.search(query, deadline=self._settings.deadline_seconds)
-            behind = answer.behind
-            if behind < least:
-                least, since = behind, time.monotonic()
-            if not behind or answer.problem or time.monotonic() - since > self._pace.claimed:
+            lag = answer.index_lag
+            if lag < least:
+                least, since = lag, time.monotonic()
+            if not lag or answer.problem or time.monotonic() - since > self._pace.claimed:
                 return
-            most = max(most, behind)
+            most = max(most, lag)
             if report is not None:
-                await report(
-                    most - behind, most, f"sorting in the words of {most:,} {'file' if most == 1 else 'files'}"
-                )
+                await report(most - lag, most, f"sorting in the words of {most:,} {'file' if most == 1 else 'files'}")
             await anyio.sleep(_SORTING_SECONDS)
 
     async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:

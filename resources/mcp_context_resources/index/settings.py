@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mcp_context_resources.index.metric import Metric
+from mcp_context_resources.index.spec import Metric
 
 
 class IndexSettings(BaseModel):

@@ -1,10 +1,10 @@
-"""What crosses the borders of the index: plain, picklable data."""
+"""Index data: what crosses the borders of the index, plain and picklable, and how vectors are compared."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from mcp_context_resources.provenance import SourceRef, now_text, utc_text
 
@@ -16,6 +16,17 @@ ChunkKind = Literal["text", "table", "schema", "row"]
 
 SearchMode = Literal["hybrid", "lexical", "vector"]
 """By words and by meaning, by words alone, or by meaning alone."""
+
+Metric = Literal["cosine", "inner_product", "l2"]
+"""How vectors are compared: by the angle between them, by the product as they are, or by the distance of their ends."""
+
+RemainingWork = Literal["more", "later", "nothing"]
+"""What maintenance leaves to be done: more at once, or later, when the disk may have room again."""
+
+Spans = tuple[tuple[int, int], ...]
+"""Places in a text, from and to, in order."""
+
+_METRIC_MARK: Final = "#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +99,22 @@ class KnownSource:
     problem: str = ""
     note: str = ""
 
+    @classmethod
+    def of(cls, row: KnownRow) -> KnownSource:
+        """Read what a store tells."""
+        key, kind, name, file, fingerprint, modified, size, chunks, complete, problem, note = row
+        source = IndexedSource(key, kind, name, file, fingerprint, modified, size)
+        return cls(source, chunks, bool(complete), problem, note)
+
+
+KnownRow = tuple[str, "Kind", str, str, str, int, int, int, int, str, str]
+"""A `KnownSource` as it comes from a worker, in numbers large enough to matter: key, kind, name, file, fingerprint,
+modified, size, chunks, whether complete, problem, note."""
+
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """A chunk in need of a vector. `digest` identifies the text to embed, whatever source it stands in."""
+class EmbeddingInput:
+    """A text in need of a vector. `digest` identifies it, whatever sources it stands in."""
 
     digest: str
     text: str
@@ -102,7 +125,7 @@ class IndexQuery:
     """What to look for.
 
     `vector` is the question's, little-endian float32, made by the model `model`, whose name tells how vectors are
-    compared (`index.metric`); without one the search is lexical. At most `most` hits are returned, at most
+    compared (`metric_of`); without one the search is lexical. At most `most` hits are returned, at most
     `per_source` of them from one source. `sources` are the keys that may answer (None: all), `kinds` the kinds of
     chunks. Of the best `marked` hits the places of words are told.
     `fresh` are keys of sources put in just now: their words are waited for a moment, where the index sorts them late.
@@ -120,10 +143,6 @@ class IndexQuery:
     fresh: tuple[str, ...] = field(default=(), repr=False)
 
 
-Places = tuple[tuple[int, int], ...]
-"""Places in a text, from and to, in order."""
-
-
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk that was found.
@@ -139,7 +158,7 @@ class Hit:
     score: float
     lexical_rank: int | None = None
     vector_rank: int | None = None
-    matched: Places = ()
+    matched: Spans = ()
     digest: str = ""
 
 
@@ -149,7 +168,7 @@ class IndexAnswer:
 
     `terms` are the words that were looked for; none are left of a query of nothing but signs. `vectors` tells how many
     of the chunks in reach have a vector of the query's model, `chunks` how many there are. `exact` tells that every
-    vector was compared. `behind` is how many complete sources in reach can't all be found by their words yet,
+    vector was compared. `index_lag` is how many complete sources in reach can't all be found by their words yet,
     `problem` why that will not get better by itself. `identity` tells the index from another one that took its place.
     """
 
@@ -159,7 +178,7 @@ class IndexAnswer:
     chunks: int
     vectors: int
     exact: bool = True
-    behind: int = 0
+    index_lag: int = 0
     problem: str = ""
     identity: str = ""
 
@@ -176,3 +195,14 @@ class IndexSize:
     vectors: int
     bytes: int
     notes: tuple[str, ...] = ()
+
+
+def compared_by(model: str, metric: Metric) -> str:
+    """Name a model and how its vectors are compared: other vectors are kept for each way. No model has no name."""
+    return model if metric == "cosine" or not model else f"{model}{_METRIC_MARK}{metric}"
+
+
+def metric_of(model: str) -> Metric:
+    """Return how the vectors of a model named by `compared_by` are compared."""
+    _, mark, told = model.rpartition(_METRIC_MARK)
+    return next((metric for metric in get_args(Metric) if mark and told == metric), "cosine")

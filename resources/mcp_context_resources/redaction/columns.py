@@ -1,4 +1,4 @@
-"""What the name of a column or key says about its values, where the values themselves don't show it."""
+"""Column names: what they, or a key, say about values where the values themselves don't show it."""
 
 from __future__ import annotations
 

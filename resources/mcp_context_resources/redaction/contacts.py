@@ -1,4 +1,4 @@
-"""How to reach people: e-mail addresses, phone numbers, Japanese postal codes."""
+"""Contacts: how to reach people, e-mail addresses, phone numbers, Japanese postal codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets: keys and tokens by their form, passwords in URLs and in assignments.
+"""Credentials: keys and tokens by their form, passwords in URLs and in assignments.
 
 The forms of tokens are those of detect-secrets, whose patterns are used without its scanner; those of them that a
 hostile text could make slow are written anew here, each in linear time.

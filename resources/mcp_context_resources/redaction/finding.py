@@ -1,4 +1,4 @@
-"""What detectors report: where a value stands, what it is, and what it means however it is written."""
+"""Findings of detectors: where a value stands, what it is, and what it means however it is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that name a person or an account: My Number, cards, IBAN, US social security, documents."""
+"""Identity numbers of a person or an account: My Number, cards, IBAN, US social security, documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turning placeholders in arguments back into values, in plain text and in SQL."""
+"""Restoring: placeholders in arguments turned back into values, in plain text and in SQL."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.tables.model_tables.service import ModelTables
     from mcp_context_resources.tables.spec import Fetched, ParsedStatement
     from mcp_context_resources.workers.pool import Progress
-    from mcp_context_resources.workspace.derived import DerivedTables
+    from mcp_context_resources.workspace.catalogue import DerivedTables
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
 

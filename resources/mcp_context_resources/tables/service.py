@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.tables.settings import TableSettings
     from mcp_context_resources.tables.spec import Fetched, ParsedStatement, Profile, RowCount
     from mcp_context_resources.workers.pool import Progress
-    from mcp_context_resources.workspace.catalogue import Catalogue
-    from mcp_context_resources.workspace.derived import DerivedTables
+    from mcp_context_resources.workspace.catalogue import Catalogue, DerivedTables
     from mcp_context_resources.workspace.source import Source
     from mcp_context_resources.workspace.workspace import Workspace
 

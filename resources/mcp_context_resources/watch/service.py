@@ -1,4 +1,4 @@
-"""Watching a workspace while somebody listens: changes of files in, changes of sources out."""
+"""Watch service, at work while somebody listens: changes of files in, changes of sources out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ import anyio
 import anyio.to_thread
 
 from mcp_context_resources.errors import ContextError
-from mcp_context_resources.watch.differences import Changes, differences, everything
-from mcp_context_resources.watch.mounts import are_remote, polling_is_forced
-from mcp_context_resources.watch.signals import Clock, FolderEvents, Signal
-from mcp_context_resources.watch.snapshot import Look, is_manifest, look
+from mcp_context_resources.watch.signals import Clock, FolderEvents, Signal, are_remote, polling_is_forced
+from mcp_context_resources.watch.snapshot import Changes, Snapshot, differences, everything, is_manifest, take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -116,7 +114,7 @@ class _Span:
         self._beside = beside
         self._hurry, self._armed = anyio.Event(), anyio.Event()
         self._comparing = anyio.Lock()
-        self._seen: Look | None = None
+        self._seen: Snapshot | None = None
         self._known: Catalogue | None = None
         self._polls = settings.mode == "polling"
         self._took = 0.0
@@ -135,7 +133,7 @@ class _Span:
         while True:
             try:
                 if self._seen is None:
-                    self._seen = await self._look()
+                    self._seen = await self._snapshot()
                     with anyio.move_on_after(_SETTLE_SECONDS):  # whoever connects wants answers first
                         await self._hurry.wait()
                 await self._follow(hear)
@@ -147,31 +145,31 @@ class _Span:
 
     async def _follow(self, hear: Hear) -> None:
         """Look whenever something signals a change; that is set up anew when the folders are others."""
-        folders = (self._seen or await self._look()).folders
+        folders = (self._seen or await self._snapshot()).folders
         while True:
             signal = await anyio.to_thread.run_sync(self._signal, folders, abandon_on_cancel=True)
             anew = False
             try:
                 while not anew:
                     # What happened before the signal was set up is seen, too.
-                    fresh = await self._look_twice()
+                    fresh = await self._snapshot_twice()
                     await self._compare(fresh, hear)
                     self._armed.set()
                     await anyio.sleep(self._rest(_BUSY_SHARE))
                     anew = fresh.folders != folders or await signal.wait()
             finally:
                 signal.close()
-            folders = (await self._look()).folders
+            folders = (await self._snapshot()).folders
 
-    async def _look_twice(self) -> Look:
+    async def _snapshot_twice(self) -> Snapshot:
         """Look, and once more where something is missing: an editor may be between removing and writing a file."""
-        fresh = await self._look()
+        fresh = await self._snapshot()
         if self._seen is not None and fresh.lacks(self._seen):
             await anyio.sleep(self._settings.debounce_ms / 1000)
-            fresh = await self._look()
+            fresh = await self._snapshot()
         return fresh
 
-    async def _compare(self, fresh: Look, hear: Hear) -> None:
+    async def _compare(self, fresh: Snapshot, hear: Hear) -> None:
         async with self._comparing:
             if self._seen == fresh:
                 return
@@ -181,9 +179,9 @@ class _Span:
         if changes:
             await hear(changes)
 
-    async def _look(self) -> Look:
+    async def _snapshot(self) -> Snapshot:
         started = time.perf_counter()
-        found = await anyio.to_thread.run_sync(look, self._workspace, self._beside, abandon_on_cancel=True)
+        found = await anyio.to_thread.run_sync(take_snapshot, self._workspace, self._beside, abandon_on_cancel=True)
         self._took = time.perf_counter() - started
         return found
 

@@ -1,4 +1,4 @@
-"""Asking a worker something about many files, of which one may be its end."""
+"""Batches: a worker is asked about many files, of which one may be its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a worker process limits itself before it touches a stranger's bytes."""
+"""Confinement: how a worker process limits itself before it touches a stranger's bytes."""
 
 from __future__ import annotations
 

@@ -18,10 +18,12 @@ class WorkerFunction(Generic[T, *Ts]):
     """A function of a module that only workers import: `WorkerFunction[Result, First, Second]("package.module:name")`.
 
     The function takes the `Job`, then the arguments of the types given, and returns the result. It is imported where
-    it is called. Whether the types are those of the function itself is checked by a test.
+    it is called. Whether the types are those of the function itself is checked by a test. `label` is what observers are
+    told, where that isn't the function's own name.
     """
 
     target: str
+    label: str = ""
 
     @property
     def module(self) -> str:
@@ -30,7 +32,7 @@ class WorkerFunction(Generic[T, *Ts]):
 
     @property
     def __name__(self) -> str:
-        return self.target.rpartition(":")[2]
+        return self.label or self.target.rpartition(":")[2]
 
     def __call__(self, job: Job, *arguments: *Ts) -> T:
         """Import the function and call it; raises what it raises."""

@@ -1,18 +1,53 @@
-"""What a function running inside a worker process can ask of, and tell, the server."""
+"""Job: what a function inside a worker can ask of, and tell, the server, by numbers shared without locks."""
 
 from __future__ import annotations
 
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.errors import DeadlineExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from multiprocessing.context import SpawnContext
 
-    from mcp_context_resources.workers.call_board import CallBoard
+_STOP: Final = 0
+_DONE: Final = 1
+_TOTAL: Final = 2
+_SLOTS: Final = 3
+
+
+class CallBoard:
+    """Stop request (server → worker) and progress (worker → server) of the call a worker is busy with."""
+
+    def __init__(self, context: SpawnContext) -> None:
+        self._cells = context.RawArray("d", _SLOTS)
+
+    def reset(self) -> None:
+        """Forget the previous call."""
+        for slot in range(_SLOTS):
+            self._cells[slot] = 0.0
+
+    def request_stop(self) -> None:
+        """Ask the worker to stop the current call."""
+        self._cells[_STOP] = 1.0
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the server asked to stop."""
+        return bool(self._cells[_STOP])
+
+    def set_progress(self, done: float, total: float) -> None:
+        """Publish how far the call is; `total` 0 means unknown."""
+        self._cells[_TOTAL] = total
+        self._cells[_DONE] = done
+
+    @property
+    def progress(self) -> tuple[float, float]:
+        """The last published (done, total)."""
+        return self._cells[_DONE], self._cells[_TOTAL]
 
 
 class Job:

@@ -1,4 +1,4 @@
-"""Confine the current process to some folders with Linux Landlock, by its three system calls.
+"""Landlock (Linux): the current process confined to some folders, by its three system calls.
 
 The kernel interface is documented in the Linux userspace API guide, "Landlock: unprivileged access control"
 (https://docs.kernel.org/userspace-api/landlock.html); constants are those of `linux/landlock.h`.

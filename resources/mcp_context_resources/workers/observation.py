@@ -1,4 +1,4 @@
-"""Who hears what the workers did: an observer goes with the call it wants to know about, and no further."""
+"""Observation of workers: an observer goes with the call it wants to know about, and no further."""
 
 from __future__ import annotations
 

@@ -25,8 +25,7 @@ from mcp_context_resources.errors import (
     WorkerCrashedError,
 )
 from mcp_context_resources.workers import process
-from mcp_context_resources.workers.call_board import CallBoard
-from mcp_context_resources.workers.job import deadline_exceeded
+from mcp_context_resources.workers.job import CallBoard, deadline_exceeded
 from mcp_context_resources.workers.observation import observed
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What runs inside a worker process: the start, the watch over it, and each call."""
+"""Worker process, from inside: the start, the watch over its memory and its stop flag, and each call."""
 
 from __future__ import annotations
 
@@ -10,13 +10,45 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mcp_context_resources.errors import ContextError, OutOfMemoryError
 from mcp_context_resources.workers.job import Job
-from mcp_context_resources.workers.own_memory import OwnMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp_context_resources.workers.call_board import CallBoard
     from mcp_context_resources.workers.confinement import Confinement
+    from mcp_context_resources.workers.job import CallBoard
+
+_STATM: Final = "/proc/self/statm"
+_MOST_BYTES: Final = 256
+
+
+class OwnMemory:
+    """The resident memory of this process, on Linux without mapped files if not `mapped`.
+
+    The system takes pages of files back when it needs them. To be made before the process is confined.
+
+    On Linux the file that tells is kept open: under pressure the kernel forgets the entries of `/proc`, and by a new
+    one Landlock no longer knows that it was allowed.
+    """
+
+    def __init__(self, *, mapped: bool = True) -> None:
+        self._mapped = mapped
+        self._file: int | None
+        try:
+            self._file = os.open(_STATM, os.O_RDONLY | os.O_CLOEXEC)
+        except (OSError, AttributeError):  # not Linux
+            import psutil
+
+            self._file, self._process = None, psutil.Process()
+        else:
+            self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+
+    def resident(self) -> int:
+        """Return its bytes."""
+        if self._file is None:
+            return int(self._process.memory_info().rss)
+        resident, shared = map(int, os.pread(self._file, _MOST_BYTES, 0).split()[1:3])
+        return (resident if self._mapped else resident - shared) * self._page_bytes
+
 
 EXIT_OVER_MEMORY: Final = 77
 """Exit code of a worker that ended itself because it outgrew its memory cap."""

@@ -1,4 +1,4 @@
-"""Refuse system calls that no engine needs, with a Linux seccomp filter: sockets of every kind, programs, tracing.
+"""Seccomp filter (Linux): system calls that no engine needs are refused, sockets, programs, tracing.
 
 Landlock knows folders and TCP; datagrams, local sockets and starting programs are refused here. The interface is that
 of seccomp(2) and `linux/filter.h`; refused calls fail with EPERM, so they become a `PermissionError`.

@@ -1,15 +1,16 @@
-"""All sources at one moment, and what was found inside their files."""
+"""Catalogue: all sources at one moment, what was found inside their files, and tables made of others on demand."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from mcp_context_resources.workspace.matching import near_names
+from mcp_context_resources.workspace.name_matching import near_names
 from mcp_context_resources.workspace.names import lookup_key
 
 if TYPE_CHECKING:
     from mcp_context_resources.provenance import Kind
+    from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.source import Source
 
 
@@ -57,3 +58,15 @@ class Catalogue:
     def near(self, kind: Kind, name: str) -> list[str]:
         """Return up to three names of that kind which resemble `name`, the likeliest first."""
         return near_names(name, (source.name for source in self.of(kind)))
+
+
+class DerivedTables(Protocol):
+    """Makes tables out of other sources."""
+
+    async def table(self, catalogue: Catalogue, name: str, on_progress: Progress | None = None) -> Source | None:
+        """Return the table of that name, made now if need be; None where the name is none of its.
+
+        Its `path` is a file of the cache, its `origin` the file it was made of.
+
+        Raises `NotFoundError` for a name of its own that leads nowhere, and whatever reading the source raises.
+        """

@@ -1,4 +1,4 @@
-"""Walking the roots: which files there are that could be served."""
+"""Discovery: the roots walked for the files that could be served."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.workspace.ignoring import ALWAYS_IGNORED, IGNORE_FILE, is_ignored, own_rules, rules_of
+from mcp_context_resources.workspace.ignore_rules import ALWAYS_IGNORED, IGNORE_FILE, is_ignored, own_rules, rules_of
 from mcp_context_resources.workspace.roots import Root, Roots, normal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcp_context_resources.workspace.ignoring import IgnoreRules
+    from mcp_context_resources.workspace.ignore_rules import IgnoreRules
     from mcp_context_resources.workspace.settings import WorkspaceSettings
 
 

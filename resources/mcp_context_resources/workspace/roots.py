@@ -1,4 +1,4 @@
-"""The path guard: what lies inside the folders a user chose, and what only seems to.
+"""Roots and the path guard: what lies inside the folders a user chose, and what only seems to.
 
 Every path is judged by where it really leads (links followed), compared folder by folder, never by prefix text.
 """

@@ -18,8 +18,8 @@ from mcp_context_resources.workspace.catalogue import Catalogue, Contents
 from mcp_context_resources.workspace.discovery import FoundFile, Scan, scan
 from mcp_context_resources.workspace.file_naming import FileNaming, Found, by_name, hold
 from mcp_context_resources.workspace.folders import TableFolder, set_apart_partitioned, uniform_folders
-from mcp_context_resources.workspace.ignoring import IGNORE_FILE, ignore_spec
-from mcp_context_resources.workspace.matching import fitting
+from mcp_context_resources.workspace.ignore_rules import IGNORE_FILE, ignore_spec
+from mcp_context_resources.workspace.name_matching import fitting
 from mcp_context_resources.workspace.names import Spot, folder_names, lookup_key, table_names
 from mcp_context_resources.workspace.roots import Roots, normal
 from mcp_context_resources.workspace.source import FileVersion, Source

@@ -1,4 +1,4 @@
-"""Passages of documents as they stand in the files now: whole sentences, adjoining ones together."""
+"""Excerpts: passages of documents as they stand in the files now, whole sentences, adjoining ones together."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ import anyio.to_thread
 
 from mcp_context_resources.errors import ContextError, NotFoundError, SourceChangedError
 from mcp_context_resources.sentences import flat, sentences
-from mcp_context_tools.context_pack.cutting import whole_before
 from mcp_context_tools.context_pack.spec import Block, Piece
 from mcp_context_tools.search_hits.places import heading_text
 from mcp_context_tools.search_hits.quotes import visible
+from mcp_context_tools.text_cutting import whole_before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcp_context_resources.documents.service import FromDocument
-    from mcp_context_resources.documents.spec import Reading
+    from mcp_context_resources.documents.spec import FromDocument, Reading
     from mcp_context_resources.index.spec import IndexedSource
     from mcp_context_tools.context_pack.spec import Gathered
     from mcp_context_tools.search_hits.paging import Found

@@ -1,4 +1,4 @@
-"""Which statement answers a question about a table: read off its words, and only where these leave no doubt."""
+"""Lookups: which statement answers a question about a table, read off its words only where these leave no doubt."""
 
 from __future__ import annotations
 

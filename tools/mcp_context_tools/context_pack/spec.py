@@ -1,4 +1,4 @@
-"""What a pack is made of."""
+"""Specification of a pack: what it is made of."""
 
 from __future__ import annotations
 

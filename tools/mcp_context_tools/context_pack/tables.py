@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from mcp_context_resources.errors import ContextError, NotFoundError
-from mcp_context_tools.context_pack.cutting import cut_whole
 from mcp_context_tools.context_pack.lookups import rows_like, suggestion
 from mcp_context_tools.context_pack.spec import Block, Piece
 from mcp_context_tools.rendering import compact_json
 from mcp_context_tools.search_hits.places import row_sql
 from mcp_context_tools.search_hits.quotes import matches_of, visible
+from mcp_context_tools.text_cutting import cut_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

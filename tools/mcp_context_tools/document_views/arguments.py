@@ -13,8 +13,7 @@ from mcp_context_tools.tool import ToolInput
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mcp_context_resources.documents.service import FromDocument
-    from mcp_context_resources.documents.spec import Hidden
+    from mcp_context_resources.documents.spec import FromDocument, Hidden
     from mcp_context_resources.provenance import SourceRef
     from mcp_context_tools.tool import ToolResult
 
@@ -80,7 +79,7 @@ def heading(found: FromDocument[Any], what: str, untrusted: Untrusted) -> str:
 
 def noun(found: FromDocument[Any]) -> str:
     """Say what the parts of a document are."""
-    return "page" if found.source.format == "pdf" else "section"
+    return found.reader.noun
 
 
 def frame(found: FromDocument[Any]) -> dict[str, Any]:

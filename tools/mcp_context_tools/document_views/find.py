@@ -13,8 +13,7 @@ from mcp_context_tools.tool import Report, Services, ToolResult, telling
 
 if TYPE_CHECKING:
     from mcp_context_resources.documents.citation import Place
-    from mcp_context_resources.documents.service import FromDocument
-    from mcp_context_resources.documents.spec import Match, Matches
+    from mcp_context_resources.documents.spec import FromDocument, Match, Matches
     from mcp_context_tools.document_views.arguments import ReadDocumentInput
 
 _MOST: Final = 200

@@ -9,8 +9,7 @@ from mcp_context_tools.rendering import Untrusted, compact_json, provenance
 from mcp_context_tools.tool import Report, Services, ToolResult
 
 if TYPE_CHECKING:
-    from mcp_context_resources.documents.service import FromDocument
-    from mcp_context_resources.documents.spec import Outline, OutlineEntry
+    from mcp_context_resources.documents.spec import FromDocument, Outline, OutlineEntry
     from mcp_context_tools.document_views.arguments import ReadDocumentInput
 
 _MOST: Final = 2_000

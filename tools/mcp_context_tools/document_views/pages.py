@@ -1,4 +1,4 @@
-"""View text and view markdown: pages, as many as fit."""
+"""Pages as text or Markdown, as many as fit (views `text` and `markdown`)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from mcp_context_tools.rendering import Untrusted, compact_json, provenance
 from mcp_context_tools.tool import Report, Services, ToolResult, telling
 
 if TYPE_CHECKING:
-    from mcp_context_resources.documents.service import FromDocument
-    from mcp_context_resources.documents.spec import Hidden, Page, Reading
+    from mcp_context_resources.documents.spec import FromDocument, Hidden, Page, Reading
     from mcp_context_tools.document_views.arguments import ReadDocumentInput
 
 _PAGE_FRAME_CHARS: Final = 200

@@ -1,4 +1,4 @@
-"""View image: a page, a region of it, or a page with a cited passage marked."""
+"""Picture of a page, of a region of it, or of a page with a cited passage marked (view `image`)."""
 
 from __future__ import annotations
 

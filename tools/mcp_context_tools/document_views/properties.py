@@ -11,8 +11,7 @@ from mcp_context_tools.tool import Report, Services, ToolResult, telling
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mcp_context_resources.documents.service import FromDocument
-    from mcp_context_resources.documents.spec import Properties
+    from mcp_context_resources.documents.spec import FromDocument, Properties
     from mcp_context_tools.document_views.arguments import ReadDocumentInput
 
 _LEAST_CHARS: Final = 40
@@ -36,7 +35,7 @@ def _render(found: FromDocument[Properties], room: int, notes: list[str]) -> Too
     values = _fitted(properties.values, room)
     shortened = values != properties.values
     if shortened:
-        notes = [*notes, _what_is_cut(properties.values, values, named=found.source.format == "pdf")]
+        notes = [*notes, _what_is_cut(properties.values, values, named=found.reader.fixed_properties)]
     untrusted = Untrusted()
     lines = [f"{name}: {value if isinstance(value, str) else compact_json(value)}" for name, value in values.items()]
     text = shared.heading(found, f"properties; {properties.total_pages} {shared.noun(found)}s", untrusted)

@@ -11,8 +11,7 @@ from mcp_context_tools.rendering import Untrusted, compact_json, csv_line, prove
 from mcp_context_tools.tool import Report, Services, ToolResult, telling
 
 if TYPE_CHECKING:
-    from mcp_context_resources.documents.service import FromDocument
-    from mcp_context_resources.documents.spec import DocumentTable, TablesFound
+    from mcp_context_resources.documents.spec import DocumentTable, FromDocument, TablesFound
     from mcp_context_tools.document_views.arguments import ReadDocumentInput
 
 _MOST_CELLS: Final = 20_000

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 import anyio.to_thread
 
 from mcp_context_resources.documents.page_problems import add_problems, problem_notes
-from mcp_context_resources.documents.reading_version import reading_version
 from mcp_context_resources.index.chunks.chunker import VERSION, Chunker, OutlineHeading
 from mcp_context_resources.index.feed import Cut
-from mcp_context_resources.workspace.ignoring import ignore_spec
-from mcp_context_tools.index_feeds.listed import Listed, indexed
+from mcp_context_resources.workspace.ignore_rules import ignore_spec
+from mcp_context_tools.index_feeds.listed_files import Listed, indexed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -32,9 +31,6 @@ _HEADINGS_AT_ONCE: Final = 20_000
 _MOST_HEADINGS: Final = 100_000
 _CUT_CHUNKS: Final = 200
 _CUT_SECONDS: Final = 3.0
-# Formats whose headings, if they have any, are only in the text.
-_WITHOUT_OUTLINE: Final = frozenset({"text"})
-_MARKDOWN: Final = frozenset({"markdown"})
 
 
 class DocumentFeed:
@@ -47,7 +43,6 @@ class DocumentFeed:
         own = documents.settings
         made_with = VERSION, settings.chunk_chars, settings.max_source_chars, own.ocr, own.ocr_languages, own.encoding
         self._made_with = "\0".join(map(str, made_with))
-        self._readers: dict[str, str] = {}
         self._locked = [ignore_spec([item.get_secret_value().partition("=")[0]]) for item in own.passwords]
         # No other server, which may not have the password, gives out what this one has read with it.
         self._secret = secrets.token_hex(16)
@@ -97,19 +92,18 @@ class DocumentFeed:
         """Read the outline of the file, and make sure that it is the version asked for."""
         entries: list[OutlineHeading] = []
         file = await self._listed.file(source)
-        more = file.format not in _WITHOUT_OUTLINE
+        reader = self._documents.readers.of(file.format)
+        more = reader.outlined
         while more and len(entries) < _MOST_HEADINGS:
             found = await self._documents.outline(source.key, skip=len(entries), most=_HEADINGS_AT_ONCE, source=file)
             outline = found.content
             entries += [OutlineHeading(entry.level, entry.title, entry.page or 0) for entry in outline.entries]
             more = bool(outline.more and outline.entries)
-        cutting.begin(entries, markdown=file.format in _MARKDOWN)
+        cutting.begin(entries, markdown=reader.markdown)
         return file
 
     def _indexed(self, source: Source) -> IndexedSource:
-        if source.format not in self._readers:
-            self._readers[source.format] = reading_version(source.format)
-        made_with = f"{self._made_with}\0{self._readers[source.format]}"
+        made_with = f"{self._made_with}\0{self._documents.readers.version(source.format)}"
         if any(pattern.match_file(source.file) for pattern in self._locked):
             made_with += f"\0{self._secret}"
         return indexed(source, "document", made_with)

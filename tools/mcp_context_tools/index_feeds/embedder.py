@@ -1,4 +1,4 @@
-"""The vectors of passages and queries, made by the model that suits the workspace."""
+"""Embedder: the vectors of passages and queries, made by the model that suits the workspace."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import anyio.to_thread
 from mcp_context_resources.errors import NotFoundError, SourceChangedError, SqlError
 from mcp_context_resources.index.feed import Cut
 from mcp_context_resources.tables.reading_version import reading_version
-from mcp_context_tools.index_feeds.listed import Listed, indexed
+from mcp_context_tools.index_feeds.listed_files import Listed, indexed
 from mcp_context_tools.index_feeds.row_text import row_chunks
 from mcp_context_tools.index_feeds.table_profile import is_readable, schema_chunks, table_content
 

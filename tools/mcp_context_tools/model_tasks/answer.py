@@ -14,10 +14,9 @@ import anyio.to_thread
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.models.spec import Generation
 from mcp_context_resources.sentences import flat, sentences
-from mcp_context_tools.model_tasks.nearest import by_meaning
 from mcp_context_tools.model_tasks.outcome import Outcome
-from mcp_context_tools.model_tasks.wording import Wording, wording
-from mcp_context_tools.relevance import Relevance, Sentence, best_support, sentences_of
+from mcp_context_tools.model_tasks.wording import TaskWording, wording
+from mcp_context_tools.relevance import Relevance, Sentence, best_support, by_meaning, sentences_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +125,9 @@ async def _evidence(call: ModelCall, ranked: Sequence[Sentence], max_tokens: int
     return chosen
 
 
-def _verified(text: str, evidence: Sequence[Sentence], words: Wording) -> tuple[list[tuple[str, Sentence]], int, bool]:
+def _verified(
+    text: str, evidence: Sequence[Sentence], words: TaskWording
+) -> tuple[list[tuple[str, Sentence]], int, bool]:
     """Return the statements that sentences support, how many were dropped, and whether the model denied an answer."""
     found: dict[str, Sentence] = {}
     dropped = 0

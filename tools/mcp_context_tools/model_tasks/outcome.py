@@ -1,4 +1,4 @@
-"""What a task of `run_model` hands back, and how it is shown."""
+"""Outcome of a task of `run_model`: what it hands back, and how it is shown."""
 
 from __future__ import annotations
 

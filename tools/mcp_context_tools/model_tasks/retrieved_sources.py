@@ -14,7 +14,7 @@ from mcp_context_tools.passages import MAX_MATERIAL_CHARS, Material, gather
 from mcp_context_tools.rendering import one_line
 from mcp_context_tools.search_hits.paging import folded
 from mcp_context_tools.search_hits.places import place_of, row_sql
-from mcp_context_tools.search_hits.telling import how_searched, left_out_text, what_else
+from mcp_context_tools.search_hits.search_notes import how_searched, left_out_text, what_else
 
 if TYPE_CHECKING:
     from mcp_context_resources.index.request import SearchResults

@@ -1,4 +1,4 @@
-"""What the local model is told, in English and in Japanese."""
+"""Wording of model tasks: what the local model is told, in English and in Japanese."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mcp_context_resources.models.language import language_of
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class TaskWording:
     """The sentences of one language. `not_there` is what the model is to reply when the sources don't say."""
 
     assistant: str
@@ -25,7 +25,7 @@ class Wording:
     repair: str
 
 
-_ENGLISH: Final = Wording(
+_ENGLISH: Final = TaskWording(
     assistant="You are a careful assistant. Answer briefly and only what was asked.",
     from_sources=(
         "You are a careful assistant. Answer only from the material given. If the material doesn't say, answer that it"
@@ -56,7 +56,7 @@ _ENGLISH: Final = Wording(
     ),
     repair="The last attempt was wrong: {problem}. Write JSON that follows the schema.",
 )
-_JAPANESE: Final = Wording(
+_JAPANESE: Final = TaskWording(
     assistant="あなたは注意深い助手です。聞かれたことだけに、短く答えてください。",
     from_sources=(
         "あなたは注意深い助手です。与えられた資料だけから答えてください。資料に書かれていなければ、書かれていないと答えてください。"
@@ -89,7 +89,7 @@ _JAPANESE: Final = Wording(
 )
 
 
-def wording(*texts: str) -> Wording:
+def wording(*texts: str) -> TaskWording:
     """Return the wording in the language of the first text that tells its language."""
     for text in texts:
         language = language_of(text)

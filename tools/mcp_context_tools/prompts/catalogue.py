@@ -1,14 +1,43 @@
-"""Every prompt, in the order in which hosts list them."""
+"""Catalogue of prompts, in the order in which hosts list them."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mcp_context_tools.prompts.about_files import write_claim, write_question
-from mcp_context_tools.prompts.comparing import write_comparison
-from mcp_context_tools.prompts.exploring import write_exploration
-from mcp_context_tools.prompts.prompt import DOCUMENT_TOKENS, Argument, ContextPrompt
-from mcp_context_tools.prompts.summarizing import write_summary
+from mcp_context_tools.context_pack.packer import PackRequest, pack_context
+from mcp_context_tools.prompts.document_comparison import write_comparison
+from mcp_context_tools.prompts.document_summary import write_summary
+from mcp_context_tools.prompts.languages import wording_for
+from mcp_context_tools.prompts.prompt import DOCUMENT_TOKENS, Argument, ContextPrompt, Draft, silent
+from mcp_context_tools.prompts.table_exploration import write_exploration
+from mcp_context_tools.prompts.wording import filled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp_context_tools.tool import Services
+
+
+async def write_question(services: Services, given: Mapping[str, str], max_tokens: int) -> Draft:
+    """Write `ask_my_files` of its `question`."""
+    words = given["question"].strip()
+    context = await _context(services, words, max_tokens)
+    template = wording_for(words, context.text).ask
+    return Draft(filled(template, context=context.text, words=words), context.data, context.sources)
+
+
+async def write_claim(services: Services, given: Mapping[str, str], max_tokens: int) -> Draft:
+    """Write `check_claim` of its `claim`."""
+    words = given["claim"].strip()
+    context = await _context(services, words, max_tokens)
+    template = wording_for(words, context.text).check
+    return Draft(filled(template, context=context.text, words=words), context.data, context.sources)
+
+
+async def _context(services: Services, words: str, max_tokens: int) -> Draft:
+    pack = await pack_context(services, PackRequest(words, max_tokens, 2 * services.budget.max_chars), silent)
+    return Draft(pack.text, pack.data, tuple(source["name"] for source in pack.data["sources"]))
+
 
 PROMPTS: Final = (
     ContextPrompt(

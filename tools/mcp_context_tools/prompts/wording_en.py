@@ -1,4 +1,4 @@
-"""What the prompts say in English."""
+"""Wording of the prompts in English."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the prompts say in Japanese."""
+"""Wording of the prompts in Japanese."""
 
 from __future__ import annotations
 

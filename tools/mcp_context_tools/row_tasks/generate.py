@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.models.service import Models
     from mcp_context_resources.models.spec import Generated, Role
     from mcp_context_resources.workers.pool import Progress
-    from mcp_context_tools.row_tasks.wording import Wording
+    from mcp_context_tools.row_tasks.wording import RowWording
 
 COLUMN: Final = "generated"
 
@@ -31,7 +31,7 @@ class Generate:
     name = "generate"
     role: Role = "chat"
 
-    def __init__(self, prompt: str, max_tokens: int, parallel: int, wording: Wording, *, key: bytes) -> None:
+    def __init__(self, prompt: str, max_tokens: int, parallel: int, wording: RowWording, *, key: bytes) -> None:
         self._max_tokens = max_tokens
         self.batch, self.step = 2 * parallel, parallel
         self.settled: Mapping[str, Any] = {

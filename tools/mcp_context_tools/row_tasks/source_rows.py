@@ -1,4 +1,4 @@
-"""Pages of documents as rows."""
+"""Source rows: pages of documents as rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a hit stands: URIs that can be read back, and SQL that fetches a row."""
+"""Places of hits: URIs that can be read back, and SQL that fetches a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The few words of a hit that show why it was found."""
+"""Quotes: the few words of a hit that show why it was found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vega-Lite to PNG with vl-convert, which is Vega in a V8 of its own; runs inside a worker process."""
+"""Renderer: Vega-Lite to PNG with vl-convert, which is Vega in a V8 of its own, inside a worker process."""
 
 from __future__ import annotations
 

@@ -8,17 +8,18 @@ import email.utils
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.documents.converted import Converted, Section
 from mcp_context_resources.documents.mail.headers import RawHeaders, addresses, decoded, file_name, header
 from mcp_context_resources.documents.markup.conversion_errors import INSTALL_HINT, broken, check
 from mcp_context_resources.documents.markup.plain_text import cut_at_paragraphs
 from mcp_context_resources.documents.markup.rich_text import escaped, visible
 from mcp_context_resources.documents.markup.section_builder import SectionBuilder
-from mcp_context_resources.documents.markup.spec import Converted, Section
 from mcp_context_resources.errors import ContextError, DeadlineExceededError
 
 if TYPE_CHECKING:
     from email.message import Message
 
+    from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
 _MAX_BYTES: Final = 64 << 20
@@ -29,31 +30,33 @@ _PEOPLE: Final = ("From", "To", "Cc", "Bcc", "Reply-To")
 _SHOWN: Final = 20
 
 
-def convert(job: Job, path: str, encoding: str | None = None) -> Converted:  # noqa: ARG001 - one signature for all
+def convert(job: Job, file: DocumentFile) -> Converted:
     """Read a message: a section with its headers and the list of attachments, its body, messages attached to it.
 
     Plain text is preferred to HTML, which needs lxml. Attachments are named, not opened.
 
     Raises `UnreadableSourceError`, `DeadlineExceededError`.
     """
-    if (size := Path(path).stat().st_size) > _MAX_BYTES:
-        raise broken(path, f"has {size >> 20:,} MB; up to {_MAX_BYTES >> 20} MB of mail are read.", "Export it again.")
-    content = Path(path).read_bytes()
+    if (size := Path(file.path).stat().st_size) > _MAX_BYTES:
+        raise broken(
+            file.path, f"has {size >> 20:,} MB; up to {_MAX_BYTES >> 20} MB of mail are read.", "Export it again."
+        )
+    content = Path(file.path).read_bytes()
     if content.lower().count(b"boundary=") > _MAX_BOUNDARIES:
-        raise broken(path, f"holds more than {_MAX_BOUNDARIES:,} nested or attached messages.", "Split the file.")
+        raise broken(file.path, f"holds more than {_MAX_BOUNDARIES:,} nested or attached messages.", "Split the file.")
     try:
         message = email.message_from_bytes(content.removeprefix(b"\xef\xbb\xbf"), policy=RawHeaders())
     except RecursionError as error:
-        raise broken(path, "is nested too deeply to be a real message.") from error
+        raise broken(file.path, "is nested too deeply to be a real message.") from error
     if not any(message.get(name) for name in ("From", "To", "Subject", "Date", "Received", "Message-ID")):
-        raise broken(path, "is no e-mail message: it has no header lines.")
-    reader = _Reader(job, path)
+        raise broken(file.path, "is no e-mail message: it has no header lines.")
+    reader = _MessageConverter(job, file.path)
     reader.message(message, 0)
     properties = reader.properties | ({"attachments": reader.attachments} if reader.attachments else {})
     return Converted(header(message, "Subject"), properties, reader.sections, reader.notes())
 
 
-class _Reader:
+class _MessageConverter:
     """Reads a message and those attached to it."""
 
     def __init__(self, job: Job, path: str) -> None:

@@ -8,18 +8,19 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from mcp_context_resources.documents.converted import Converted
 from mcp_context_resources.documents.markup.conversion_errors import broken, check, library
 from mcp_context_resources.documents.markup.hidden_elements import local_name
 from mcp_context_resources.documents.markup.html_blocks import HtmlBlocks
 from mcp_context_resources.documents.markup.rich_text import visible
 from mcp_context_resources.documents.markup.section_builder import SectionBuilder
-from mcp_context_resources.documents.markup.spec import Converted
 from mcp_context_resources.documents.markup.web_page import decode_html, tree
 from mcp_context_resources.documents.office.archive import opened
 from mcp_context_resources.errors import PasswordRequiredError
 
 if TYPE_CHECKING:
     from mcp_context_resources.documents.office.archive import Archive
+    from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
 _CONTAINER: Final = "META-INF/container.xml"
@@ -43,16 +44,16 @@ _METADATA: Final = {
 _LISTED: Final = frozenset({"author", "contributors", "subjects"})
 
 
-def convert(job: Job, path: str, encoding: str | None = None) -> Converted:  # noqa: ARG001 - one signature for all
+def convert(job: Job, file: DocumentFile) -> Converted:
     """Read a book in the order of its spine; a chapter without a heading takes its title from the contents list.
 
     Raises `UnreadableSourceError`, `PasswordRequiredError` for a protected book, `DeadlineExceededError`,
     `ContextError` where lxml isn't installed.
     """
-    library("lxml.etree", path)
+    library("lxml.etree", file.path)
     builder = SectionBuilder(job)
     blocks = HtmlBlocks(job, builder)
-    with opened(job, path) as archive:
+    with opened(job, file.path) as archive:
         package_name = _package_name(archive)
         package = _xml(archive, package_name)
         manifest = _manifest(package, posixpath.dirname(package_name))

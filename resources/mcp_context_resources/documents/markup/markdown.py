@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from mcp_context_resources.documents.converted import MAX_SECTIONS, Converted, Section
 from mcp_context_resources.documents.markup.conversion_errors import check
 from mcp_context_resources.documents.markup.front_matter import front_matter
 from mcp_context_resources.documents.markup.plain_text import (
@@ -15,9 +16,9 @@ from mcp_context_resources.documents.markup.plain_text import (
     read_text,
     unseen_notes,
 )
-from mcp_context_resources.documents.markup.spec import MAX_SECTIONS, Converted, Section
 
 if TYPE_CHECKING:
+    from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
 _LINES: Final = re.compile(r"[^\r\n]*(?>\r\n?|\n)|[^\r\n]+")
@@ -65,12 +66,12 @@ class _Scan:
     paragraph: int | None = None
 
 
-def convert(job: Job, path: str, encoding: str | None = None) -> Converted:
+def convert(job: Job, file: DocumentFile) -> Converted:
     """Read a Markdown file; its sections together hold every character of it.
 
     Raises `UnreadableSourceError`, `InvalidInputError` for an unknown encoding, `DeadlineExceededError`.
     """
-    source = read_text(path, encoding)
+    source = read_text(file.path, file.encoding)
     properties, body = front_matter(source.text)
     sections = split_markdown(job, source.text, body)
     notes = [*source.notes, *unseen_notes(source.text)]

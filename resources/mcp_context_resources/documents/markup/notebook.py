@@ -6,13 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.documents.converted import Converted, Section
 from mcp_context_resources.documents.markup.conversion_errors import broken, check
 from mcp_context_resources.documents.markup.markdown import split_markdown
 from mcp_context_resources.documents.markup.plain_text import read_text
 from mcp_context_resources.documents.markup.rich_text import fenced, visible
-from mcp_context_resources.documents.markup.spec import Converted, Section
 
 if TYPE_CHECKING:
+    from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
 _MAX_OUTPUT: Final = 4_000
@@ -20,22 +21,22 @@ _MAX_CELLS: Final = 100_000
 _TERMINAL_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
-def convert(job: Job, path: str, encoding: str | None = None) -> Converted:
+def convert(job: Job, file: DocumentFile) -> Converted:
     """Read a notebook: headings in its Markdown cells start sections; code comes fenced, with its text outputs.
 
     An output longer than 4,000 characters is cut and says so; images are counted.
 
     Raises `UnreadableSourceError`, `InvalidInputError` for an unknown encoding, `DeadlineExceededError`.
     """
-    source = read_text(path, encoding)
+    source = read_text(file.path, file.encoding)
     try:
         book = json.loads(source.text)
     except (ValueError, RecursionError) as error:
-        raise broken(path, "is not a notebook: its content is no valid JSON.") from error
+        raise broken(file.path, "is not a notebook: its content is no valid JSON.") from error
     cells = _cells(book)
     if cells is None:
-        raise broken(path, "is not a notebook: it holds no list of cells.")
-    reader = _Reader(job)
+        raise broken(file.path, "is not a notebook: it holds no list of cells.")
+    reader = _NotebookConverter(job)
     for number, cell in enumerate(cells[:_MAX_CELLS]):
         check(job)
         reader.read(cell)
@@ -50,7 +51,7 @@ def convert(job: Job, path: str, encoding: str | None = None) -> Converted:
     return Converted(metadata_title or title, properties, sections, [*notes, *reader.notes()])
 
 
-class _Reader:
+class _NotebookConverter:
     """Gathers cells into sections."""
 
     def __init__(self, job: Job) -> None:

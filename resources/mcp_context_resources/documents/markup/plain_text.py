@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mcp_context_resources.documents.converted import Converted, Section
 from mcp_context_resources.documents.markup.conversion_errors import broken, check
 from mcp_context_resources.documents.markup.rich_text import unseen
-from mcp_context_resources.documents.markup.spec import Converted, Section
 from mcp_context_resources.text_encoding import DecodedText, decode_text
 
 if TYPE_CHECKING:
+    from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
 MOST_UNCUT: Final = 6_000
@@ -39,12 +40,12 @@ def read_text(path: str, encoding: str | None, max_bytes: int = _MAX_BYTES) -> D
     return decode_text(Path(path).read_bytes(), Path(path).name, encoding)
 
 
-def convert(job: Job, path: str, encoding: str | None = None) -> Converted:
+def convert(job: Job, file: DocumentFile) -> Converted:
     """Read a text file into sections of about 4,000 characters, which together hold every character of it.
 
     Raises `UnreadableSourceError`, `InvalidInputError` for an unknown encoding, `DeadlineExceededError`.
     """
-    source = read_text(path, encoding, _MAX_PLAIN_BYTES)
+    source = read_text(file.path, file.encoding, _MAX_PLAIN_BYTES)
     sections = [Section("", 0, part, part) for part in cut_at_paragraphs(job, source.text)]
     properties = {"encoding": source.encoding, "characters": len(source.text), "lines": source.text.count("\n") + 1}
     return Converted("", properties, sections, [*source.notes, *unseen_notes(source.text)])

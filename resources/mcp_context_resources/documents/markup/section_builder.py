@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mcp_context_resources.documents.converted import MAX_SECTIONS, Section
 from mcp_context_resources.documents.markup.conversion_errors import check
 from mcp_context_resources.documents.markup.rich_text import Rich, fenced, table_rows, visible
-from mcp_context_resources.documents.markup.spec import MAX_SECTIONS, Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

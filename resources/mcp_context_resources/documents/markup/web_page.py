@@ -7,15 +7,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.documents.converted import Converted
 from mcp_context_resources.documents.markup.conversion_errors import broken, library, reason
 from mcp_context_resources.documents.markup.hidden_elements import local_name
 from mcp_context_resources.documents.markup.html_blocks import HtmlBlocks
 from mcp_context_resources.documents.markup.rich_text import visible
 from mcp_context_resources.documents.markup.section_builder import SectionBuilder
-from mcp_context_resources.documents.markup.spec import Converted
 from mcp_context_resources.text_encoding import DecodedText, decode_text, known_encoding
 
 if TYPE_CHECKING:
+    from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
 _MAX_BYTES: Final = 24 << 20
@@ -38,17 +39,19 @@ _META: Final = {
 }
 
 
-def convert(job: Job, path: str, encoding: str | None = None) -> Converted:
+def convert(job: Job, file: DocumentFile) -> Converted:
     """Read a web page as a browser without scripts would show it.
 
     Raises `UnreadableSourceError`, `InvalidInputError` for an unknown encoding, `DeadlineExceededError`, `ContextError`
     where lxml isn't installed.
     """
-    library("lxml.etree", path)
-    if (size := Path(path).stat().st_size) > _MAX_BYTES:
-        raise broken(path, f"has {size >> 20:,} MB; up to {_MAX_BYTES >> 20} MB of HTML are read.", "Split the page.")
-    source = decode_html(Path(path).read_bytes(), Path(path).name, encoding)
-    page, notes = tree(source.text, path)
+    library("lxml.etree", file.path)
+    if (size := Path(file.path).stat().st_size) > _MAX_BYTES:
+        raise broken(
+            file.path, f"has {size >> 20:,} MB; up to {_MAX_BYTES >> 20} MB of HTML are read.", "Split the page."
+        )
+    source = decode_html(Path(file.path).read_bytes(), Path(file.path).name, file.encoding)
+    page, notes = tree(source.text, file.path)
     title, properties = _properties(page)
     builder = SectionBuilder(job)
     blocks = HtmlBlocks(job, builder)

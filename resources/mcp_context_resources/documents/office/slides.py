@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.documents.converted import Converted
 from mcp_context_resources.documents.markup.conversion_errors import check, library
 from mcp_context_resources.documents.markup.rich_text import Rich, Run, plain, rich
 from mcp_context_resources.documents.markup.section_builder import SectionBuilder
-from mcp_context_resources.documents.markup.spec import Converted
 from mcp_context_resources.documents.office.archive import parsed
 from mcp_context_resources.documents.office.package import cleared
 from mcp_context_resources.documents.office.word import core_properties
@@ -15,6 +15,7 @@ from mcp_context_resources.documents.office.word import core_properties
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
 _A: Final = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -26,15 +27,15 @@ _DEEPEST_GROUP: Final = 20
 _MAX_CELLS: Final = 100_000
 
 
-def convert(job: Job, path: str, encoding: str | None = None) -> Converted:  # noqa: ARG001 - one signature for all
+def convert(job: Job, file: DocumentFile) -> Converted:
     """Read a presentation: of each slide its title, text by levels, tables, charts' figures and speaker notes.
 
     Raises `UnreadableSourceError`, `PasswordRequiredError`, `DeadlineExceededError`, `ContextError` where python-pptx
     isn't installed.
     """
-    pptx = library("pptx", path)
-    presentation = pptx.Presentation(cleared(job, path, "pptx"))
-    reader = _Reader(job, path)
+    pptx = library("pptx", file.path)
+    presentation = pptx.Presentation(cleared(job, file.path, "pptx"))
+    reader = _SlideConverter(job, file.path)
     total = len(presentation.slides)
     hidden_slides = []
     for number, slide in enumerate(presentation.slides, start=1):
@@ -55,7 +56,7 @@ def convert(job: Job, path: str, encoding: str | None = None) -> Converted:  # n
     return Converted(title, properties, sections, [*notes, *reader.builder.notes])
 
 
-class _Reader:
+class _SlideConverter:
     """Reads slide after slide."""
 
     def __init__(self, job: Job, path: str) -> None:

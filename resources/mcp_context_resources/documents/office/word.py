@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.documents.converted import Converted
 from mcp_context_resources.documents.markup.conversion_errors import check, library
 from mcp_context_resources.documents.markup.rich_text import Rich, escaped, plain, rich
 from mcp_context_resources.documents.markup.section_builder import SectionBuilder
-from mcp_context_resources.documents.markup.spec import Converted
 from mcp_context_resources.documents.office.archive import parsed
 from mcp_context_resources.documents.office.package import cleared
 from mcp_context_resources.documents.office.word_numbering import Numbering
@@ -18,6 +18,7 @@ from mcp_context_resources.documents.office.word_styles import Styles, W, number
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
 _KINDS: Final = {"footnote": "footnotes", "endnote": "endnotes", "comment": "comments"}
@@ -27,7 +28,7 @@ _MAX_CELLS: Final = 500_000
 _LONGEST_MARGIN: Final = 2_000
 
 
-def convert(job: Job, path: str, encoding: str | None = None) -> Converted:  # noqa: ARG001 - one signature for all
+def convert(job: Job, file: DocumentFile) -> Converted:
     """Read a Word document: headings by style or outline level, numbers as shown, notes at the end of their section.
 
     Tracked insertions are shown, deletions are not; hidden text is left out; notes say so.
@@ -35,9 +36,9 @@ def convert(job: Job, path: str, encoding: str | None = None) -> Converted:  # n
     Raises `UnreadableSourceError`, `PasswordRequiredError`, `DeadlineExceededError`, `ContextError` where python-docx
     isn't installed.
     """
-    docx = library("docx", path)
-    document = docx.Document(cleared(job, path, "docx"))
-    reader = _Reader(job, path, document)
+    docx = library("docx", file.path)
+    document = docx.Document(cleared(job, file.path, "docx"))
+    reader = _WordConverter(job, file.path, document)
     reader.body(document.element.body)
     margins = reader.margins()
     properties = core_properties(document.core_properties) | margins
@@ -62,7 +63,7 @@ def core_properties(core: Any) -> dict[str, Any]:
     return found
 
 
-class _Reader:
+class _WordConverter:
     """Walks one document."""
 
     def __init__(self, job: Job, path: str, document: Any) -> None:

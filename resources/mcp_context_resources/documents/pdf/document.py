@@ -14,7 +14,7 @@ from mcp_context_resources.documents.pdf.content import PlacedText, place_text
 from mcp_context_resources.documents.pdf.opening import PdfFile, quiet, reason_of
 from mcp_context_resources.documents.pdf.page_tables import PageTables
 from mcp_context_resources.documents.pdf.pages import PdfPages
-from mcp_context_resources.documents.pdf.rendering import Rendered, rendered
+from mcp_context_resources.documents.pdf.rendering import rendered
 from mcp_context_resources.documents.pdf.running_heads import NEAREST, NEXT_NEAREST, edges, part_running
 from mcp_context_resources.documents.pdf.scans import RecognisedText
 from mcp_context_resources.documents.reading.open_document import PageText
@@ -22,10 +22,13 @@ from mcp_context_resources.documents.spec import Hidden
 from mcp_context_resources.errors import ContextError, UnreadableSourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcp_context_resources.documents.geometry import Box
     from mcp_context_resources.documents.pdf.content import PageContent
     from mcp_context_resources.documents.pdf.lines import Line
     from mcp_context_resources.documents.pdf.running_heads import Edge
+    from mcp_context_resources.documents.reading.open_document import OpenDocument, Rendered, Renderer
     from mcp_context_resources.documents.spec import DocumentFile, DocumentTable, OutlineEntry
     from mcp_context_resources.workers.job import Job
 
@@ -33,6 +36,11 @@ _KEPT_TEXTS: Final = 400
 _PDFIUM: Final = "pdfium"
 _PYPDF: Final = "pypdf"
 _SCAN_LAYER: Final = "the text layer of a scan"
+
+
+def open_pdf(_job: Job, file: DocumentFile) -> OpenDocument:
+    """Open a PDF; raises as `PdfDocument`."""
+    return PdfDocument(file)
 
 
 class PdfDocument:
@@ -52,22 +60,9 @@ class PdfDocument:
         self._outline: list[OutlineEntry] | None = None
         self._texts: OrderedDict[int, tuple[PageText, PlacedText | RecognisedText]] = OrderedDict()
 
-    def picture(self, index: int, region: Box | None, marks: list[Box], *, dpi: float, max_bytes: int) -> Rendered:
-        """Draw a page, or a region of it, with marks.
-
-        Raises `UnreadableSourceError` for a file that PDFium can't read, `InvalidInputError` for a region off the page.
-        """
-        if self._file.pdfium is None:
-            raise UnreadableSourceError(
-                f"Pages of {self._file.name!r} can't be drawn: the file is damaged, only its text can be had.",
-                'Read it with view "text".',
-            )
-        try:
-            return rendered(self._file, index, region, marks, dpi=dpi, max_bytes=max_bytes)
-        except pypdfium2.PdfiumError as error:
-            raise UnreadableSourceError(
-                f"Page {index + 1} of {self._file.name!r} can't be drawn: {reason_of(error)}.", "Try the other pages."
-            ) from error
+    def renderer(self) -> Renderer:
+        """Return what draws its pages; it raises `UnreadableSourceError` for what PDFium can't read."""
+        return self._draw
 
     def label(self, index: int) -> str:
         """See `OpenDocument`."""
@@ -128,6 +123,19 @@ class PdfDocument:
     def close(self) -> None:
         """See `OpenDocument`."""
         self._file.close()
+
+    def _draw(self, index: int, region: Box | None, marks: Sequence[Box], dpi: float, max_bytes: int) -> Rendered:
+        if self._file.pdfium is None:
+            raise UnreadableSourceError(
+                f"Pages of {self._file.name!r} can't be drawn: the file is damaged, only its text can be had.",
+                'Read it with view "text".',
+            )
+        try:
+            return rendered(self._file, index, region, marks, dpi=dpi, max_bytes=max_bytes)
+        except pypdfium2.PdfiumError as error:
+            raise UnreadableSourceError(
+                f"Page {index + 1} of {self._file.name!r} can't be drawn: {reason_of(error)}.", "Try the other pages."
+            ) from error
 
     def _layer(self, job: Job, index: int) -> PageText:
         """Return the text of a page as it is in the file: of a picture none."""

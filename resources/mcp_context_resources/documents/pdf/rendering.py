@@ -1,14 +1,14 @@
-"""Pictures of pages."""
+"""Rendering of pages by PDFium, with passages highlighted."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pypdfium2
 
 from mcp_context_resources.documents.geometry import Box
+from mcp_context_resources.documents.reading.open_document import Rendered
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.png import encoded
 
@@ -24,17 +24,6 @@ _LEAST_DPI: Final = 24.0
 _MARK_MARGIN: Final = 1.5
 # Yellow, as a text marker leaves it: what is dark stays so, what is light loses its blue.
 _MARKED: Final = bytes(value * 2 // 5 for value in range(256))
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A picture of a page's region `box`, at `dpi`."""
-
-    png: bytes
-    width: int
-    height: int
-    dpi: float
-    box: Box
 
 
 def rendered(

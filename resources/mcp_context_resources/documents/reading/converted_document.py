@@ -1,4 +1,4 @@
-"""A converted document as an open document: its sections stand for pages."""
+"""Converted document as an open document: its sections stand for pages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from mcp_context_resources.documents.clean_text import one_line
 from mcp_context_resources.documents.reading.converters import convert
 from mcp_context_resources.documents.reading.open_document import PageText
 from mcp_context_resources.documents.spec import DocumentTable, OutlineEntry
-from mcp_context_resources.errors import UnreadableSourceError
+from mcp_context_resources.errors import InvalidInputError, UnreadableSourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_context_resources.documents.geometry import Box
+    from mcp_context_resources.documents.reading.open_document import Renderer
     from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
@@ -35,9 +36,9 @@ class ConvertedDocument:
 
         Raises as `convert` does, and `UnreadableSourceError` for a file with nothing in it.
         """
-        self._converted = convert(job, file.path, file.format, file.encoding)
+        self._converted = convert(job, file)
         self._sections = self._converted.sections
-        self._engine = file.format
+        self._engine = file.reader.format
         self.total = len(self._sections)
         if not self.total:
             name = file.path.rpartition("/")[2]
@@ -102,6 +103,10 @@ class ConvertedDocument:
         """See `OpenDocument`."""
         del index, start, end
         return []
+
+    def renderer(self) -> Renderer:
+        """See `OpenDocument`."""
+        raise InvalidInputError("Only pages of PDFs can be drawn.", 'Read this document with view "text".')
 
     def close(self) -> None:
         """See `OpenDocument`."""

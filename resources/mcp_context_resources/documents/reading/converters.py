@@ -1,40 +1,20 @@
-"""Any document that is not a PDF, converted by the reader of its form."""
+"""Conversion of documents without pages by the readers of their formats."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final
 
+from mcp_context_resources.documents.converted import Converted
 from mcp_context_resources.documents.markup.conversion_errors import broken, check, reason
 from mcp_context_resources.errors import ContextError, InvalidInputError, PasswordRequiredError
+from mcp_context_resources.workers.function import WorkerFunction
 
 if TYPE_CHECKING:
-    from mcp_context_resources.documents.markup.spec import Converted
+    from mcp_context_resources.documents.reader import Reader
+    from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
-_HOME: Final = "mcp_context_resources.documents.markup"
-_READERS: Final = {
-    "markdown": "markdown",
-    "text": "plain_text",
-    "html": "web_page",
-    "docx": "word",
-    "pptx": "slides",
-    "epub": "epub",
-    "email": "mail",
-    "notebook": "notebook",
-}
-_ZIPPED: Final = frozenset({"docx", "pptx", "epub"})
-_NAMES: Final = {
-    "docx": "a Word document",
-    "pptx": "a PowerPoint presentation",
-    "epub": "an EPUB book",
-    "html": "a web page",
-    "email": "an e-mail message",
-    "notebook": "a notebook",
-    "markdown": "a text file",
-    "text": "a text file",
-}
 _OFFICE_MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 _SIGNATURES: Final = (
@@ -49,45 +29,50 @@ _SIGNATURES: Final = (
 _START_BYTES: Final = 1_024
 
 
-class _Reader(Protocol):
-    def __call__(self, job: Job, path: str, encoding: str | None = None, /) -> Converted: ...
-
-
-def convert(job: Job, path: str, form: str, encoding: str | None = None) -> Converted:
-    """Read a document whole, in sections under its headings.
-
-    `form` is a value of `CONVERTED_FORMATS`; `encoding` overrides the detected one where the form is text.
+def convert(job: Job, file: DocumentFile) -> Converted:
+    """Read a document of a format without pages whole, in sections under its headings.
 
     Raises `UnreadableSourceError` with what is wrong with the file, `PasswordRequiredError`, `InvalidInputError` for
-    an unknown form or encoding, `ContextError` naming the extra to install, `DeadlineExceededError`.
+    a format that has pages or an unknown encoding, `ContextError` naming the extra to install, `DeadlineExceededError`.
     """
-    if form not in _READERS:
-        raise InvalidInputError(f"There is no form {form!r}.", f"The forms are {', '.join(_READERS)}.")
+    path, form = file.path, file.reader
+    if form.paged:
+        raise InvalidInputError(f"There is no form {form.format!r}.", "It has pages, and is not converted.")
     try:
         check(job)
         _refuse_others(path, form)
-        reader = cast("_Reader", importlib.import_module(f"{_HOME}.{_READERS[form]}").convert)
-        converted = reader(job, path, encoding)
+        read: WorkerFunction[object, DocumentFile] = WorkerFunction(form.open)
+        converted = read(job, file)
+        if not isinstance(converted, Converted):
+            raise TypeError(f"its reader returned a {type(converted).__name__}")
     except (ContextError, MemoryError):
         raise
-    except RecursionError as error:
-        raise broken(path, "is nested too deeply to be read.") from error
-    except OSError as error:
-        raise broken(path, f"can't be read: {error.strerror or type(error).__name__}.") from error
     except Exception as error:
-        if type(error).__name__ == "XMLSyntaxError":
-            raise broken(path, f"is damaged: {reason(error, path)}.", "Save it again, or get a whole copy.") from error
-        if form in _ZIPPED:
-            raise broken(
-                path, "is damaged: its parts don't fit together.", "Save it again, or get a whole copy."
-            ) from error
-        raise broken(path, f"can't be read as {_NAMES[form]}: {reason(error, path)}.") from error
+        raise _told(error, path, form) from error
     if not converted.sections:
         converted.notes.append("It holds no text.")
     return converted
 
 
-def _refuse_others(path: str, form: str) -> None:
+def _told(error: Exception, path: str, form: Reader) -> ContextError:
+    """Make the error that says what is wrong with the file, or with the installation."""
+    if isinstance(error, RecursionError):
+        return broken(path, "is nested too deeply to be read.")
+    if isinstance(error, OSError):
+        return broken(path, f"can't be read: {error.strerror or type(error).__name__}.")
+    if isinstance(error, ModuleNotFoundError):
+        return ContextError(
+            f"Reading {Path(path).name!r} needs the package {error.name}, which isn't installed.",
+            f"Install it with: pip install '{form.extra or error.name}'.",
+        )
+    if type(error).__name__ == "XMLSyntaxError":
+        return broken(path, f"is damaged: {reason(error, path)}.", "Save it again, or get a whole copy.")
+    if form.zipped:
+        return broken(path, "is damaged: its parts don't fit together.", "Save it again, or get a whole copy.")
+    return broken(path, f"can't be read as {form.title}: {reason(error, path)}.")
+
+
+def _refuse_others(path: str, form: Reader) -> None:
     """Tell a file that is empty, encrypted or plainly of another kind from one worth reading."""
     with open(path, "rb") as file:
         start = file.read(_START_BYTES)
@@ -96,16 +81,16 @@ def _refuse_others(path: str, form: str) -> None:
     if start.startswith(_OFFICE_MAGIC):
         _refuse_old_office(path, form)
     for magic, what, ending in _SIGNATURES:
-        if start.startswith(magic) and not (form in _ZIPPED and ending == ".zip"):
-            raise broken(path, f"is {what} by its content, not {_NAMES[form]}.", f"Give it the ending {ending}.")
-    if form in _ZIPPED and not start.startswith(b"PK"):
+        if start.startswith(magic) and not (form.zipped and ending == ".zip"):
+            raise broken(path, f"is {what} by its content, not {form.title}.", f"Give it the ending {ending}.")
+    if form.zipped and not start.startswith(b"PK"):
         page = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
         what = "is a web page by its content" if page else "is damaged or something else: it doesn't start as"
-        told = f"{what}, not {_NAMES[form]}." if page else f"{what} {_NAMES[form]} does."
+        told = f"{what}, not {form.title}." if page else f"{what} {form.title} does."
         raise broken(path, told, "Give it the ending .html." if page else "Save it again, or get a whole copy.")
 
 
-def _refuse_old_office(path: str, form: str) -> None:
+def _refuse_old_office(path: str, form: Reader) -> None:
     name = Path(path).name
     with open(path, "rb") as file:
         content = file.read(64 << 20)
@@ -115,6 +100,6 @@ def _refuse_old_office(path: str, form: str) -> None:
         )
     raise broken(
         path,
-        f"is an Office file of the kind before 2007, not {_NAMES[form]}.",
+        f"is an Office file of the kind before 2007, not {form.title}.",
         "Open it in an office program and save it as .docx or .pptx.",
     )

@@ -1,4 +1,4 @@
-"""What a reader can ask of any open document, whatever its format."""
+"""Open document: what can be asked of any document, whatever its format."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mcp_context_resources.documents.geometry import Box
     from mcp_context_resources.documents.spec import DocumentTable, Hidden, OutlineEntry
     from mcp_context_resources.workers.job import Job
@@ -25,6 +27,27 @@ class PageText:
     hidden: tuple[Hidden, ...] = ()
     confidence: float | None = None
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A picture of a page's region `box` as PNG, at `dpi`; width and height in pixels."""
+
+    png: bytes
+    width: int
+    height: int
+    dpi: float
+    box: Box
+
+
+class Renderer(Protocol):
+    """Draws pages of an open document."""
+
+    def __call__(self, index: int, region: Box | None, marks: Sequence[Box], dpi: float, max_bytes: int, /) -> Rendered:
+        """Draw a page, or a region of it, with `marks` highlighted; at fewer dots an inch where it would be too large.
+
+        Raises `InvalidInputError` for a region off the page, `ContextError` for a page that can't be drawn.
+        """
 
 
 class OpenDocument(Protocol):
@@ -63,6 +86,12 @@ class OpenDocument(Protocol):
 
     def boxes(self, index: int, start: int, end: int) -> list[Box]:
         """Return where characters `start` to `end` of a page's text stand, a box for each line; empty if unknown."""
+
+    def renderer(self) -> Renderer:
+        """Return what draws its pages.
+
+        Raises `InvalidInputError` for a document that has none to draw.
+        """
 
     def close(self) -> None:
         """Release the file."""

@@ -1,4 +1,4 @@
-"""Documents open in a worker process, and how what goes wrong with them is told."""
+"""Opening documents in a worker process, a few kept open, and telling what is wrong with them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
 
+from mcp_context_resources.documents.reading.converted_document import ConvertedDocument
 from mcp_context_resources.documents.spec import PageCount
 from mcp_context_resources.errors import ContextError, UnreadableSourceError
+from mcp_context_resources.workers.function import WorkerFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,13 +50,10 @@ def opened(job: Job, file: DocumentFile) -> OpenDocument:
 
 
 def _open(job: Job, file: DocumentFile) -> OpenDocument:
-    if file.format == "pdf":
-        from mcp_context_resources.documents.pdf.document import PdfDocument
-
-        return PdfDocument(file)
-    from mcp_context_resources.documents.reading.converted_document import ConvertedDocument
-
-    return ConvertedDocument(job, file)
+    if not file.reader.paged:
+        return ConvertedDocument(job, file)
+    read: WorkerFunction[OpenDocument, DocumentFile] = WorkerFunction(file.reader.open)
+    return read(job, file)
 
 
 def told(
@@ -93,7 +92,7 @@ def count_pages(job: Job, files: Sequence[DocumentFile]) -> list[PageCount]:
             counts.append(PageCount(None))
             continue
         try:
-            if Path(file.path).stat().st_size > (_COUNTED_BYTES if file.format == "pdf" else _CONVERTED_BYTES):
+            if Path(file.path).stat().st_size > (_COUNTED_BYTES if file.reader.paged else _CONVERTED_BYTES):
                 counts.append(PageCount(None))
                 continue
             counts.append(PageCount(opened(job, file).total))

@@ -10,7 +10,7 @@ from mcp_context_resources.documents.reading.opening import opened, told
 from mcp_context_resources.documents.reading.pages import attempt, stop
 from mcp_context_resources.documents.reading.text_search import Finder
 from mcp_context_resources.documents.spec import Match, Matches, PagePicture
-from mcp_context_resources.errors import DeadlineExceededError, InvalidInputError, NotFoundError
+from mcp_context_resources.errors import DeadlineExceededError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,11 +91,8 @@ def read_picture(
 
     Raises as `read_pages` does; `InvalidInputError` for documents that have no pages to draw.
     """
-    from mcp_context_resources.documents.pdf.document import PdfDocument
-
     document = opened(job, file)
-    if not isinstance(document, PdfDocument):
-        raise InvalidInputError("Only pages of PDFs can be drawn.", 'Read this document with view "text".')
+    draw = document.renderer()
     wanted = parse_page_range(pages or "1", document.total, document.label)
     number, *others = wanted
     boxes: list[Box] = []
@@ -104,7 +101,7 @@ def read_picture(
         _check_start(number, min(start for start, _ in marks), whole)
         spans = [(start, whole if end is None else end) for start, end in marks]
         boxes = [box for start, end in spans for box in document.boxes(number - 1, start, end)]
-    drawn = document.picture(number - 1, region, boxes, dpi=dpi, max_bytes=max_bytes)
+    drawn = draw(number - 1, region, boxes, dpi, max_bytes)
     notes = [f"One page is drawn at a time; ask for {format_page_range(others)} next."] if others else []
     return PagePicture(
         document.total,

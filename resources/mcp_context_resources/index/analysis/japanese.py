@@ -1,4 +1,4 @@
-"""Japanese words by Sudachi, where it is installed with a dictionary; without it pairs of characters must do."""
+"""Japanese tokenizer: Sudachi, where it is installed with a dictionary; without it pairs of characters must do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mcp_context_resources.index.analysis.folding import to_hiragana
-from mcp_context_resources.index.analysis.stop_words import JAPANESE_STOP_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +18,12 @@ _FUNCTION_WORDS: Final = frozenset(
     {"助詞", "助動詞", "補助記号", "記号", "空白", "接続詞", "連体詞", "感動詞", "代名詞"}
 )
 _HELPING: Final = "非自立可能"  # verbs such as する, ある, ください
+# As they are written: について, による, に関する and their like; others are known by their part of speech.
+_STOP_WORDS: Final = frozenset(
+    """
+    つい よる より よっ よれ おい おけ おける こと もの ため とき ところ どう なぜ どの どんな 関し 関する 対し 対する
+    """.split()
+)
 _MOST_LATIN_CHARS: Final = 40
 _KATAKANA: Final = re.compile("[\u30a1-\u30fa\u30fc-\u30ff]{2,}")
 
@@ -46,7 +51,7 @@ def morphemes(text: str) -> Iterator[Morpheme]:
             term, loan = _term(found.normalized_form())
             if term:
                 part, kind, *_ = found.part_of_speech()
-                weak = part in _FUNCTION_WORDS or kind == _HELPING or found.surface() in JAPANESE_STOP_WORDS
+                weak = part in _FUNCTION_WORDS or kind == _HELPING or found.surface() in _STOP_WORDS
                 yield Morpheme(term, first + found.begin(), first + found.end(), weak, loan)
 
 

@@ -1,14 +1,24 @@
-"""The terms a text is found by."""
+"""Index terms: what a chunk is found by, field by field."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from importlib import metadata
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from mcp_context_resources.index.analysis.folding import fold, to_hiragana
 from mcp_context_resources.index.analysis.japanese import loan_word, terms
-from mcp_context_resources.index.analysis.stop_words import STOP_WORDS
-from mcp_context_resources.index.analysis.words import JAPANESE_RUN, Word, parse_unit, spans, stem
+from mcp_context_resources.index.analysis.words import JAPANESE_RUN, STOP_WORDS, Word, parse_unit, spans, stem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERSION: Final = 2
+"""Changes with every change of the terms a text is found by."""
+
+Field = Literal["words", "surface", "characters", "loans", "heading", "name"]
+"""What a term stands in: as `Terms` tells them of the text; any of these of the headings above it, and of the name of
+its source."""
 
 
 class Terms(NamedTuple):
@@ -23,6 +33,30 @@ class Terms(NamedTuple):
     surface: list[str]
     characters: list[str]
     loans: list[str]
+
+
+def version() -> str:
+    """Identify the way texts are taken apart: ours, and the Japanese dictionary, where there is one."""
+    try:
+        japanese = f"sudachi {metadata.version('sudachipy')} core {metadata.version('sudachidict_core')}"
+    except metadata.PackageNotFoundError:
+        japanese = "pairs of characters"
+    return f"{VERSION}, {japanese}"
+
+
+def fields_of(text: str, heading: Sequence[str], name: str) -> dict[Field, Sequence[str]]:
+    """Return the terms of each field of a chunk; those of its heading and name each once, for they aren't weighed."""
+    words, surface, characters, loans = terms_of(text)
+    fields: dict[Field, Sequence[str]] = {"name": _bag(name), "words": words, "surface": surface}
+    fields |= {"characters": characters, "loans": loans}
+    if heading:
+        fields["heading"] = _bag(heading_line(heading))
+    return fields
+
+
+def heading_line(heading: Sequence[str]) -> str:
+    """Write the headings above a chunk in one line, the outermost first."""
+    return " / ".join(heading)
 
 
 def terms_of(text: str) -> Terms:
@@ -44,6 +78,12 @@ def terms_of(text: str) -> Terms:
             words.extend(of_words)
             loans.extend(of_loans)
     return found
+
+
+@lru_cache(maxsize=256)
+def _bag(text: str) -> tuple[str, ...]:
+    terms = terms_of(text)
+    return tuple(dict.fromkeys((*terms.words, *terms.surface, *terms.characters, *terms.loans)))
 
 
 @lru_cache(maxsize=65_536)

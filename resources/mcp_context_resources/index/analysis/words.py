@@ -1,4 +1,4 @@
-"""Cut a folded text into words, numbers, identifiers and runs of scripts without spaces."""
+"""Tokenizer: a folded text cut into words, numbers, identifiers and runs of scripts without spaces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import Stemmer
 
-from mcp_context_resources.index.analysis.scripts import JAPANESE, MARKS, SPACELESS
+from mcp_context_resources.index.analysis.folding import JAPANESE, MARKS, SPACELESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,17 @@ JAPANESE_RUN: Final = re.compile(f"[{JAPANESE}]+")
 
 LONGEST_TERM: Final = 80
 """Longer words are cut: they are no words."""
+
+STOP_WORDS: Final = frozenset(
+    """
+    a about after all also am an and any are as at be because been before being both but by can could did do does doing
+    each for from had has have having he her here hers him his how i if in into is it its just me more most my no nor
+    not of off on once only or our ours out over own same she should so some such t than that the their theirs them
+    then there these they this those through to too under until up us very was we were what when where which while who
+    whom why will with would you your yours
+    """.split()
+)
+"""Words a query is not searched for where it holds any other."""
 
 _STEMMER: Final = Stemmer.Stemmer("english", 0)
 

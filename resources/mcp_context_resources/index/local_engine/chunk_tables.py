@@ -1,4 +1,4 @@
-"""Sources and their chunks in the database: begun, put in, completed in one step, dropped, swept away."""
+"""Chunk tables: sources and their chunks in SQLite, begun, put in, completed in one step, dropped, swept away."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, get_args
 
 from mcp_context_resources.index.local_engine.database import COMPLETE, DEAD, PARTIAL
 from mcp_context_resources.index.spec import Chunk, ChunkKind, Ending, IndexedSource
-from mcp_context_resources.provenance import Kind
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Iterable, Sequence
+
+    from mcp_context_resources.index.spec import KnownRow
 
 KINDS: Final[tuple[ChunkKind, ...]] = get_args(ChunkKind)
 """Kinds of chunks in the order of their numbers in the database; new ones are added at the end."""
@@ -23,9 +24,6 @@ _LEAST_ORPHANS: Final = 20_000
 _DIGEST_BYTES: Final = 20
 _MOST_TEXT_CHARS: Final = 100_000
 _MOST_HEADING_CHARS: Final = 2_000
-
-KnownRow = tuple[str, Kind, str, str, str, int, int, int, int, str, str]
-"""key, kind, name, file, fingerprint, modified, size, chunks, whether complete, problem, note."""
 
 
 class Stored(NamedTuple):

@@ -1,4 +1,4 @@
-"""The SQLite file that is the truth of the index: opened, made anew when it is damaged, its errors in our words."""
+"""Database: the SQLite file that is the truth of the index, made anew when it is damaged, its errors in our words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of all chunks in tantivy: a cache of the database, kept up by whoever holds its writer.
+"""Lexical index: the terms of all chunks in tantivy, a cache of the database that whoever holds its writer maintains.
 
 It is stamped, in the commit itself, with the last chunk and the last drop of the database that it knows of. Each way of
 taking texts apart has a folder of its own, so that servers of different versions don't disturb each other.
@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import tantivy
 
-from mcp_context_resources.index.analysis.terms import terms_of
+from mcp_context_resources.index.analysis.terms import fields_of
+from mcp_context_resources.index.local_engine.chunk_tables import select_in
 from mcp_context_resources.index.local_engine.database import full, get_meta, set_meta, set_note
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from mcp_context_resources.index.local_engine.database import Database
@@ -40,6 +41,11 @@ _OLD_SECONDS: Final = 14 * 24 * 3600.0
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SIGNS_OF_NO_ROOM: Final = (*(f"(os error {number})" for number in _NO_ROOM), "StorageFull", "QuotaExceeded")
 _PROBE_BYTES: Final = 1 << 20
+_FEW_CHUNKS: Final = 2_000
+# One look into an index for each source, not for each of its chunks.
+_LAST_CHUNKS: Final = (
+    "SELECT s.id, c.id FROM sources s JOIN chunks c ON c.source = s.id AND c.number = s.chunks - 1 WHERE s.state = 1"
+)
 
 
 class Stamp(NamedTuple):
@@ -57,7 +63,7 @@ class BrokenCacheError(Exception):
     """The cache holds nonsense and must be made anew."""
 
 
-class LexicalCache:
+class LexicalIndex:
     """The cache of one database in a folder; `version` identifies how texts are taken apart."""
 
     def __init__(self, folder: Path, version: str) -> None:
@@ -179,7 +185,6 @@ class LexicalCache:
                 raise
 
     def _take_in(self, database: Database, writer: Any, stamp: Stamp, most: int, ends: float) -> tuple[Stamp, bool]:
-        names: dict[int, str] = {}
         with database.reading() as connection:
             begin, last = stamp, last_of(connection)
             if _knows_more(connection, stamp, last):
@@ -198,7 +203,7 @@ class LexicalCache:
                     (stamp.chunk, min(_STEP, most - taken)),
                 ).fetchall()
                 for row in rows:
-                    writer.add_document(_document(row, names))
+                    writer.add_document(_document(row))
                 taken += len(rows)
                 stamp = Stamp(rows[-1][0] if rows else last.chunk, last.drop)
                 if time.monotonic() > ends:
@@ -211,6 +216,25 @@ def last_of(connection: sqlite3.Connection) -> Stamp:
     chunk = connection.execute("SELECT max(id) FROM chunks").fetchone()[0] or 0
     drop = connection.execute("SELECT max(id) FROM drops").fetchone()[0] or 0
     return Stamp(chunk, drop)
+
+
+def index_lag(connection: sqlite3.Connection, known: int) -> list[int]:
+    """Return the numbers of complete sources with chunks after number `known`, the last one in the index of words."""
+    last = connection.execute("SELECT max(id) FROM chunks").fetchone()[0] or 0
+    if last <= known:
+        return []
+    if last - known > _FEW_CHUNKS:
+        return [row[0] for row in connection.execute(f"{_LAST_CHUNKS} AND c.id > ?", (known,))]
+    rows = connection.execute(
+        "SELECT DISTINCT c.source FROM chunks c JOIN sources s ON s.id = c.source WHERE c.id > ? AND s.state = 1",
+        (known,),
+    )
+    return [row[0] for row in rows]
+
+
+def last_of_sources(connection: sqlite3.Connection, keys: Sequence[str]) -> int:
+    """Return the number of the last chunk of some sources, of those that are complete; 0 where there is none."""
+    return max((row[1] for row in select_in(connection, f"{_LAST_CHUNKS} AND s.key IN", keys)), default=0)
 
 
 @contextmanager
@@ -245,29 +269,15 @@ def _schema() -> Any:
     return builder.build()
 
 
-def _document(row: Any, names: dict[int, str]) -> Any:
+def _document(row: Any) -> Any:
     number, source, kind, heading, text, name = row
-    if source not in names:
-        names[source] = _bag(name)
-    terms = terms_of(text)
     document = tantivy.Document()
     document.add_unsigned("id", number)
     document.add_unsigned("source", source)
     document.add_unsigned("kind", kind)
-    document.add_text("name", names[source])
-    if heading != "[]":
-        document.add_text("heading", _bag(" / ".join(json.loads(heading))))
-    document.add_text("words", " ".join(terms.words))
-    document.add_text("surface", " ".join(terms.surface))
-    document.add_text("characters", " ".join(terms.characters))
-    document.add_text("loans", " ".join(terms.loans))
+    for field, terms in fields_of(text, json.loads(heading), name).items():
+        document.add_text(field, " ".join(terms))
     return document
-
-
-def _bag(text: str) -> str:
-    """Return all terms of a short text: single words aren't weighed against each other in it."""
-    terms = terms_of(text)
-    return " ".join(dict.fromkeys((*terms.words, *terms.surface, *terms.characters, *terms.loans)))
 
 
 def _stamp(schema: Any, searcher: Any) -> Stamp:

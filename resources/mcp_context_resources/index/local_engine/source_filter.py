@@ -1,4 +1,4 @@
-"""Which chunks may answer a query: those of complete sources, of the sources and kinds asked for."""
+"""Source filter: which chunks may answer, those of complete sources, of the sources and kinds asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class SourceFilter:
     """Chunks that may answer.
 
     `sources` are the numbers of the sources that may (None: all that are complete), `kinds` the numbers of the kinds
@@ -26,18 +26,20 @@ class Reach:
     hidden: frozenset[int]
     chunks: int
 
+    def admits_source(self, source: int) -> bool:
+        """Tell whether chunks of a source may answer."""
+        return (self.sources is None or source in self.sources) and source not in self.hidden
+
     def admits(self, source: int, kind: int) -> bool:
         """Tell whether a chunk of a source may answer."""
-        if self.sources is not None and source not in self.sources:
-            return False
-        return source not in self.hidden and (not self.kinds or kind in self.kinds)
+        return self.admits_source(source) and (not self.kinds or kind in self.kinds)
 
 
-class Reaches:
-    """Makes the reach of queries; remembers the last one, since a long list of sources is often asked twice."""
+class SourceFilters:
+    """Makes filters; remembers the last one, since a long list of sources is often asked twice."""
 
     def __init__(self) -> None:
-        self._last: tuple[object, Reach] | None = None
+        self._last: tuple[object, SourceFilter] | None = None
 
     def of(
         self,
@@ -45,24 +47,24 @@ class Reaches:
         sources: tuple[str, ...] | None,
         kinds: tuple[ChunkKind, ...],
         dropped_after: int,
-    ) -> Reach:
-        """Make a reach; sources dropped after that number of the list of drops may still be in the cache of words."""
+    ) -> SourceFilter:
+        """Make a filter; sources dropped after that number of the list of drops may still be in the index of words."""
         version = connection.execute("PRAGMA data_version").fetchone()[0]
         changes = connection.total_changes
         key = (version, changes, dropped_after, sources, kinds)
         if self._last is not None and self._last[0] == key:
             return self._last[1]
-        reach = _reach(connection, sources, kinds, dropped_after)
-        self._last = (key, reach)
-        return reach
+        made = _filter(connection, sources, kinds, dropped_after)
+        self._last = (key, made)
+        return made
 
 
-def _reach(
+def _filter(
     connection: sqlite3.Connection,
     sources: tuple[str, ...] | None,
     kinds: tuple[ChunkKind, ...],
     dropped_after: int,
-) -> Reach:
+) -> SourceFilter:
     hidden = {row[0] for row in connection.execute("SELECT id FROM sources WHERE state <> 1")}
     hidden.update(row[0] for row in connection.execute("SELECT source FROM drops WHERE id > ?", (dropped_after,)))
     numbers: frozenset[int] | None = None
@@ -77,7 +79,7 @@ def _reach(
     wanted = frozenset(KINDS.index(kind) for kind in kinds)
     if wanted and len(wanted) < len(KINDS):
         chunks = _count_kinds(connection, numbers, hidden, wanted)
-    return Reach(numbers, wanted, frozenset(hidden), chunks)
+    return SourceFilter(numbers, wanted, frozenset(hidden), chunks)
 
 
 def _count_kinds(

@@ -1,13 +1,12 @@
-"""Keeps the files of vectors and the graphs over them in step with the database, a little at a time."""
+"""Synchronization of vector files: they and the graphs over them follow the database, a little at a time."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from mcp_context_resources.index.local_engine import vector_files
+from mcp_context_resources.index.local_engine import vector_files, vector_tables
 from mcp_context_resources.index.local_engine.database import get_meta
-from mcp_context_resources.index.metric import metric_of
 from mcp_context_resources.workers.cores import available_cores
 
 if TYPE_CHECKING:
@@ -15,14 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mcp_context_resources.index.local_engine.vector_files import Family, GraphBuilding, Mapped
+    from mcp_context_resources.index.local_engine.vector_files import GraphBuilding, Mapped
+    from mcp_context_resources.index.local_engine.vector_tables import VectorSpace
 
 T = TypeVar("T")
 
 _AGAIN_SECONDS: Final = 60.0
 
 
-class VectorUpkeep:
+class VectorFileSync:
     """Writes what a folder lacks; graphs over files of more vectors than `most_exact`.
 
     What the disk has no room for is tried again after a minute. A graph that memory has no room for is done without.
@@ -43,26 +43,26 @@ class VectorUpkeep:
 
     def write(self, connection: sqlite3.Connection, goes_on: Callable[[], bool]) -> bool:
         """Write files of vectors that have outgrown theirs; returns whether one was written."""
-        families = self._families(connection)
-        vector_files.sweep(self._folder, get_meta(connection, "identity"), {family.model for family in families})
-        outgrown = [family for family in families if vector_files.outgrown(self._folder, family, connection)]
-        for family in self._files.due({family.stem: family for family in outgrown}):
-            if vector_files.write(self._folder, family, connection, goes_on):
-                self._files.forget(family.stem)
+        spaces = vector_tables.spaces(connection)
+        vector_files.sweep(self._folder, get_meta(connection, "identity"), {space.model for space in spaces})
+        outgrown = [space for space in spaces if vector_files.outgrown(self._folder, space, connection)]
+        for space in self._files.due({vector_files.file_stem(space): space for space in outgrown}):
+            if vector_files.write(self._folder, space, connection, goes_on):
+                self._files.forget(vector_files.file_stem(space))
                 return True
             if not goes_on():
                 break
-            self._files.note(family.stem)
+            self._files.note(vector_files.file_stem(space))
         return False
 
     def build_graphs(self, connection: sqlite3.Connection, goes_on: Callable[[], bool]) -> bool:
         """Go on with a graph over a large file of vectors; returns whether there is more to do."""
-        lacking = {mapped.path.name: (mapped, family) for mapped, family in self._without_graph(connection)}
+        lacking = {mapped.path.name: (mapped, space) for mapped, space in self._without_graph(connection)}
         if self._graph is not None and self._graph.path.name not in lacking:
             self._graph = None  # another server was quicker, or nobody needs it any more
-        for mapped, family in self._graphs.due(lacking):
+        for mapped, space in self._graphs.due(lacking):
             if self._graph is None or self._graph.path != mapped.path:
-                self._graph = vector_files.GraphBuilding(mapped, family)
+                self._graph = vector_files.GraphBuilding(mapped, space)
             outcome = self._graph.step(goes_on, max(1, available_cores() // 2))
             if outcome == "unfinished":
                 return True
@@ -75,21 +75,16 @@ class VectorUpkeep:
             self._graph = None
         return False
 
-    def _without_graph(self, connection: sqlite3.Connection) -> list[tuple[Mapped, Family]]:
-        found = [(vector_files.newest(self._folder, family), family) for family in self._families(connection)]
+    def _without_graph(self, connection: sqlite3.Connection) -> list[tuple[Mapped, VectorSpace]]:
+        found = [(vector_files.newest(self._folder, space), space) for space in vector_tables.spaces(connection)]
         return [
-            (mapped, family)
-            for mapped, family in found
+            (mapped, space)
+            for mapped, space in found
             if mapped is not None
             and len(mapped.passages) > self._most_exact
             and mapped.path not in self._too_large
-            and vector_files.open_graph(mapped, family) is None
+            and vector_files.open_graph(mapped, space) is None
         ]
-
-    def _families(self, connection: sqlite3.Connection) -> list[Family]:
-        identity = get_meta(connection, "identity")
-        models = connection.execute("SELECT id, dimension, name FROM models WHERE dimension > 0").fetchall()
-        return [vector_files.Family(identity, number, dimension, metric_of(name)) for number, dimension, name in models]
 
 
 class _Failures:

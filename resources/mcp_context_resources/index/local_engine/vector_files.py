@@ -1,7 +1,7 @@
-"""Vectors of one model in a file to be mapped, and a graph over them: copies of the database, written whole.
+"""Vector files: the vectors of a space in a file to be mapped, and a graph over them, copies of the database.
 
-A file is written under another name and renamed, and never changes after that: any number of processes map it, and what
-came later they read from the database.
+A file is written whole under another name and renamed, and never changes after that: any number of processes map it,
+and what came later they read from the database.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
-    from mcp_context_resources.index.local_engine.vector_tables import Matrix, Numbers
-    from mcp_context_resources.index.metric import Metric
+    from mcp_context_resources.index.local_engine.vector_tables import Matrix, Numbers, VectorSpace
 
 MOST_OUTSIDE_BYTES: Final = 256 << 20
 """What vectors outside the file may take of a process's memory."""
 
 _LEAST_IN_FILE: Final = 5_000
 _SHARE_OUTSIDE: Final = 4
+
 Outcome = Literal["unfinished", "written", "no room", "too large"]
 """How far a graph is: it goes on, or is complete, but for a disk that is too full, or has no room in memory."""
 
@@ -38,24 +38,6 @@ _ENDING: Final = ".f4"
 _GRAPH_ENDING: Final = ".usearch"
 _BATCH: Final = 10_000
 _KEPT_RESIDENT: Final = 512 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """The vectors of a model of a database: `identity` and `model` are the database's, `dimension` their length.
-
-    They are compared by `metric`.
-    """
-
-    identity: str
-    model: int
-    dimension: int
-    metric: Metric = "cosine"
-
-    @property
-    def stem(self) -> str:
-        """How the names of its files start."""
-        return f"{_PREFIX}{self.identity}-{self.model}-{self.dimension}-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +56,22 @@ class Mapped:
             self.memory.madvise(mmap.MADV_DONTNEED)
 
 
-def newest(folder: Path, family: Family) -> Mapped | None:
-    """Map the newest file of a family; damaged ones are passed over."""
-    for path in _whole_files(folder, family):
+def newest(folder: Path, space: VectorSpace) -> Mapped | None:
+    """Map the newest file of a space; damaged ones are passed over."""
+    for path in _whole_files(folder, space):
         with contextlib.suppress(OSError, ValueError):
-            return _map(path, family.dimension)
+            return _map(path, space.dimension)
     return None
 
 
-def write(folder: Path, family: Family, connection: sqlite3.Connection, goes_on: Callable[[], bool]) -> bool:
+def write(folder: Path, space: VectorSpace, connection: sqlite3.Connection, goes_on: Callable[[], bool]) -> bool:
     """Write a file of all vectors there are, and remove older ones; False where stopped, or there is no room."""
     passages: list[Numbers] = []
     last = 0
     try:
         with _new_file(folder) as (handle, temporary):
             while goes_on():
-                some, matrix, after = read_vectors(connection, family, last, _BATCH)
+                some, matrix, after = read_vectors(connection, space, last, _BATCH)
                 if after == last:
                     break
                 handle.write(matrix.astype("<f4").tobytes())
@@ -102,11 +84,11 @@ def write(folder: Path, family: Family, connection: sqlite3.Connection, goes_on:
             rows = np.concatenate(passages)
             handle.write(rows.astype("<i8").tobytes())
             handle.flush()
-            name = f"{family.stem}{last}-{len(rows)}{_ENDING}"
+            name = f"{file_stem(space)}{last}-{len(rows)}{_ENDING}"
             temporary.replace(folder / name)
     except OSError:
         return False
-    _remove(folder, family.stem, keep=(name,), ending=_ENDING)
+    _remove(folder, file_stem(space), keep=(name,), ending=_ENDING)
     return True
 
 
@@ -115,14 +97,14 @@ def most_outside(held: int, dimension: int) -> int:
     return max(_LEAST_IN_FILE, min(held // _SHARE_OUTSIDE, MOST_OUTSIDE_BYTES // (8 * dimension)))
 
 
-def outgrown(folder: Path, family: Family, connection: sqlite3.Connection) -> bool:
+def outgrown(folder: Path, space: VectorSpace, connection: sqlite3.Connection) -> bool:
     """Tell whether so many vectors came since the newest file was written that another is worth its while."""
     # Not mapped for that: where it can't be, another one can't either, and would be written over and over.
-    path = next(iter(_whole_files(folder, family)), None)
+    path = next(iter(_whole_files(folder, space)), None)
     held, last = (0, 0) if path is None else (_count_in_name(path.name), _last_in_name(path.name))
-    worth = most_outside(held, family.dimension)
+    worth = most_outside(held, space.dimension)
     rows = "SELECT count(*) FROM (SELECT 1 FROM vectors WHERE model = ? AND id > ? LIMIT ?)"
-    return bool(connection.execute(rows, (family.model, last, worth)).fetchone()[0] >= worth)
+    return bool(connection.execute(rows, (space.model, last, worth)).fetchone()[0] >= worth)
 
 
 def sweep(folder: Path, identity: str, models: set[int]) -> None:
@@ -139,12 +121,12 @@ def graph_path(mapped: Mapped) -> Path:
     return mapped.path.with_suffix(_GRAPH_ENDING)
 
 
-def open_graph(mapped: Mapped, family: Family) -> Any:
+def open_graph(mapped: Mapped, space: VectorSpace) -> Any:
     """Map the graph over a file of vectors; None where there is none."""
     path = graph_path(mapped)
     with contextlib.suppress(Exception):
         if path.stat().st_size == int(_size_file(path).read_bytes()[:32]):
-            graph = _graph(family)
+            graph = _graph(space)
             graph.view(str(path))
             return graph if len(graph) == len(mapped.passages) else None
     return None
@@ -157,10 +139,10 @@ class GraphBuilding:
     World graphs", arXiv 1603.09320.
     """
 
-    def __init__(self, mapped: Mapped, family: Family) -> None:
+    def __init__(self, mapped: Mapped, space: VectorSpace) -> None:
         self._mapped = mapped
-        self._family = family
-        self._graph: Any = _graph(family)
+        self._space = space
+        self._graph: Any = _graph(space)
         self._done = 0
 
     @property
@@ -198,31 +180,36 @@ class GraphBuilding:
                 temporary.replace(_size_file(path))
         except (OSError, RuntimeError):
             return False
-        return open_graph(self._mapped, self._family) is not None  # a full disk may cut it without an error
+        return open_graph(self._mapped, self._space) is not None  # a full disk may cut it without an error
 
 
-def _graph(family: Family) -> Any:
+def _graph(space: VectorSpace) -> Any:
     from usearch.index import Index
 
     return Index(
-        ndim=family.dimension,
-        metric="l2sq" if family.metric == "l2" else "ip",
-        dtype="i8" if family.metric == "cosine" else "bf16",  # a byte holds the numbers of vectors of length 1 only
+        ndim=space.dimension,
+        metric="l2sq" if space.metric == "l2" else "ip",
+        dtype="i8" if space.metric == "cosine" else "bf16",  # a byte holds the numbers of vectors of length 1 only
         connectivity=24,
         expansion_add=128,
         expansion_search=128,
     )
 
 
+def file_stem(space: VectorSpace) -> str:
+    """Return how the names of the files of a space start."""
+    return f"{_PREFIX}{space.identity}-{space.model}-{space.dimension}-"
+
+
 def _size_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.size")
 
 
-def _whole_files(folder: Path, family: Family) -> list[Path]:
-    """Return the files of a family that are as large as their names say, the newest first."""
-    names = [name for name in _names(folder, family.stem) if name.endswith(_ENDING)]
+def _whole_files(folder: Path, space: VectorSpace) -> list[Path]:
+    """Return the files of a space that are as large as their names say, the newest first."""
+    names = [name for name in _names(folder, file_stem(space)) if name.endswith(_ENDING)]
     paths = [folder / name for name in sorted(names, key=_last_in_name, reverse=True)]
-    return [path for path in paths if _is_whole(path, family.dimension)]
+    return [path for path in paths if _is_whole(path, space.dimension)]
 
 
 def _is_whole(path: Path, dimension: int) -> bool:
@@ -273,7 +260,7 @@ def _count_in_name(name: str) -> int:
 
 
 def _remove(folder: Path, stem: str, *, keep: tuple[str, ...], ending: str) -> None:
-    """Remove older files of a family and the graphs over them."""
+    """Remove older files of a space and the graphs over them."""
     kept = tuple(name.removesuffix(ending) + "." for name in keep)
     for name in _names(folder, stem):
         if not name.startswith(kept):

@@ -1,4 +1,7 @@
-"""Vectors of a model, compared with a question's: those of a mapped file, and those the database got since."""
+"""Vector search: every vector compared as long as that is quick, beyond that candidates of a graph; then their chunks.
+
+Vectors are those of a mapped file, and those the database got since.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mcp_context_resources.index.local_engine import vector_files
+from mcp_context_resources.index.local_engine.chunk_tables import select_in
 from mcp_context_resources.index.local_engine.vector_tables import count_vectors, read_vectors
-from mcp_context_resources.index.metric import likeness
+from mcp_context_resources.index.store import VectorMatches
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from mcp_context_resources.index.local_engine.vector_files import Family, Mapped
-    from mcp_context_resources.index.local_engine.vector_tables import Matrix, Numbers
+    from mcp_context_resources.index.local_engine.source_filter import SourceFilter
+    from mcp_context_resources.index.local_engine.vector_files import Mapped
+    from mcp_context_resources.index.local_engine.vector_tables import Matrix, Numbers, VectorSpace
+    from mcp_context_resources.index.spec import Metric
 
 OVERSAMPLING: Final = 5
 """How many times as many candidates as asked for are taken from the graph, and compared exactly."""
@@ -25,6 +32,9 @@ _MOST_CANDIDATES: Final = 20_000
 _BLOCK: Final = 16_384
 _READ_AT_ONCE: Final = 10_000
 _BLOCKS_KEPT: Final = 8
+_FEW: Final = 20_000
+_SHARE: Final = 5
+_DEEPER: Final = 4
 
 
 class Vectors:
@@ -34,8 +44,8 @@ class Vectors:
     `unread` until there is a new file.
     """
 
-    def __init__(self, folder: Path, family: Family, most_exact: int) -> None:
-        self.family = family
+    def __init__(self, folder: Path, space: VectorSpace, most_exact: int) -> None:
+        self.space = space
         self._folder = folder
         self._most_exact = most_exact
         self._mapped: Mapped | None = None
@@ -59,7 +69,7 @@ class Vectors:
     def outgrew_file(self) -> bool:
         """Whether so many came since the file was written that a new one is worth its while."""
         mapped = 0 if self._mapped is None else len(self._mapped.passages)
-        return len(self) - mapped + self.unread >= vector_files.most_outside(mapped, self.family.dimension)
+        return len(self) - mapped + self.unread >= vector_files.most_outside(mapped, self.space.dimension)
 
     @property
     def lacks_graph(self) -> bool:
@@ -71,11 +81,11 @@ class Vectors:
         if self._mapped is None or self.outgrew_file:
             self._remap()
         if self.lacks_graph and self._mapped is not None:
-            self._graph = vector_files.open_graph(self._mapped, self.family)
+            self._graph = vector_files.open_graph(self._mapped, self.space)
         changed = False
-        room = vector_files.MOST_OUTSIDE_BYTES // (4 * self.family.dimension)
+        room = vector_files.MOST_OUTSIDE_BYTES // (4 * self.space.dimension)
         while (left := room - sum(len(passages) for passages, _ in self._tail)) > 0:
-            passages, matrix, last = read_vectors(connection, self.family, self._last, min(left, _READ_AT_ONCE))
+            passages, matrix, last = read_vectors(connection, self.space, self._last, min(left, _READ_AT_ONCE))
             if last == self._last:
                 break
             self._tail.append((passages, matrix))
@@ -83,7 +93,7 @@ class Vectors:
             changed = True
         if changed:
             self._gather()
-        self.unread = 0 if left > 0 else count_vectors(connection, self.family.model, self._last)
+        self.unread = 0 if left > 0 else count_vectors(connection, self.space.model, self._last)
 
     def scores(self, query: Matrix) -> Matrix:
         """Compare every vector with a query, higher is nearer, in the order of `passages`."""
@@ -92,7 +102,7 @@ class Vectors:
         for matrix in self._matrices():
             for number, first in enumerate(range(0, len(matrix), _BLOCK), start=1):
                 block = matrix[first : first + _BLOCK]
-                scores[place : place + len(block)] = likeness(self.family.metric, block, query)
+                scores[place : place + len(block)] = _likeness(self.space.metric, block, query)
                 place += len(block)
                 if self._mapped is not None and number % _BLOCKS_KEPT == 0:
                     self._mapped.give_back()
@@ -130,7 +140,7 @@ class Vectors:
             inside = np.nonzero((rows >= start) & (rows < start + len(matrix)))[0]
             for first in range(0, len(inside), _BLOCK):
                 some = inside[first : first + _BLOCK]
-                scores[some] = likeness(self.family.metric, matrix[rows[some] - start], query)
+                scores[some] = _likeness(self.space.metric, matrix[rows[some] - start], query)
             start += len(matrix)
         if self._mapped is not None:
             self._mapped.give_back()
@@ -142,7 +152,7 @@ class Vectors:
         return [*mapped, *(matrix for _, matrix in self._tail)]
 
     def _remap(self) -> None:
-        mapped = vector_files.newest(self._folder, self.family)
+        mapped = vector_files.newest(self._folder, self.space)
         if mapped is None or (self._mapped is not None and mapped.path == self._mapped.path):
             return
         self._mapped, self._graph, self._tail, self._last = mapped, None, [], mapped.last
@@ -155,6 +165,83 @@ class Vectors:
         mapped = [] if self._mapped is None else [self._mapped.passages]
         self._all = np.concatenate([*mapped, *(passages for passages, _ in self._tail)])
         self._order = None
+
+
+class ChunksByVector:
+    """Finds the chunks nearest to one query that a filter admits."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        vectors: Vectors,
+        query: Matrix,
+        admitted: SourceFilter,
+    ) -> None:
+        self._connection = connection
+        self._vectors = vectors
+        self._query = query
+        self._filter = admitted
+        self._scores: Matrix | None = None
+
+    def of_chunks(self, chunks: Sequence[int], most: int) -> VectorMatches:
+        """Rank up to `most` of some chunks."""
+        rows = select_in(self._connection, "SELECT passage FROM chunks WHERE id IN", chunks)
+        passages = np.unique(np.array([row[0] for row in rows], dtype=np.int64))
+        best = self._vectors.among(self._query, passages, len(passages))
+        only = set(chunks)
+        return VectorMatches([hit for hit in self._chunks(*best) if hit[0] in only][:most], exact=True)
+
+    def of_all(self, most: int) -> VectorMatches:
+        """Rank up to `most` chunks of all that are admitted."""
+        total = len(self._vectors)
+        sources = self._filter.sources
+        if sources is not None and self._filter.chunks <= max(_FEW, total // _SHARE):
+            return VectorMatches(self._of_sources(sorted(sources))[:most], exact=True)
+        deep = most * 2
+        while True:
+            (passages, scores), exact = self._best(min(deep, total))
+            found = self._chunks(passages, scores)
+            if len(found) >= most or deep >= total:
+                return VectorMatches(found[:most], exact)
+            deep *= _DEEPER
+
+    def _best(self, most: int) -> tuple[tuple[Numbers, Matrix], bool]:
+        if self._scores is None and (likely := self._vectors.likely_best(self._query, most)) is not None:
+            return likely, False
+        if self._scores is None:
+            self._scores = self._vectors.scores(self._query)
+        return self._vectors.best(self._scores, most), True
+
+    def _of_sources(self, sources: list[int]) -> list[tuple[int, float]]:
+        rows = select_in(self._connection, "SELECT passage FROM chunks WHERE source IN", sources)
+        passages = np.unique(np.array([row[0] for row in rows], dtype=np.int64))
+        return self._chunks(*self._vectors.among(self._query, passages, len(passages)))
+
+    def _chunks(self, passages: Numbers, scores: Matrix) -> list[tuple[int, float]]:
+        """Return the admitted chunks that hold passages, in the order of the passages."""
+        rows = select_in(
+            self._connection, "SELECT id, passage, source, kind FROM chunks WHERE passage IN", passages.tolist()
+        )
+        holders: dict[int, list[int]] = {}
+        for number, passage, source, kind in rows:
+            if self._filter.admits(source, kind):
+                holders.setdefault(passage, []).append(number)
+        return [
+            (number, float(score))
+            for passage, score in zip(passages.tolist(), scores, strict=True)
+            for number in sorted(holders.get(passage, ()))
+        ]
+
+
+def _likeness(metric: Metric, matrix: Matrix, query: Matrix) -> Matrix:
+    """Compare each row with a query, higher is nearer; cosines, products, or distances below zero.
+
+    Cosines are those of vectors that have length 1 already.
+    """
+    if metric != "l2":
+        return matrix @ query
+    distances: Matrix = np.linalg.norm(matrix - query, axis=1)
+    return -distances
 
 
 def _highest(scores: Matrix, most: int) -> Numbers:

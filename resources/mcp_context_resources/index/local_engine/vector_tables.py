@@ -1,16 +1,17 @@
-"""Vectors in the database, by model and passage: which are missing, who is making them, and those that are there."""
+"""Vector tables: vectors in the database by model and text, which are missing, and who is making them."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.index.local_engine.chunk_tables import embedded_text, read_chunks, select_in
-from mcp_context_resources.index.metric import metric_of
-from mcp_context_resources.index.spec import Passage
+from mcp_context_resources.index.local_engine.database import get_meta
+from mcp_context_resources.index.spec import EmbeddingInput, metric_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mcp_context_resources.index.local_engine.vector_files import Family
-    from mcp_context_resources.index.metric import Metric
+    from mcp_context_resources.index.spec import Metric
 
     Matrix = NDArray[np.float32]
     Numbers = NDArray[np.int64]
@@ -34,7 +34,20 @@ _MOST_AT_ONCE: Final = 10_000
 _MOST_MODELS: Final = 6
 
 
-def without_vector(connection: sqlite3.Connection, model: str, most: int) -> list[Passage]:
+@dataclass(frozen=True, slots=True)
+class VectorSpace:
+    """The vectors of a model of a database: `identity` and `model` are the database's, `dimension` their length.
+
+    They are compared by `metric`.
+    """
+
+    identity: str
+    model: int
+    dimension: int
+    metric: Metric = "cosine"
+
+
+def without_vector(connection: sqlite3.Connection, model: str, most: int) -> list[EmbeddingInput]:
     """Claim up to `most` passages of which a model has no vector; a model never seen before lacks all of them."""
     number = _model(connection, model)
     now = time.time()
@@ -99,23 +112,30 @@ def put_vectors(connection: sqlite3.Connection, model: str, digests: Sequence[st
     )
 
 
-def model_of(connection: sqlite3.Connection, name: str) -> tuple[int, int]:
-    """Return a model's number and the length of its vectors; zeros where none are known."""
-    row = connection.execute("SELECT id, dimension FROM models WHERE name = ?", (name,)).fetchone() if name else None
-    return (row[0], row[1]) if row else (0, 0)
+def space_of(connection: sqlite3.Connection, name: str) -> VectorSpace | None:
+    """Return the space of a model's vectors; None where none are known."""
+    found = "SELECT id, dimension FROM models WHERE name = ? AND dimension > 0"
+    row = connection.execute(found, (name,)).fetchone() if name else None
+    return VectorSpace(get_meta(connection, "identity"), row[0], row[1], metric_of(name)) if row else None
 
 
-def read_vectors(connection: sqlite3.Connection, family: Family, after: int, most: int) -> Any:
+def spaces(connection: sqlite3.Connection) -> list[VectorSpace]:
+    """Return the spaces of all models that have vectors."""
+    names = [row[0] for row in connection.execute("SELECT name FROM models WHERE dimension > 0").fetchall()]
+    return [space for name in names if (space := space_of(connection, name)) is not None]
+
+
+def read_vectors(connection: sqlite3.Connection, space: VectorSpace, after: int, most: int) -> Any:
     """Return the vectors put in after number `after`, the oldest first: passages, vectors, the last one's number."""
     rows = connection.execute(
         "SELECT id, passage, vector FROM vectors WHERE model = ? AND id > ? ORDER BY id LIMIT ?",
-        (family.model, after, most),
+        (space.model, after, most),
     ).fetchall()
-    stored = _stored(family.metric)
-    rows_ok = [row for row in rows if len(row[2]) == family.dimension * stored.itemsize]
+    stored = _stored(space.metric)
+    rows_ok = [row for row in rows if len(row[2]) == space.dimension * stored.itemsize]
     passages = np.array([row[1] for row in rows_ok], dtype=np.int64)
     joined = np.frombuffer(b"".join(row[2] for row in rows_ok), dtype=stored)
-    matrix = joined.astype(np.float32).reshape(len(rows_ok), family.dimension)
+    matrix = joined.astype(np.float32).reshape(len(rows_ok), space.dimension)
     return passages, matrix, rows[-1][0] if rows else after
 
 
@@ -165,7 +185,7 @@ def _model(connection: sqlite3.Connection, name: str) -> int:
     return number
 
 
-def _texts(connection: sqlite3.Connection, passages: Sequence[int]) -> dict[int, Passage]:
+def _texts(connection: sqlite3.Connection, passages: Sequence[int]) -> dict[int, EmbeddingInput]:
     """Return the text of each passage that a source which isn't dead holds."""
     ids: list[int] = []
     for passage in passages:
@@ -176,7 +196,7 @@ def _texts(connection: sqlite3.Connection, passages: Sequence[int]) -> dict[int,
         if row is not None:
             ids.append(row[0])
     stored = read_chunks(connection, ids, partial=True)
-    return {chunk.passage: Passage(chunk.digest, embedded_text(chunk.chunk)) for chunk in stored.values()}
+    return {chunk.passage: EmbeddingInput(chunk.digest, embedded_text(chunk.chunk)) for chunk in stored.values()}
 
 
 def _stored(metric: Metric) -> np.dtype[Any]:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from mcp_context_resources.errors import ContextError, InvalidInputError, ModelUnavailableError
-from mcp_context_resources.index.metric import compared_by
+from mcp_context_resources.index.spec import compared_by
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from mcp_context_resources.index.feed import Embedder
-    from mcp_context_resources.index.metric import Metric
-    from mcp_context_resources.index.spec import Passage
+    from mcp_context_resources.index.spec import EmbeddingInput, Metric
     from mcp_context_resources.index.store import Index
     from mcp_context_resources.index.sync.schedule import Pace
 
@@ -154,7 +153,7 @@ class VectorMaker:
                 await heard(len(made))
         return bool(passages)
 
-    async def _embed(self, passages: Sequence[Passage]) -> tuple[Sequence[Passage], bytes]:
+    async def _embed(self, passages: Sequence[EmbeddingInput]) -> tuple[Sequence[EmbeddingInput], bytes]:
         """Embed passages; where that fails, one by one, so that a text no model can take stands alone."""
         try:
             return passages, await self._passages(passages)
@@ -162,9 +161,9 @@ class VectorMaker:
             if isinstance(error, ModelUnavailableError):
                 raise _ModelError(error) from error
             together = error
-        made: list[Passage] = []
+        made: list[EmbeddingInput] = []
         vectors = bytearray()
-        failed: list[Passage] = []
+        failed: list[EmbeddingInput] = []
         for passage in passages:
             try:
                 vectors += await self._passages([passage])
@@ -179,7 +178,7 @@ class VectorMaker:
             raise _ModelError(together) from together
         return made, bytes(vectors)
 
-    async def _put(self, model: str, passages: Sequence[Passage], vectors: bytes) -> None:
+    async def _put(self, model: str, passages: Sequence[EmbeddingInput], vectors: bytes) -> None:
         """Put in vectors; where they are refused, one by one, so that a text with a bad one stands alone."""
         try:
             await self._index.put_vectors(model, [passage.digest for passage in passages], vectors)
@@ -191,7 +190,7 @@ class VectorMaker:
                 except InvalidInputError:
                     self._failures[passage.digest] += 1
 
-    async def _passages(self, passages: Sequence[Passage]) -> bytes:
+    async def _passages(self, passages: Sequence[EmbeddingInput]) -> bytes:
         return await self._embedder.passages([passage.text for passage in passages])
 
 

@@ -55,7 +55,7 @@ _LOADERS: Final = {
     "html": _Loader("html"),
     "xml": _Loader("xml"),
     "fwf": _Loader("fixed_width"),
-    "cells": _Loader("cells"),
+    "cells": _Loader("document_cells"),
 }
 
 
