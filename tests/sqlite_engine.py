@@ -187,6 +187,7 @@ class SqliteEngine:
     """Serves the tables of a database that others may be writing to; statements run in threads of this process."""
 
     row_files = None
+    reading_version = sqlite3.sqlite_version
 
     def __init__(self, database: Path, workspace: Workspace, results: Cache) -> None:
         self.dialect = SqliteDialect()
