@@ -1,24 +1,89 @@
-"""A second implementation of the index's protocol, in memory: what a shared database would do, in the plainest way."""
+"""A second engine of the index, in memory, under the real ranking: what a shared database would do, plainly.
+
+No library of the first one is in it: terms are compared by BM25 as its formula says, vectors one by one.
+"""
 
 from __future__ import annotations
 
-import array
 import hashlib
 import math
-import re
 import time
-import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.index.spec import EmbeddingInput, Hit, IndexAnswer, IndexSize, KnownSource
+from mcp_context_resources.index.analysis.terms import fields_of, heading_line
+from mcp_context_resources.index.ranking import worker
+from mcp_context_resources.index.ranking.search import search
+from mcp_context_resources.index.spec import EmbeddingInput, IndexSize, KnownSource, metric_of
+from mcp_context_resources.index.store import (
+    ChunkText,
+    Coverage,
+    Match,
+    StoredChunk,
+    TermMatches,
+    TermStatistics,
+    VectorMatches,
+)
+from mcp_context_resources.workers.job import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from mcp_context_resources.index.spec import Chunk, Ending, IndexedSource, IndexQuery, Spans
+    from mcp_context_resources.index.analysis.terms import Field
+    from mcp_context_resources.index.spec import (
+        Chunk,
+        Ending,
+        IndexAnswer,
+        IndexedSource,
+        IndexQuery,
+        KnownRow,
+        RemainingWork,
+        Spans,
+    )
+    from mcp_context_resources.index.store import (
+        ChunkStore,
+        Clause,
+        Index,
+        LexicalQuery,
+        RetrievalScope,
+        Retriever,
+    )
+
+T = TypeVar("T")
+
+_K1 = 1.2
+_B = 0.75
+
+
+@dataclass(eq=False)
+class _Stored:
+    """A chunk under its number, and its terms by field."""
+
+    id: int
+    chunk: Chunk
+    source: IndexedSource
+
+    @cached_property
+    def fields(self) -> dict[Field, list[str]]:
+        terms = fields_of(self.chunk.text, self.chunk.heading, self.source.name)
+        return {one: list(terms.get(one, ())) for one in _FIELDS}
+
+    @cached_property
+    def counts(self) -> dict[Field, Counter[str]]:
+        return {one: Counter(terms) for one, terms in self.fields.items()}
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256("\0".join((*self.chunk.heading, self.chunk.text)).encode()).hexdigest()[:16]
+
+
+_FIELDS: tuple[Field, ...] = ("words", "surface", "characters", "loans", "heading", "name")
 
 
 @dataclass
@@ -30,44 +95,36 @@ class _Version:
     note: str = ""
 
 
-class MemoryIndex:
-    """Versions of sources in a dictionary; words are compared by overlap, vectors by their inner product.
-
-    `before` is called with the name of a method before it does anything: a test raises there, or waits.
-    """
-
-    version = "memory-1"
+class MemoryStore:
+    """A `ChunkStore` in dictionaries."""
 
     def __init__(self) -> None:
-        self.before: Callable[[str], object] = lambda _method: None
         self.claim_seconds = 60.0
+        self.least_near = -math.inf
         self.index_lag = 0
         self.problem = ""
         self.identity = "1"
         self.notes: tuple[str, ...] = ()
-        self.calls: list[str] = []
-        self.queries: list[IndexQuery] = []
-        self._versions: dict[str, dict[str, _Version]] = {}
-        self._vectors: dict[str, dict[str, bytes]] = defaultdict(dict)
+        self.held: dict[str, dict[str, _Version]] = {}
+        self.vectors: dict[str, dict[str, bytes]] = defaultdict(dict)
         self._claimed: dict[tuple[str, str], float] = {}
+        self._stored: dict[tuple[str, str, int], _Stored] = {}
+        self._numbers = 0
 
-    async def known(self) -> list[KnownSource]:
-        self._begin("known")
-        return [
-            KnownSource(held.source, len(held.chunks), held.complete, held.problem, held.note)
-            for held in self.versions()
-        ]
+    def known(self) -> list[KnownRow]:
+        rows: list[KnownRow] = []
+        for held in self.versions():
+            one = held.source
+            row = (one.key, one.kind, one.name, one.file, one.fingerprint, one.modified, one.size)
+            rows.append((*row, len(held.chunks), int(held.complete), held.problem, held.note))
+        return rows
 
-    async def begin(self, source: IndexedSource) -> int:
-        self._begin("begin")
-        held = self._versions.setdefault(source.key, {}).setdefault(source.fingerprint, _Version(source))
+    def begin(self, source: IndexedSource) -> int:
+        held = self.held.setdefault(source.key, {}).setdefault(source.fingerprint, _Version(source))
         return len(held.chunks)
 
-    async def put(
-        self, source: IndexedSource, first: int, chunks: Sequence[Chunk], ending: Ending | None = None
-    ) -> bool:
-        self._begin("put")
-        held = self.version_of(source)
+    def put(self, source: IndexedSource, first: int, chunks: Sequence[Chunk], ending: Ending | None) -> bool:
+        held = self.held.get(source.key, {}).get(source.fingerprint)
         if held is None or held.complete or first != len(held.chunks):
             return False
         held.chunks += chunks
@@ -75,91 +132,227 @@ class MemoryIndex:
             held.complete, held.problem, held.note = True, ending.problem, ending.note
             if ending.problem:
                 held.chunks = []
-            self._versions[source.key] = {source.fingerprint: held}
+            self.held[source.key] = {source.fingerprint: held}
         return True
+
+    def drop(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.held.pop(key, None)
+
+    def without_vector(self, model: str, most: int) -> list[EmbeddingInput]:
+        now, found = time.monotonic(), dict[str, EmbeddingInput]()
+        for one in self.complete_chunks():
+            if len(found) == most:
+                break
+            if one.digest not in self.vectors[model] and self._claimed.get((model, one.digest), 0.0) <= now:
+                heading = heading_line(one.chunk.heading)
+                text = f"{heading}\n{one.chunk.text}" if heading else one.chunk.text
+                found[one.digest] = EmbeddingInput(one.digest, text)
+        self._claimed.update(((model, digest), now + self.claim_seconds) for digest in found)
+        return list(found.values())
+
+    def put_vectors(self, model: str, digests: Sequence[str], vectors: bytes) -> None:
+        size = len(vectors) // len(digests)
+        if not np.isfinite(np.frombuffer(vectors, "<f4")).all():
+            raise InvalidInputError("These are no vectors.", "Check the embedding model.")
+        for place, digest in enumerate(digests):
+            self.vectors[model][digest] = vectors[place * size : (place + 1) * size]
+
+    def size(self, model: str) -> IndexSize:
+        chunks = list(self.complete_chunks())
+        have = sum(one.digest in self.vectors[model] for one in chunks)
+        sources = sum(held.complete for held in self.versions())
+        return IndexSize(sources, len(chunks), have, sum(len(one.digest) for one in chunks), self.notes)
+
+    def retrieve(self, job: Job, scope: RetrievalScope, use: Callable[[Retriever], T]) -> T:  # noqa: ARG002 - quick
+        return use(MemoryRetriever(self, scope))
+
+    def maintain(self, job: Job) -> RemainingWork:  # noqa: ARG002 - there is nothing to do
+        return "nothing"
+
+    def close(self) -> None:
+        """Keep what there is: there are no files."""
+
+    def versions(self) -> list[_Version]:
+        return [held for versions in self.held.values() for held in versions.values()]
+
+    def complete_chunks(self) -> Iterator[_Stored]:
+        for held in self.versions():
+            for place, chunk in enumerate(held.chunks if held.complete else ()):
+                key = held.source.key, held.source.fingerprint, place
+                if key not in self._stored or self._stored[key].chunk is not chunk:
+                    self._numbers += 1
+                    self._stored[key] = _Stored(self._numbers, chunk, held.source)
+                yield self._stored[key]
+
+    def lose(self, identity: str) -> None:
+        self.held, self.vectors, self._claimed = {}, defaultdict(dict), {}
+        self.identity = identity
+
+
+class MemoryRetriever:
+    """A `Retriever` that looks at every chunk."""
+
+    def __init__(self, store: MemoryStore, scope: RetrievalScope) -> None:
+        self._all = {one.id: one for one in store.complete_chunks()}
+        allowed = None if scope.sources is None else set(scope.sources)
+        self._admitted = {
+            number: one
+            for number, one in self._all.items()
+            if (allowed is None or one.source.key in allowed) and (not scope.kinds or one.chunk.kind in scope.kinds)
+        }
+        self._vectors = store.vectors[scope.model] if scope.model else {}
+        self._metric = metric_of(scope.model)
+        self._least_near = store.least_near
+        self._counted: dict[tuple[Field, str], int] = {}
+        lengths = {one: [len(stored.fields[one]) for stored in self._all.values()] for one in _FIELDS}
+        self._average = {one: sum(lengths[one]) / max(1, len(lengths[one])) for one in _FIELDS}
+        self.coverage = Coverage(
+            chunks=len(self._admitted),
+            vectors=sum(one.digest in self._vectors for one in self._admitted.values()),
+            dimension=len(next(iter(self._vectors.values()), b"")) // 4,
+            index_lag=store.index_lag,
+            problem=store.problem,
+            identity=store.identity,
+        )
+
+    def by_terms(self, query: LexicalQuery, start: int, stop: int) -> TermMatches:
+        scored = self._scores(query.scored)
+        for clause in query.bonus:
+            more = self._scores(clause)
+            scored = {number: score + more.get(number, 0.0) for number, score in scored.items()}
+        kept = set(self._admitted) & set(scored)
+        for clause in query.required:
+            kept &= set(self._scores(clause))
+        for clause in query.excluded:
+            kept -= set(self._scores(clause))
+        ranked = sorted(((number, scored[number]) for number in kept), key=lambda match: (-match[1], match[0]))
+        return TermMatches(ranked[start:stop], len(ranked), stop >= len(ranked))
+
+    def statistics(self, terms: Collection[tuple[Field, str]]) -> TermStatistics:
+        return TermStatistics(len(self._all), {(where, term): self._holding(where, term) for where, term in terms})
+
+    def by_vector(self, vector: bytes, most: int, among: Sequence[int] | None = None) -> VectorMatches:
+        query = np.frombuffer(vector, "<f4")
+        chosen = self._admitted if among is None else {number: self._all[number] for number in among}
+        near = {
+            number: self._nearness(query, np.frombuffer(self._vectors[one.digest], "<f4"))
+            for number, one in chosen.items()
+            if one.digest in self._vectors
+        }
+        near = {number: nearness for number, nearness in near.items() if nearness >= self._least_near}
+        return VectorMatches(sorted(near.items(), key=lambda match: (-match[1], match[0]))[:most], exact=True)
+
+    def without_vector(self, chunks: Sequence[int]) -> set[int]:
+        return {number for number in chunks if self._all[number].digest not in self._vectors}
+
+    def texts(self, chunks: Sequence[int]) -> list[ChunkText]:
+        stored = [self._all[number] for number in chunks]
+        return [ChunkText(one.id, heading_line(one.chunk.heading), one.chunk.text) for one in stored]
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
+        stored = [self._all[number] for number in ids]
+        return {one.id: StoredChunk(one.chunk, one.source, one.digest) for one in stored}
+
+    def _nearness(self, one: Any, other: Any) -> float:
+        if self._metric == "l2":
+            return -float(np.linalg.norm(one - other))
+        product = float(one @ other)
+        return product if self._metric == "inner_product" else product / float(np.linalg.norm(one) or 1.0)
+
+    def _scores(self, clause: Clause) -> dict[int, float]:
+        """Return the chunks that match a clause, and their scores."""
+        if isinstance(clause, Match):
+            return self._matching(clause)
+        scores = [self._scores(one) for one in clause.clauses]
+        numbers = {number for some in scores for number in some}
+        if clause.how == "all":
+            numbers = {number for number in numbers if all(number in some for some in scores)}
+        combine = max if clause.how == "best" else math.fsum
+        return {number: combine([some[number] for some in scores if number in some]) for number in numbers}
+
+    def _matching(self, match: Match) -> dict[int, float]:
+        rarity = sum(self._rarity(match.field, term) for term in match.terms)
+        scores = {}
+        for number, one in self._all.items():
+            if count := _count(one, match):
+                relative = len(one.fields[match.field]) / max(self._average[match.field], 1e-9)
+                frequency = count * (1 + _K1) / (count + _K1 * (1 - _B + _B * relative))
+                scores[number] = match.weight * rarity * frequency
+        return scores
+
+    def _rarity(self, where: Field, term: str) -> float:
+        holding = self._holding(where, term)
+        return math.log(1 + (len(self._all) - holding + 0.5) / (holding + 0.5))
+
+    def _holding(self, where: Field, term: str) -> int:
+        if (where, term) not in self._counted:
+            self._counted[where, term] = sum(term in one.counts[where] for one in self._all.values())
+        return self._counted[where, term]
+
+
+def _count(one: _Stored, match: Match) -> int:
+    """Count how often the terms stand one after the other."""
+    if len(match.terms) == 1:
+        return one.counts[match.field][match.terms[0]]
+    if not all(term in one.counts[match.field] for term in match.terms):
+        return 0
+    terms, length = one.fields[match.field], len(match.terms)
+    return sum(tuple(terms[place : place + length]) == match.terms for place in range(len(terms) - length + 1))
+
+
+class MemoryIndex:
+    """An `Index` over a `MemoryStore` in this process.
+
+    `before` is called with the name of a method before it does anything: a test raises there, or waits.
+    """
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.before: Callable[[str], object] = lambda _method: None
+        self.calls: list[str] = []
+        self.queries: list[IndexQuery] = []
+
+    async def known(self) -> list[KnownSource]:
+        self._begin("known")
+        return [KnownSource.of(row) for row in self.store.known()]
+
+    async def begin(self, source: IndexedSource) -> int:
+        self._begin("begin")
+        return self.store.begin(source)
+
+    async def put(
+        self, source: IndexedSource, first: int, chunks: Sequence[Chunk], ending: Ending | None = None
+    ) -> bool:
+        self._begin("put")
+        return self.store.put(source, first, chunks, ending)
 
     async def drop(self, keys: Collection[str]) -> None:
         self._begin("drop")
-        for key in keys:
-            self._versions.pop(key, None)
+        self.store.drop(list(keys))
 
     async def without_vector(self, model: str, most: int) -> list[EmbeddingInput]:
         self._begin("without_vector")
-        now, found = time.monotonic(), dict[str, EmbeddingInput]()
-        for held in self.versions():
-            for chunk in held.chunks if held.complete else ():
-                digest = _digest(chunk)
-                if digest in self._vectors[model] or self._claimed.get((model, digest), 0.0) > now:
-                    continue
-                found[digest] = EmbeddingInput(digest, chunk.text)
-                if len(found) == most:
-                    break
-        self._claimed.update(((model, digest), now + self.claim_seconds) for digest in list(found)[:most])
-        return list(found.values())[:most]
+        return self.store.without_vector(model, most)
 
     async def put_vectors(self, model: str, digests: Sequence[str], vectors: bytes) -> None:
         self._begin("put_vectors")
-        size = len(vectors) // len(digests)
-        if not all(map(math.isfinite, array.array("f", vectors))):
-            raise InvalidInputError("These are no vectors.", "Check the embedding model.")
-        for place, digest in enumerate(digests):
-            self._vectors[model][digest] = vectors[place * size : (place + 1) * size]
+        self.store.put_vectors(model, digests, vectors)
 
-    async def search(self, query: IndexQuery, *, deadline: float) -> IndexAnswer:  # noqa: ARG002 - it is quick
+    async def search(self, query: IndexQuery, *, deadline: float) -> IndexAnswer:
         self._begin("search")
         self.queries.append(query)
-        terms = _words(query.text)
-        allowed = None if query.sources is None else set(query.sources)
-        pairs = [
-            (held.source, chunk)
-            for held in self.versions()
-            if held.complete and (allowed is None or held.source.key in allowed)
-            for chunk in held.chunks
-            if not query.kinds or chunk.kind in query.kinds
-        ]
-        vectors = self._vectors[query.model] if query.vector else {}
-        hits: list[Hit] = []
-        total = 0
-        for source, chunk in pairs:
-            share = len(terms & _words(chunk.text)) / len(terms) if terms and query.mode != "vector" else 0.0
-            near = _inner(query.vector, vectors.get(_digest(chunk))) if query.mode != "lexical" else 0.0
-            total += share > 0
-            if share > 0 or near > 0:
-                hits.append(Hit(chunk, source, max(0.0, min(1.0, (share + near) / 2)), digest=_digest(chunk)))
-        hits.sort(key=lambda hit: -hit.score)
-        kept: list[Hit] = []
-        counts: dict[str, int] = defaultdict(int)
-        for hit in hits:
-            counts[hit.source.key] += 1
-            if counts[hit.source.key] <= query.per_source:
-                kept.append(hit)
-        have = sum(_digest(chunk) in vectors for _, chunk in pairs)
-        hits = kept[: query.most]
-        return IndexAnswer(
-            tuple(hits),
-            total,
-            tuple(sorted(terms)),
-            len(pairs),
-            have,
-            index_lag=self.index_lag,
-            problem=self.problem,
-            identity=self.identity,
-        )
+        if any(len(vector) != len(query.vector) for vector in self.store.vectors[query.model].values()):
+            raise InvalidInputError("The vectors differ in length.", "Make them with one model.")
+        return search(self.store, _job(deadline), query)
 
     async def mark(self, text: str, texts: Sequence[str]) -> Sequence[Spans]:
         self._begin("mark")
-        words = _words(text)
-        return [
-            tuple(match.span() for match in re.finditer(r"\w+", one) if not words.isdisjoint(_words(match.group())))
-            for one in texts
-        ]
+        return worker.mark(_job(60.0), text, texts)
 
     async def size(self, model: str = "") -> IndexSize:
         self._begin("size")
-        complete = [held for held in self.versions() if held.complete]
-        digests = [_digest(chunk) for held in complete for chunk in held.chunks]
-        have = sum(digest in self._vectors[model] for digest in digests)
-        return IndexSize(len(complete), len(digests), have, sum(map(len, digests)), self.notes)
+        return self.store.size(model)
 
     async def release(self) -> None:
         self._begin("release")
@@ -169,36 +362,27 @@ class MemoryIndex:
 
     def lose(self, identity: str = "2") -> None:
         """Lose everything, as when its files are removed and made again."""
-        self._versions, self._vectors, self._claimed = {}, defaultdict(dict), {}
-        self.identity = identity
+        self.store.lose(identity)
 
     def texts(self, key: str) -> list[str]:
         """Return the chunks of a source, whatever version they are of."""
-        return [chunk.text for held in self._versions.get(key, {}).values() for chunk in held.chunks]
+        return [chunk.text for held in self.store.held.get(key, {}).values() for chunk in held.chunks]
 
     def versions(self) -> list[_Version]:
-        return [held for versions in self._versions.values() for held in versions.values()]
+        return self.store.versions()
 
     def version_of(self, source: IndexedSource) -> _Version | None:
-        return self._versions.get(source.key, {}).get(source.fingerprint)
+        return self.store.held.get(source.key, {}).get(source.fingerprint)
 
     def _begin(self, method: str) -> None:
         self.calls.append(method)
         self.before(method)
 
 
-def _words(text: str) -> set[str]:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return set(re.findall(r"[a-z0-9]+|[^\W\d_a-z]", folded))
+def _job(seconds: float) -> Job:
+    return Job(cast("Any", SimpleNamespace(stop_requested=False)), seconds)
 
 
-def _digest(chunk: Chunk) -> str:
-    return hashlib.sha256("\0".join((*chunk.heading, chunk.text)).encode()).hexdigest()[:16]
-
-
-def _inner(one: bytes, other: bytes | None) -> float:
-    if other is None:
-        return 0.0
-    if len(one) != len(other):
-        raise InvalidInputError("The vectors differ in length.", "Make them with one model.")
-    return sum(x * y for x, y in zip(array.array("f", one), array.array("f", other), strict=True))
+if TYPE_CHECKING:
+    _store: ChunkStore = MemoryStore()
+    _index: Index = MemoryIndex()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from mcp_context_resources.errors import NotFoundError, SourceChangedError
-from mcp_context_resources.index.feed import Cut
+from mcp_context_resources.index.feed import ChunkBatch
 from mcp_context_resources.index.spec import Chunk, IndexedSource
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ScriptedFeed:
             raise self.failure
         return [self.source(name) for name in self.texts]
 
-    async def chunks(self, source: IndexedSource, first: int) -> AsyncIterator[Cut]:
+    async def chunks(self, source: IndexedSource, first: int) -> AsyncIterator[ChunkBatch]:
         name = source.name
         self.reads.append(name)
         self.at_once += 1
@@ -79,7 +79,9 @@ class ScriptedFeed:
                     raise NotFoundError(f"{name} is gone.")
                 if self.source(name).fingerprint != source.fingerprint:
                     raise SourceChangedError(f"{name} changed.")
-                yield Cut((Chunk("text", lines[number], page=number + 1),), number + 1, len(lines), self.note(name))
+                yield ChunkBatch(
+                    (Chunk("text", lines[number], page=number + 1),), number + 1, len(lines), self.note(name)
+                )
         finally:
             self.at_once -= 1
 

@@ -9,7 +9,7 @@ import anyio
 
 from mcp_context_resources.index.service import SearchIndex, SearchRequest
 from mcp_context_resources.index.settings import IndexSettings
-from mcp_context_resources.index.sync.schedule import Pace
+from mcp_context_resources.index.sync.schedule import Schedule
 from tests.scripted_feeds import ScriptedEmbedder, ScriptedFeed
 
 if TYPE_CHECKING:
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.request import SearchResults
     from mcp_context_resources.index.store import Index
 
-AT_ONCE: Final = Pace(look_again=0.01, retry=0.0, elsewhere=0.0, abandoned=0.0, gone=0.0, known=0.0)
+AT_ONCE: Final = Schedule(look_again=0.01, retry=0.0, elsewhere=0.0, abandoned=0.0, gone=0.0, known=0.0)
 
 
 def service(
     index: Index,
     *feeds: ScriptedFeed,
     embedder: ScriptedEmbedder | None = None,
-    pace: Pace = AT_ONCE,
+    schedule: Schedule = AT_ONCE,
     **settings: Any,
 ) -> SearchIndex:
     return SearchIndex(
-        index, feeds, embedder or ScriptedEmbedder(name=""), IndexSettings.model_validate(settings), pace=pace
+        index, feeds, embedder or ScriptedEmbedder(name=""), IndexSettings.model_validate(settings), schedule=schedule
     )
 
 

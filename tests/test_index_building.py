@@ -18,7 +18,7 @@ from mcp_context_resources.errors import (
 )
 from mcp_context_resources.index.service import SearchRequest
 from mcp_context_resources.index.spec import Chunk
-from mcp_context_resources.index.sync.schedule import Pace
+from mcp_context_resources.index.sync.schedule import Schedule
 from tests.memory_index import MemoryIndex
 from tests.scripted_feeds import ScriptedEmbedder, ScriptedFeed
 from tests.searching import found, running, service, texts, until
@@ -167,7 +167,7 @@ async def test_what_another_server_is_reading_is_left_to_it_as_long_as_it_gets_o
             held.complete = ahead == 1000
 
     index.before = other_server
-    search = service(index, feed, pace=Pace(retry=0.0, elsewhere=0.0, abandoned=60.0, known=0.0))
+    search = service(index, feed, schedule=Schedule(retry=0.0, elsewhere=0.0, abandoned=60.0, known=0.0))
     state = await search.build()
     assert (state.sources_ready, state.chunks) == (1, 1000)
     assert feed.reads == ["long"]
@@ -321,9 +321,9 @@ async def test_what_another_server_took_on_and_never_embedded_is_embedded_in_its
     feed, index = ScriptedFeed(pets="a cat\na dog\na bird"), MemoryIndex()
     search = service(index, feed, embedder=ScriptedEmbedder())
     await search.build(vectors=False)
-    index.claim_seconds = 0.02
+    index.store.claim_seconds = 0.02
     assert len(await index.without_vector("two-things", 64)) == 3
-    index.claim_seconds = 60.0
+    index.store.claim_seconds = 60.0
     assert (await search.build()).vectors_ready == 3
 
 
@@ -384,7 +384,7 @@ async def test_a_root_that_lists_nothing_costs_nothing_even_at_a_build() -> None
 
 async def test_a_build_forgets_what_is_gone() -> None:
     feed, index = ScriptedFeed(pets="a cat", more="a dog"), MemoryIndex()
-    search = service(index, feed, pace=Pace())
+    search = service(index, feed, schedule=Schedule())
     await search.build()
     del feed.texts["pets"]
     state = await search.build()
@@ -451,7 +451,7 @@ async def test_the_background_looks_again_by_itself_after_a_search() -> None:
 
 async def test_when_nobody_searches_the_index_is_released() -> None:
     index = MemoryIndex()
-    search = service(index, ScriptedFeed(pets="a cat"), pace=Pace(lately=0.0, known=0.0), build="start")
+    search = service(index, ScriptedFeed(pets="a cat"), schedule=Schedule(lately=0.0, known=0.0), build="start")
     async with running(search):
         await until(lambda: "release" in index.calls)
         calls = len(index.calls)

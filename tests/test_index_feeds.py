@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from mcp_context_resources.index.feed import Cut, Feed
+    from mcp_context_resources.index.feed import ChunkBatch, Feed
     from mcp_context_resources.index.spec import Chunk, IndexedSource
 
 pytestmark = pytest.mark.anyio
@@ -90,7 +90,7 @@ async def source_of(feed: Feed, name: str) -> IndexedSource:
     return next(source for source in await feed.sources() if source.name == name)
 
 
-async def cuts_of(feed: Feed, name: str, first: int = 0) -> list[Cut]:
+async def cuts_of(feed: Feed, name: str, first: int = 0) -> list[ChunkBatch]:
     return [cut async for cut in feed.chunks(await source_of(feed, name), first)]
 
 

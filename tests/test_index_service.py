@@ -17,7 +17,7 @@ from mcp_context_resources.errors import (
 )
 from mcp_context_resources.index.service import SearchRequest
 from mcp_context_resources.index.spec import Chunk, Ending
-from mcp_context_resources.index.sync.schedule import Pace
+from mcp_context_resources.index.sync.schedule import Schedule
 from tests.memory_index import MemoryIndex
 from tests.scripted_feeds import CheckedFeed, ScriptedEmbedder, ScriptedFeed
 from tests.searching import found, service, texts
@@ -127,11 +127,11 @@ async def test_sources_that_cant_be_found_by_their_words_yet_are_told() -> None:
     assert (await search.search(SearchRequest("cat"))).notes == (
         "There is no embedding model, so the search is by words alone.",
     )
-    index.index_lag = 1
+    index.store.index_lag = 1
     assert (
         "1 source is still being sorted into the index of words." in (await search.search(SearchRequest("cat"))).notes
     )
-    index.index_lag = 2
+    index.store.index_lag = 2
     assert (
         "2 sources are still being sorted into the index of words." in (await search.search(SearchRequest("cat"))).notes
     )
@@ -146,8 +146,9 @@ async def test_places_of_words_are_told_of_hits_afterwards() -> None:
 
 
 async def test_vectors_find_what_shares_no_word_with_the_question() -> None:
-    feed, embedder = ScriptedFeed(pets="猫が寝る", sky="雨が降る"), ScriptedEmbedder()
-    search = service(MemoryIndex(), feed, embedder=embedder)
+    feed, embedder, index = ScriptedFeed(pets="猫が寝る", sky="雨が降る"), ScriptedEmbedder(), MemoryIndex()
+    index.store.least_near = 0.1
+    search = service(index, feed, embedder=embedder)
     state = await search.build()
     assert state.vectors_ready == state.chunks == 2
     results = await search.search(SearchRequest("a cat"))
@@ -366,7 +367,7 @@ async def test_an_index_lost_under_way_is_made_again_by_the_search_that_finds_it
     identity: str, request_: SearchRequest
 ) -> None:
     feed, index = ScriptedFeed(pets="a cat", more="a cat more", empty=""), MemoryIndex()
-    search = service(index, feed, pace=Pace(), build="never")
+    search = service(index, feed, schedule=Schedule(), build="never")
     await search.search(request_)
     for _ in range(2):
         index.lose(identity)
@@ -380,18 +381,18 @@ async def test_an_index_lost_under_way_is_made_again_by_the_search_that_finds_it
 
 async def test_an_index_in_the_place_of_another_is_looked_through_even_where_it_holds_as_much() -> None:
     feed, index = ScriptedFeed(pets="a cat", more="a cat more"), MemoryIndex()
-    search = service(index, feed, pace=Pace())
+    search = service(index, feed, schedule=Schedule())
     await search.build()
     assert len(await found(search, "cat")) == 2
     index.lose()
-    old = service(index, ScriptedFeed(gone="a dog gone", rest="the rest"), pace=Pace())
+    old = service(index, ScriptedFeed(gone="a dog gone", rest="the rest"), schedule=Schedule())
     await old.build()
     assert sorted(await found(search, "cat")) == ["a cat", "a cat more"]
 
 
 async def test_what_failed_of_a_lost_index_is_tried_again_at_once_in_the_new_one() -> None:
     feed, index = ScriptedFeed(pets="a cat", more="a cat more"), MemoryIndex()
-    search = service(index, feed, pace=Pace(retry=1_000.0))
+    search = service(index, feed, schedule=Schedule(retry=1_000.0))
     await search.build()
     assert len(await found(search, "cat")) == 2
     failures = 0
@@ -419,8 +420,8 @@ async def test_that_the_index_was_made_anew_is_told_once_each_time() -> None:
     told = []
     for lost in (False, True, False, True, False):
         if lost:
-            index.lose(index.identity + "1")
-            index.notes = ("It had to be made anew.",)
+            index.lose(index.store.identity + "1")
+            index.store.notes = ("It had to be made anew.",)
         told.append("It had to be made anew." in (await search.search(SearchRequest("cat"))).notes)
     assert told == [False, True, False, True, False]
 
@@ -428,7 +429,7 @@ async def test_that_the_index_was_made_anew_is_told_once_each_time() -> None:
 async def test_why_words_cant_be_sorted_in_is_told_with_what_was_found() -> None:
     index = MemoryIndex()
     search = service(index, ScriptedFeed(pets="a cat"))
-    index.index_lag, index.problem = 1, "The disk is full. Make room."
+    index.store.index_lag, index.store.problem = 1, "The disk is full. Make room."
     results = await search.search(SearchRequest("cat"))
     assert texts(results) == ["a cat"]
     assert "New words can't be sorted in: The disk is full. Make room." in results.notes
@@ -455,7 +456,7 @@ async def test_twenty_thousand_current_sources_cost_a_search_no_question_to_the_
         source = feed.source(f"file{number}")
         await index.begin(source)
         await index.put(source, 0, [Chunk("text", f"cat {number}", page=1)], Ending())
-    search = service(index, feed, pace=Pace())
+    search = service(index, feed, schedule=Schedule())
     state = await search.build()
     assert (state.sources_ready, state.chunks) == (20_000, 20_000)
     index.calls.clear()
@@ -482,17 +483,17 @@ async def test_what_a_feed_says_of_a_source_is_told_with_its_hits() -> None:
 
 async def test_a_build_ends_when_all_words_are_sorted_in_and_tells_how_far_that_is() -> None:
     index, told = MemoryIndex(), list[tuple[float, float | None, str | None]]()
-    index.index_lag = 3
+    index.store.index_lag = 3
 
     def sort_one(method: str) -> None:
-        index.index_lag -= method == "search" and index.index_lag > 0
+        index.store.index_lag -= method == "search" and index.store.index_lag > 0
 
     async def report(done: float, total: float | None = None, message: str | None = None) -> None:
         told.append((done, total, message))
 
     index.before = sort_one
     await service(index, ScriptedFeed(one="a cat")).build(on_progress=report, vectors=False)
-    assert index.index_lag == 0
+    assert index.store.index_lag == 0
     words = [one for one in told if one[2] is not None and one[2].startswith("sorting")]
     assert words == [(0, 2, "sorting in the words of 2 files"), (1, 2, "sorting in the words of 2 files")]
 

@@ -26,9 +26,10 @@ from mcp_context_resources.errors import (
 )
 from mcp_context_resources.models import memory_fit, router
 from mcp_context_resources.models.formats import MODEL_FORMATS
-from mcp_context_resources.models.gguf_header import ArrayInfo, read_header
+from mcp_context_resources.models.gguf.card import card_of
+from mcp_context_resources.models.gguf.header import ArrayInfo, read_header
 from mcp_context_resources.models.language import language_of
-from mcp_context_resources.models.model_card import ModelCard, card_of
+from mcp_context_resources.models.model_card import ModelCard
 from mcp_context_resources.models.model_store import remove
 from mcp_context_resources.models.packaged import make_ready, packaged_models
 from mcp_context_resources.models.registry import Registry

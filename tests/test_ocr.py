@@ -17,9 +17,8 @@ import pytest
 
 from bench.ocr import ENGLISH, JAPANESE, Scan, character_errors, degraded, scan_of
 from mcp_context_resources.documents import ocr_models
+from mcp_context_resources.documents.ocr.engine import joined, turned, turned_back
 from mcp_context_resources.documents.ocr.recognise import engine_version, recognise, system_folders
-from mcp_context_resources.documents.ocr.spacing import joined
-from mcp_context_resources.documents.ocr.turning import turned, turned_back
 from mcp_context_resources.errors import DeadlineExceededError, InvalidInputError, OcrUnavailableError
 from mcp_context_resources.workers.confinement import Confinement
 from mcp_context_resources.workers.job import CallBoard, Job
@@ -28,7 +27,7 @@ from mcp_context_resources.workers.pool import WorkerPool
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mcp_context_resources.documents.ocr.spec import OcrPage
+    from mcp_context_resources.documents.ocr.recognise import OcrPage
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from reportlab.platypus import Paragraph, Table, TableStyle
 
 from mcp_context_resources.documents.geometry import Box
 from mcp_context_resources.documents.pdf.tables.find import column_names, continues, find_tables, joined
-from mcp_context_resources.documents.pdf.tables.spec import PageTable
+from mcp_context_resources.documents.pdf.tables.grid import PageTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

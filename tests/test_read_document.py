@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from reportlab.lib import colors
 
 from mcp_context_resources.cache import Cache
-from mcp_context_resources.documents.citation import Place, parse_place, place_uri
+from mcp_context_resources.documents.citation import Citation, parse_place, place_uri
 from mcp_context_resources.documents.clean_text import clean_line, clean_positions
 from mcp_context_resources.documents.page_range import format_page_range, merged_ranges, parse_page_range
 from mcp_context_resources.documents.pdf.document import PdfDocument
@@ -793,15 +793,15 @@ def test_every_range_of_characters_stands_somewhere_on_the_page(
 @pytest.mark.parametrize(
     ("uri", "place"),
     [
-        ("document://a/page/3.md", Place("a", "3.md", whole="a/page/3.md")),
-        ("document://a/page/3.md/page/2", Place("a/page/3.md", "2", whole="a/page/3.md/page/2")),
-        ("document://a/page/3.md/page/2#chars=5-9", Place("a/page/3.md", "2", 5, 9)),
-        ("document://a/page/3.md#page=2", Place("a/page/3.md", "2")),
-        ("document://50%25.pdf", Place("50%.pdf", whole="50%.pdf")),
-        ("a/page/3.md", Place("a/page/3.md")),
+        ("document://a/page/3.md", Citation("a", "3.md", whole="a/page/3.md")),
+        ("document://a/page/3.md/page/2", Citation("a/page/3.md", "2", whole="a/page/3.md/page/2")),
+        ("document://a/page/3.md/page/2#chars=5-9", Citation("a/page/3.md", "2", 5, 9)),
+        ("document://a/page/3.md#page=2", Citation("a/page/3.md", "2")),
+        ("document://50%25.pdf", Citation("50%.pdf", whole="50%.pdf")),
+        ("a/page/3.md", Citation("a/page/3.md")),
     ],
 )
-def test_the_last_page_in_a_citation_is_the_page(uri: str, place: Place) -> None:
+def test_the_last_page_in_a_citation_is_the_page(uri: str, place: Citation) -> None:
     assert parse_place(uri) == place
 
 
@@ -811,7 +811,7 @@ def test_the_last_page_in_a_citation_is_the_page(uri: str, place: Place) -> None
 )
 def test_the_name_of_a_place_is_read_back_whatever_the_document_is_called(name: str, page: int) -> None:
     place = parse_place(place_uri(name, page, 1, 4))
-    assert place == Place(name, str(page), 1, 4)
+    assert place == Citation(name, str(page), 1, 4)
 
 
 NAMES = st.lists(

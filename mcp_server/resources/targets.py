@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 import anyio.to_thread
 
-from mcp_context_resources.documents.citation import Place, parse_place
+from mcp_context_resources.documents.citation import Citation, parse_place
 from mcp_context_resources.errors import InvalidInputError, NotFoundError
 from mcp_context_resources.models.registry import is_called
 from mcp_context_resources.workspace.name_matching import near_names
@@ -29,7 +29,7 @@ MAX_URI_CHARS: Final = 16_000
 _SCHEMA: Final = "/schema"
 _IMAGE: Final = "/image"
 _HINT: Final = "Call list_sources, or list the resources, to see what there is."
-_NOWHERE: Final = Place("")
+_NOWHERE: Final = Citation("")
 # A printed label such as A-3 is one page.
 _SEVERAL: Final = re.compile(r"[,，、]|^\s*[0-9]*\s*[-–—−〜~]\s*[0-9]*\s*$")
 
@@ -45,7 +45,7 @@ class Target:
     view: View
     name: str
     source: Source | None = None
-    place: Place = _NOWHERE
+    place: Citation = _NOWHERE
 
 
 async def target_of(services: Services, uri: str) -> Target:
@@ -86,7 +86,7 @@ async def _table(services: Services, rest: str) -> Target:
 def _document(services: Services, catalogue: Catalogue, rest: str) -> Target:
     if (source := _named(catalogue, "document", rest)) is not None:
         services.workspace.check(source)
-        return Target("document", source.name, source, Place(source.name))
+        return Target("document", source.name, source, Citation(source.name))
     name, slash, tail = rest.rpartition("/page/")
     if slash and (source := _named(catalogue, "document", name)) is not None:
         rest = f"{quote(source.name)}{slash}{tail}"  # what wasn't encoded may hold what begins a fragment
@@ -94,7 +94,7 @@ def _document(services: Services, catalogue: Catalogue, rest: str) -> Target:
     pictured = path.endswith(_IMAGE)
     found = parse_place(f"document://{path.removesuffix(_IMAGE)}{mark}{fragment}")
     source = services.workspace.resolve(catalogue, "document", found.name)
-    place = Place(source.name, found.pages, found.start, found.end)
+    place = Citation(source.name, found.pages, found.start, found.end)
     if (pictured or place.start is not None) and _SEVERAL.search(place.pages):
         raise InvalidInputError(
             f"{place.pages[:200]!r} names several pages; a picture and #chars= are of one.",
@@ -105,7 +105,7 @@ def _document(services: Services, catalogue: Catalogue, rest: str) -> Target:
     return Target(_view(place, pictured=pictured), source.name, source, place)
 
 
-def _view(place: Place, *, pictured: bool) -> View:
+def _view(place: Citation, *, pictured: bool) -> View:
     if pictured:
         return "image"
     if place.start is not None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.request import SearchResults
     from mcp_context_resources.index.spec import Hit
     from mcp_context_resources.provenance import SourceRef
-    from mcp_context_tools.search_hits.paging import Found, PagePosition
+    from mcp_context_tools.search_hits.paging import Found, PageSpan
 
 # As many hits are ever shown of one search, on all its pages.
 _DEPTH: Final = 200
@@ -76,7 +76,7 @@ async def _search(services: Services, arguments: SearchInput, report: Report) ->
 
 def _laid_out(
     request: SearchRequest, results: SearchResults, arguments: SearchInput
-) -> tuple[str, list[Found], PagePosition]:
+) -> tuple[str, list[Found], PageSpan]:
     """Return what cursors belong to, the hits in the order of their pages, and the page that is asked for."""
     hits = results.answer.hits
     one_source = results.searched == 1 or len({hit.source.key for hit in hits}) == 1
@@ -89,7 +89,7 @@ def _laid_out(
 def _fitted(
     key: str,
     order: list[Found],
-    place: PagePosition,
+    place: PageSpan,
     results: SearchResults,
     request: SearchRequest,
     services: Services,

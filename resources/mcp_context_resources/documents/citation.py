@@ -1,4 +1,4 @@
-"""Names of places in documents: `document://handbook.pdf/page/3#chars=120-240`.
+"""Citation of a place in a document: `document://handbook.pdf/page/3#chars=120-240`.
 
 The fragment is that of RFC 5147 for plain text, counted in characters of the page's text.
 """
@@ -20,7 +20,7 @@ _SCHEME: Final = "document://"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Citation:
     """A document, pages of it (empty: all), and characters of the page (`start` None: all; `end` None: to its end).
 
     `whole` is what the place says where it has no fragment: a document may be called so, and is meant then, since a
@@ -34,7 +34,7 @@ class Place:
     whole: str = ""
 
 
-def parse_place(text: str) -> Place:
+def parse_place(text: str) -> Citation:
     """Read the name of a document, or of a place in one.
 
     Only what begins with `document://` is taken apart: a file's name may hold any sign. Of several `/page/` the last
@@ -43,17 +43,17 @@ def parse_place(text: str) -> Place:
     Raises `InvalidInputError` for a fragment that names nothing.
     """
     if not text.startswith(_SCHEME):
-        return Place(text)
+        return Citation(text)
     cited, _, fragment = text[len(_SCHEME) :].partition("#")
     if not cited:
-        return Place(text)
+        return Citation(text)
     whole = unquote(cited)
     if of_page := _PAGE.fullmatch(fragment):  # pages are said once: all before is the name
-        return Place(whole, unquote(of_page[1]))
+        return Citation(whole, unquote(of_page[1]))
     match = _CITED.fullmatch(cited)
     name, pages = (unquote(match["name"]), unquote(match["page"])) if match else (whole, "")
     if not fragment:
-        return Place(name, pages, whole=whole)
+        return Citation(name, pages, whole=whole)
     found = _CHARS.fullmatch(fragment)
     if found is None or not pages:
         raise InvalidInputError(
@@ -62,7 +62,7 @@ def parse_place(text: str) -> Place:
     start, end = int(found[1]), int(found[2]) if found[2] else None
     if end is not None and end <= start:
         raise InvalidInputError(f"{text!r} ends before it starts.", "Write the first character, then the last.")
-    return Place(name, pages, start, end)
+    return Citation(name, pages, start, end)
 
 
 def place_uri(name: str, page: int, start: int | None = None, end: int | None = None) -> str:

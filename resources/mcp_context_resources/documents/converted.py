@@ -1,4 +1,4 @@
-"""What a converted document is made of."""
+"""Converted document: its sections, and what it says of itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places on a page."""
+"""Geometry of a page: boxes in points."""
 
 from __future__ import annotations
 

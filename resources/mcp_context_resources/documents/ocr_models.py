@@ -1,4 +1,4 @@
-"""Where the recogniser and its trained models are installed, found without loading either."""
+"""OCR models: where the recogniser and its trained models are installed, found without loading either."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages that could not be read, or not as they should: told by reason, never skipped in silence."""
+"""Page problems: pages that could not be read, or not as they should: told by reason, never skipped in silence."""
 
 from __future__ import annotations
 

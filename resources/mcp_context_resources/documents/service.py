@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio.to_thread
 
 from mcp_context_resources.cache import Cache
-from mcp_context_resources.documents.citation import Place, parse_place
+from mcp_context_resources.documents.citation import Citation, parse_place
 from mcp_context_resources.documents.ocr_models import system_folders
 from mcp_context_resources.documents.page_problems import problem_notes, unreadable_page
 from mcp_context_resources.documents.parallel_reading import MANY_CHARS, READ_PAGES, ParallelReading
@@ -136,7 +136,7 @@ class Documents:
         errors.
         """
 
-        async def read(file: DocumentFile, place: Place, deadline: float) -> Reading:
+        async def read(file: DocumentFile, place: Citation, deadline: float) -> Reading:
             if max_chars >= MANY_CHARS:
                 return await self._parts.read(file, place.pages, offset, max_chars, markdown, deadline, on_progress)
             return await self._pool.run(
@@ -157,7 +157,7 @@ class Documents:
     ) -> FromDocument[Outline]:
         """Return headings of a document, `most` of them from number `skip` on; arguments and errors as of `read`."""
 
-        async def read(file: DocumentFile, _place: Place, deadline: float) -> Outline:
+        async def read(file: DocumentFile, _place: Citation, deadline: float) -> Outline:
             return await self._pool.run(_READ_OUTLINE, file, skip, most, deadline=deadline)
 
         return await self._from(name, "", read, version, source)
@@ -165,7 +165,7 @@ class Documents:
     async def properties(self, name: str, *, on_progress: Progress | None = None) -> FromDocument[Properties]:
         """Return what a document says of itself; raises as `read` does."""
 
-        async def read(file: DocumentFile, _place: Place, deadline: float) -> Properties:
+        async def read(file: DocumentFile, _place: Citation, deadline: float) -> Properties:
             return await self._pool.run(_READ_PROPERTIES, file, deadline=deadline, on_progress=on_progress)
 
         return await self._from(name, "", read)
@@ -175,7 +175,7 @@ class Documents:
     ) -> FromDocument[TablesFound]:
         """Find the tables on pages of a document, until `max_cells` are gathered; raises as `read` does."""
 
-        async def read(file: DocumentFile, place: Place, deadline: float) -> TablesFound:
+        async def read(file: DocumentFile, place: Citation, deadline: float) -> TablesFound:
             return await self._parts.tables(file, place.pages, max_cells, deadline, on_progress)
 
         return await self._from(name, pages, read, version)
@@ -200,15 +200,15 @@ class Documents:
     ) -> FromDocument[Matches]:
         """Find text in a document, at most `most` times; raises as `read` does."""
 
-        async def read(file: DocumentFile, place: Place, deadline: float) -> Matches:
+        async def read(file: DocumentFile, place: Citation, deadline: float) -> Matches:
             return await self._parts.find(file, query, regex, place.pages, offset, most, deadline, on_progress)
 
         return await self._from(name, pages, read, version)
 
-    async def passage(self, place: Place) -> FromDocument[Matches]:
+    async def passage(self, place: Citation) -> FromDocument[Matches]:
         """Return the text of a place as one match; raises as `read` does."""
 
-        async def read(file: DocumentFile, found: Place, deadline: float) -> Matches:
+        async def read(file: DocumentFile, found: Citation, deadline: float) -> Matches:
             return await self._pool.run(
                 _READ_PASSAGE, file, found.pages, place.start or 0, place.end, deadline=deadline
             )
@@ -226,7 +226,7 @@ class Documents:
     ) -> FromDocument[PagePicture]:
         """Draw a page, or a region of it, with the passages at `marks` highlighted; raises as `read` does."""
 
-        async def read(file: DocumentFile, place: Place, deadline: float) -> PagePicture:
+        async def read(file: DocumentFile, place: Citation, deadline: float) -> PagePicture:
             cited = () if place.start is None else ((place.start, place.end),)
             return await self._pool.run(
                 _READ_PICTURE,
@@ -265,7 +265,7 @@ class Documents:
         self,
         name: str,
         pages: str,
-        read: Callable[[DocumentFile, Place, float], Awaitable[T]],
+        read: Callable[[DocumentFile, Citation, float], Awaitable[T]],
         version: str = "",
         known: Source | None = None,
     ) -> FromDocument[T]:
@@ -274,7 +274,7 @@ class Documents:
             raise InvalidInputError("The page range is too long.", "Write it as ranges, such as 1-300.")
         place = parse_place(name)
         if pages:  # the characters of a cited place are those of its own page
-            place = Place(place.name, pages)
+            place = Citation(place.name, pages)
         left = self.settings.deadline_seconds
         ends = time.monotonic() + left
         for attempt in (1, 2):
@@ -296,7 +296,7 @@ class Documents:
             left = max(1.0, ends - time.monotonic())
         raise SourceChangedError(f"{place.name!r} changes while it is read.", "Try again in a moment.")
 
-    def _found(self, place: Place, pages: str, known: Source | None) -> tuple[Source, Place]:
+    def _found(self, place: Citation, pages: str, known: Source | None) -> tuple[Source, Citation]:
         if known is not None:
             self._workspace.check(known)
             return known, place

@@ -1,4 +1,4 @@
-"""The names under which SQL finds the tables in documents: `handbook_p3_t1` is the first table on page 3."""
+"""Table names under which SQL finds the tables in documents: `handbook_p3_t1` is the first table on page 3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indexes of folders that nobody searches any more."""
+"""Expiry: indexes of folders that nobody searches any more are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the index gets its texts from: what the rooms of documents and tables hand over, seen from here."""
+"""Feed: where the index gets its texts from, as the rooms of documents and tables hand them over; and vectors."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """Some chunks of a source, in order; `done` of `total` pages or rows are cut so far (0: unknown).
+class ChunkBatch:
+    """Some chunks of a source, in order; `done` of `total` pages or rows are chunked so far (0: unknown).
 
     `note` is what a person should know of the source, such as that only its beginning is searchable.
     """
@@ -31,7 +31,7 @@ class Feed(Protocol):
         """Return every source there is now; fingerprints change with the file, the settings and the way of cutting."""
         ...
 
-    def chunks(self, source: IndexedSource, first: int) -> AsyncIterator[Cut]:
+    def chunks(self, source: IndexedSource, first: int) -> AsyncIterator[ChunkBatch]:
         """Read a version of a source and cut it, from chunk number `first` on; always the same way.
 
         Raises `SourceChangedError` where the file is another one by now, `NotFoundError` where it is gone, other

@@ -1,4 +1,4 @@
-"""What a person should be told beside the hits: what is missing, and why."""
+"""Notes: what a person should be told beside the hits, what is missing and why."""
 
 from __future__ import annotations
 

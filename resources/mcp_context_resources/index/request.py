@@ -1,4 +1,4 @@
-"""What is asked of the search and what comes back."""
+"""Request: what is asked of the search, and what comes back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SearchRequest:
     At most `most` hits are wanted, at most `per_source` of one source. `pattern` is a glob or a part of a name or file
     path, `folder` a folder as file paths show it. `modified_after` (from that moment on) and `modified_before` (earlier
     than that moment) are ISO dates or times, UTC. `names` are sources by name, URI, file path or glob. Of the best
-    `marked` hits the places of the words are told; `SearchIndex.mark` tells them of others.
+    `marked` hits the spans of the words are told; `SearchIndex.mark` tells them of others.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""Settings of the search index."""
+"""Settings: how documents and tables are made searchable."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class IndexQuery:
     `vector` is the question's, little-endian float32, made by the model `model`, whose name tells how vectors are
     compared (`metric_of`); without one the search is lexical. At most `most` hits are returned, at most
     `per_source` of them from one source. `sources` are the keys that may answer (None: all), `kinds` the kinds of
-    chunks. Of the best `marked` hits the places of words are told.
+    chunks. Of the best `marked` hits the spans of words are told.
     `fresh` are keys of sources put in just now: their words are waited for a moment, where the index sorts them late.
     """
 
@@ -150,7 +150,7 @@ class Hit:
     `score` is between 0 and 1, comparable within one answer only. By words alone it is the share of the query, weighed
     by how rare its words are, that stands in the chunk.
     `lexical_rank` and `vector_rank` are its places from 1 among all found that way (None: not among them). `matched`
-    are places in the text of the chunk (from, to) where words of the query stand.
+    are the spans of the text of the chunk where words of the query stand.
     """
 
     chunk: Chunk
@@ -167,8 +167,8 @@ class IndexAnswer:
     """Hits, the best first. `total` is how many chunks hold words of the query (0 where not looked for).
 
     `terms` are the words that were looked for; none are left of a query of nothing but signs. `vectors` tells how many
-    of the chunks in reach have a vector of the query's model, `chunks` how many there are. `exact` tells that every
-    vector was compared. `index_lag` is how many complete sources in reach can't all be found by their words yet,
+    of the chunks in scope have a vector of the query's model, `chunks` how many there are. `exact` tells that every
+    vector was compared. `index_lag` is how many complete sources in scope can't all be found by their words yet,
     `problem` why that will not get better by itself. `identity` tells the index from another one that took its place.
     """
 

@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-MODEL_FORMATS: Final[dict[str, str]] = {".gguf": "gguf"}
+FORMAT: Final = "gguf"
+"""The format of model files."""
+
+MODEL_FORMATS: Final[dict[str, str]] = {".gguf": FORMAT}
 """File name ending → format."""
 
 _PART: Final = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.gguf)$", re.IGNORECASE)

@@ -20,8 +20,8 @@ from mcp_context_resources.errors import (
     NotFoundError,
     StorageError,
 )
+from mcp_context_resources.models.card_reading import read_card
 from mcp_context_resources.models.file_digests import sha256_of
-from mcp_context_resources.models.gguf_header import read_header
 from mcp_context_resources.models.hub_files import HubFile, parse_wish, wanted_files
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _check(file: HubFile, partial: Path) -> None:
         )
     else:
         try:
-            read_header(partial, file.name)
+            read_card(partial, file.name)
         except ContextError as error:
             problem = error
     if problem is not None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.errors import InvalidInputError, StorageError
+from mcp_context_resources.models.card_reading import read_card
 from mcp_context_resources.models.file_digests import sha256_of
 from mcp_context_resources.models.formats import is_projector_name, split_part
-from mcp_context_resources.models.model_card import card_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def add(file: Path, folder: Path, name: str | None = None) -> Path:
     another model has, and `StorageError`.
     """
     file = file.expanduser().resolve()
-    card_of(file)
+    read_card(file)
     part = split_part(file.name)
     files = [file.with_name(part.sibling(number)) for number in range(1, part.count + 1)] if part else [file]
     if name is not None and part is not None:

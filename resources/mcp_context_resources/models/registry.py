@@ -1,4 +1,4 @@
-"""Which models there are on this machine, and what each of them is. Everything here may block: run it in a thread."""
+"""Registry of the models on this machine, and of what each of them is. Everything may block: run it in a thread."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.cache import Cache
-from mcp_context_resources.errors import ContextError
-from mcp_context_resources.models.formats import SplitPart, is_projector_name, split_part
-from mcp_context_resources.models.model_card import card_of
+from mcp_context_resources.errors import ModelUnavailableError
+from mcp_context_resources.models.formats import FORMAT, SplitPart, is_projector_name, split_part
+from mcp_context_resources.models.kept_cards import KeptCards
+from mcp_context_resources.models.model_card import UnreadableModel
 from mcp_context_resources.models.model_store import store_folder, stored_files
 from mcp_context_resources.models.packaged import make_ready, packaged_models
 from mcp_context_resources.storage import StorageSettings
@@ -34,7 +35,7 @@ HOW_TO_GET_ONE: Final = (
 )
 
 _CACHE_KIND: Final = "models"
-_MAX_CARDS: Final = 2_000
+_CARDS_KIND: Final = "model_cards"
 _WORD: Final = re.compile(r"[^\W_]{2,}")
 _COMMON: Final = frozenset("gguf mmproj proj model f16 f32 bf16 q4 q5 q6 q8 of it chat instruct".split())
 
@@ -70,7 +71,7 @@ class Registry:
         folder = cache_folder or StorageSettings().folder()
         self._cache = Cache(folder, _CACHE_KIND, max_cache_bytes)
         self._made = folder / _CACHE_KIND
-        self._cards: dict[str, ModelCard | ContextError] = {}
+        self._cards = KeptCards(Cache(folder, _CARDS_KIND, max_cache_bytes) if cache_folder is not None else None)
         self._projectors: dict[Path, Path] = {}
         self._converting = threading.Lock()
 
@@ -87,13 +88,16 @@ class Registry:
         Adapters, projectors and the like are no models of their own.
         """
         files = self.files(catalogue)
+        self._read(files)
         known = [(source, card) for source in files if (card := self._known(source)) is not None]
         self._projectors = _projectors(known)
         return [source for source in files if self._is_model(source)]
 
     def cards(self, sources: Iterable[Source]) -> list[tuple[Source, ModelCard]]:
         """Return those of the sources that are readable models on this machine, each with what it is."""
-        known = [(source, self._known(source)) for source in sources if source.format == "gguf"]
+        files = [source for source in sources if source.format == FORMAT]
+        self._read(files)
+        known = [(source, self._known(source)) for source in files]
         return [(source, self._with_projector(source, card)) for source, card in known if card is not None]
 
     def projector_of(self, source: Source) -> str:
@@ -105,17 +109,9 @@ class Registry:
 
         Raises `ModelUnavailableError` for a file that is no whole model.
         """
-        known = self._cards.get(source.fingerprint)
-        if known is None:
-            try:
-                known = self._read_card(source)
-            except ContextError as error:
-                known = error
-            if len(self._cards) >= _MAX_CARDS:
-                self._cards = {}
-            self._cards[source.fingerprint] = known
-        if isinstance(known, ContextError):
-            raise type(known)(known.message, known.hint)
+        (known,) = self._read([source])
+        if isinstance(known, UnreadableModel):
+            raise ModelUnavailableError(known.message, known.hint)
         return known
 
     def make_ready(self, source: Source) -> Path:
@@ -129,11 +125,18 @@ class Registry:
         with self._converting:
             return make_ready(model, self._cache)
 
-    def _read_card(self, source: Source) -> ModelCard:
-        model = self._packaged(source)
-        if model is None:
-            return card_of(source.path, source.name)
-        return replace(model.card or card_of(source.path, source.name), package=model.package)
+    def _read(self, sources: Sequence[Source]) -> list[ModelCard | UnreadableModel]:
+        """Return what models are, as their files or packages tell."""
+        packaged = [self._packaged(source) for source in sources]
+        files = [source for source, model in zip(sources, packaged, strict=True) if model is None or model.card is None]
+        read = dict(zip((source.path for source in files), self._cards.of(files), strict=True))
+        found: list[ModelCard | UnreadableModel] = []
+        for source, model in zip(sources, packaged, strict=True):
+            card = model.card if model is not None and model.card is not None else read[source.path]
+            if model is not None and not isinstance(card, UnreadableModel):
+                card = replace(card, package=model.package)
+            found.append(card)
+        return found
 
     def _packaged(self, source: Source) -> PackagedModel | None:
         if not self._settings.starter:
@@ -142,10 +145,8 @@ class Registry:
         return next((model for model in packaged_models() if model.file == made_of), None)
 
     def _known(self, source: Source) -> ModelCard | None:
-        try:
-            return self.card(source)
-        except ContextError:
-            return None
+        (known,) = self._read([source])
+        return None if isinstance(known, UnreadableModel) else known
 
     def _is_model(self, source: Source) -> bool:
         card = self._known(source)
@@ -211,7 +212,7 @@ def _sources(*files: tuple[Path, str]) -> Iterator[Source]:
             name=path.name,
             location=path,
             file=shown,
-            format="gguf",
+            format=FORMAT,
             version=FileVersion(status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino),
         )
 

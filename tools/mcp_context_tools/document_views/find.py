@@ -12,7 +12,7 @@ from mcp_context_tools.rendering import Untrusted, compact_json, provenance
 from mcp_context_tools.tool import Report, Services, ToolResult, telling
 
 if TYPE_CHECKING:
-    from mcp_context_resources.documents.citation import Place
+    from mcp_context_resources.documents.citation import Citation
     from mcp_context_resources.documents.spec import FromDocument, Match, Matches
     from mcp_context_tools.document_views.arguments import ReadDocumentInput
 
@@ -42,7 +42,7 @@ async def read(services: Services, arguments: ReadDocumentInput, report: Report)
     )
 
 
-async def passage(services: Services, place: Place) -> ToolResult:
+async def passage(services: Services, place: Citation) -> ToolResult:
     """Return the text of a cited place, and where it goes on when it is too long for one answer."""
     found = await services.documents.passage(place)
     return shared.within(services.budget.max_chars, None, lambda room: _passage(found, room, services.budget.max_chars))

@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from mcp_context_resources.documents.page_problems import add_problems, problem_notes
 from mcp_context_resources.index.chunks.chunker import VERSION, Chunker, OutlineHeading
-from mcp_context_resources.index.feed import Cut
+from mcp_context_resources.index.feed import ChunkBatch
 from mcp_context_resources.workspace.ignore_rules import ignore_spec
 from mcp_context_tools.index_feeds.listed_files import Listed, indexed
 
@@ -62,7 +62,7 @@ class DocumentFeed:
         """Return those of some sources, listed before, whose files are still the same version now."""
         return await anyio.to_thread.run_sync(self._listed.unchanged, sources)
 
-    async def chunks(self, source: IndexedSource, first: int) -> AsyncIterator[Cut]:
+    async def chunks(self, source: IndexedSource, first: int) -> AsyncIterator[ChunkBatch]:
         """Read a version of a document and cut it, from chunk number `first` on.
 
         Raises `SourceChangedError`, and as `Documents.read` does.
@@ -140,12 +140,12 @@ class _Cutting:
     def is_full(self) -> bool:
         return self._left <= 0
 
-    def cut(self, done: int, total: int, note: str = "") -> Cut:
+    def cut(self, done: int, total: int, note: str = "") -> ChunkBatch:
         ready, self._ready = tuple(self._ready), []
         self._since = time.monotonic()
-        return Cut(ready, done, total, note)
+        return ChunkBatch(ready, done, total, note)
 
-    def last(self, reading: Reading) -> Cut:
+    def last(self, reading: Reading) -> ChunkBatch:
         notes = problem_notes(self.problems)
         if reading.remaining or (reading.pages and reading.pages[-1].number < reading.total_pages) or self._left < 0:
             most = self._settings.max_source_chars

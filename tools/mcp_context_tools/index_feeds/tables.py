@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import anyio.to_thread
 
 from mcp_context_resources.errors import NotFoundError, SourceChangedError, SqlError
-from mcp_context_resources.index.feed import Cut
+from mcp_context_resources.index.feed import ChunkBatch
 from mcp_context_tools.index_feeds.listed_files import Listed, indexed
 from mcp_context_tools.index_feeds.row_text import row_chunks
 from mcp_context_tools.index_feeds.table_profile import is_readable, schema_chunks, table_content
@@ -55,7 +55,7 @@ class TableFeed:
         """Return those of some sources, listed before, whose files are still the same version now."""
         return await anyio.to_thread.run_sync(self._listed.unchanged, sources)
 
-    async def chunks(self, source: IndexedSource, first: int) -> AsyncIterator[Cut]:
+    async def chunks(self, source: IndexedSource, first: int) -> AsyncIterator[ChunkBatch]:
         """Describe a version of a table and read its rows, from chunk number `first` on.
 
         Raises `SourceChangedError`, `NotFoundError`, and as `Tables.query` does.
@@ -66,16 +66,16 @@ class TableFeed:
         total = most if content.rows is None else min(most, content.rows)
         schema = schema_chunks(source, content)
         skip = min(first, len(schema))
-        yield Cut(tuple(schema[skip:]), 0, total)
+        yield ChunkBatch(tuple(schema[skip:]), 0, total)
         skip = first - skip
         async for chunks, done in self._rows(reader, source.name, content, total):
             skipped = min(skip, len(chunks))
             skip -= skipped
             for start in range(skipped, len(chunks), _CUT_CHUNKS):
-                yield Cut(tuple(chunks[start : start + _CUT_CHUNKS]), done, total)
+                yield ChunkBatch(tuple(chunks[start : start + _CUT_CHUNKS]), done, total)
         if total and content.rows is not None and content.rows > total:
             note = f"Only the first {total:,} of {content.rows:,} rows are searchable one by one."
-            yield Cut((), total, total, note)
+            yield ChunkBatch((), total, total, note)
 
     async def _rows(
         self, reader: _Reader, name: str, content: TableContent, total: int

@@ -99,8 +99,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class PagePosition:
-    """A place in the pages of a search: `shown` hits come before it, `end` is where its page ends."""
+class PageSpan:
+    """A page in the order of all hits: `shown` hits come before it, `end` is where it ends."""
 
     shown: int
     end: int
@@ -149,7 +149,7 @@ def cursor_after(key: str, order: Sequence[Found], shown: int) -> str:
     return encode_cursor(key, _digest(order[:shown]), shown)
 
 
-def place_at(cursor: str | None, key: str, pages: Sequence[Sequence[Found]]) -> PagePosition:
+def place_at(cursor: str | None, key: str, pages: Sequence[Sequence[Found]]) -> PageSpan:
     """Return where a cursor goes on; without one, the beginning.
 
     Raises `InvalidCursorError`, and `StaleCursorError` where the hits before it are no longer what they were.
@@ -172,7 +172,7 @@ def place_at(cursor: str | None, key: str, pages: Sequence[Sequence[Found]]) -> 
         end += len(page)
         if end > shown:
             break
-    return PagePosition(shown, end)
+    return PageSpan(shown, end)
 
 
 def _digest(found: Sequence[Found]) -> str:

@@ -1,4 +1,4 @@
-"""E-mail messages (RFC 5322, MIME) through the standard library."""
+"""Messages of e-mail (RFC 5322, MIME) through the standard library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EPUB books: their chapters in reading order, through lxml."""
+"""EPUB: the chapters in reading order, through lxml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an HTML page holds but doesn't show: hidden elements, which can carry text meant for machines only."""
+"""Hidden elements: what an HTML page holds but doesn't show, which can carry text meant for machines only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an HTML tree to blocks: headings, paragraphs, lists, code, tables, in reading order."""
+"""HTML blocks: from the tree to headings, paragraphs, lists, code, tables, in reading order."""
 
 from __future__ import annotations
 

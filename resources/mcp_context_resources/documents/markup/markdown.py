@@ -1,15 +1,16 @@
-"""Markdown by its headings; the text stays as it is written."""
+"""Markdown by its headings, with its front matter; the text stays as it is written."""
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import re
+import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mcp_context_resources.documents.converted import MAX_SECTIONS, Converted, Section
 from mcp_context_resources.documents.markup.conversion_errors import check
-from mcp_context_resources.documents.markup.front_matter import front_matter
 from mcp_context_resources.documents.markup.plain_text import (
     MOST_UNCUT,
     cut_at_paragraphs,
@@ -48,6 +49,13 @@ _LABEL_MARKS: Final = (
     (re.compile(r"\\([!-/:-@\[-`{-~])"), r"\1"),
 )
 _LONGEST_LABEL: Final = 300
+_FRONT_MATTER: Final = re.compile(
+    r"\A(---|\+\+\+)[ \t]*(?>\r\n?|\n)(.{0,65536}?)^(?:\1|\.\.\.)[ \t]*(?:(?>\r\n?|\n)|\Z)", re.DOTALL | re.MULTILINE
+)
+_FRONT_ENTRY: Final = re.compile(r"([A-Za-z_\u0080-\U0010ffff][\w .-]{0,60}?)[ \t]*:(?:[ \t]+(.*))?$")
+_FRONT_LIST_ENTRY: Final = re.compile(r"[ \t]*-[ \t]+(.*)$")
+_MOST_PROPERTIES: Final = 200
+_LONGEST_PROPERTY: Final = 2_000
 
 
 class _Heading(NamedTuple):
@@ -220,3 +228,63 @@ def _title(properties: dict[str, Any], sections: list[Section]) -> str:
         return named
     headings = [section for section in sections if section.level]
     return next((section.label for section in headings if section.level == 1), headings[0].label if headings else "")
+
+
+def front_matter(text: str) -> tuple[dict[str, Any], int]:
+    """Return the properties in front of a Markdown text and where the text after them begins.
+
+    They are TOML between `+++`, or YAML between `---`, of which plain values and lists of them are understood and kept
+    as text; deeper structure is left out.
+    """
+    block = _FRONT_MATTER.match(text)
+    if block is None:
+        return {}, 0
+    found = _toml(block[2]) if block[1] == "+++" else _yaml(block[2])
+    return (found, block.end()) if found else ({}, 0)
+
+
+def _yaml(block: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    key = ""
+    for line in re.split(r"\r\n?|\n", block):
+        entry, listed = _FRONT_ENTRY.match(line), _FRONT_LIST_ENTRY.match(line)
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if listed and key and (found[key] == "" or isinstance(found[key], list)):
+            found[key] = [*(found[key] or []), _yaml_value(listed[1])][:_MOST_PROPERTIES]
+        elif entry and len(found) < _MOST_PROPERTIES:
+            key = entry[1]
+            found[key] = _yaml_value(entry[2] or "")
+        elif not found:
+            return {}
+        elif key and line[:1] in " \t" and isinstance(found[key], str) and ":" not in line:
+            found[key] = f"{found[key].rstrip('|>-')} {line.strip()}".strip()[:_LONGEST_PROPERTY]
+    return found
+
+
+def _yaml_value(text: str) -> Any:
+    text = text.strip()[:_LONGEST_PROPERTY]
+    if text.startswith("[") and text.endswith("]"):
+        return [_unquoted(part) for part in text[1:-1].split(",") if part.strip()]
+    return _unquoted(text)
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def _toml(block: str) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(block.replace("\r\n", "\n"))
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
+    return {key: _json(value) for key, value in found.items()}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_json(inner) for inner in value]
+    return value.isoformat() if isinstance(value, dt.date | dt.time) else value

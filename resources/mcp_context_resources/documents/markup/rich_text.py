@@ -1,4 +1,4 @@
-"""Runs of text with emphasis and links, joined into plain text and Markdown."""
+"""Rich text: runs with emphasis and links, joined into plain text and Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sections put together block by block, whatever the format the blocks come from."""
+"""Section builder: sections put together block by block, whatever the format the blocks come from."""
 
 from __future__ import annotations
 

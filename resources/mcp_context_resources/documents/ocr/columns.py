@@ -1,4 +1,4 @@
-"""Columns of vertical Japanese set anew as lines, so that the model of horizontal Japanese can read them.
+"""Vertical Japanese: columns set anew as lines, so that the model of horizontal Japanese can read them.
 
 A column is cut between its characters, which stand upright in both ways of writing; marks that stand elsewhere in
 their square when written vertically are moved, the long vowel mark is turned.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.documents.ocr.turning import turned
+from mcp_context_resources.documents.ocr.engine import turned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

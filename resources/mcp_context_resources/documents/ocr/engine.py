@@ -1,18 +1,18 @@
-"""Tesseract, loaded once in a worker process and asked for one picture at a time."""
+"""Tesseract, loaded once in a worker process and asked for one picture at a time; pictures in quarter turns."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.documents import ocr_models
-from mcp_context_resources.documents.ocr.spacing import joined
 from mcp_context_resources.errors import DeadlineExceededError, OcrUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
     from mcp_context_resources.workers.job import Job
@@ -21,6 +21,12 @@ _MOST_LINES: Final = 5_000
 _TOP_TO_BOTTOM: Final = 2  # of Tesseract's writing directions
 _LEAST_ORIENTATION_CONFIDENCE: Final = 2.0
 _KEPT_ENGINES: Final = 3
+# CJK punctuation, kana, ideographs with their extensions and compatibility forms, full-width forms.
+_CJK: Final = (
+    "\u2e80-\u2fdf\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff01-\uffef"
+    "\U00020000-\U0003347f"
+)
+_NEEDLESS: Final = re.compile(f"(?<=[{_CJK}]) +| +(?=[{_CJK}])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,32 @@ class RawLine:
     confidence: float
     block: int
     vertical: bool
+
+
+def turned(pixels: bytes, width: int, height: int, quarters: int) -> tuple[bytes, int, int]:
+    """Turn a picture anticlockwise by `quarters` of 90 degrees; returns its pixels, width and height."""
+    if quarters == 1:
+        return b"".join(pixels[column::width] for column in reversed(range(width))), height, width
+    if quarters == 2:
+        return pixels[::-1], width, height
+    if quarters == 3:
+        return b"".join(pixels[column::width][::-1] for column in range(width)), height, width
+    return pixels, width, height
+
+
+def turned_back(box: tuple[int, int, int, int], width: int, height: int, quarters: int) -> tuple[int, int, int, int]:
+    """Return where a box on a turned picture lies on the original, which is `width` by `height`.
+
+    Boxes are left, top, right and bottom in pixels.
+    """
+    left, top, right, bottom = box
+    if quarters == 1:
+        return width - bottom, left, width - top, right
+    if quarters == 2:
+        return width - right, height - bottom, width - left, height - top
+    if quarters == 3:
+        return top, height - right, bottom, height - left
+    return box
 
 
 def version(languages: str) -> str:
@@ -159,3 +191,8 @@ def _finished(line: RawLine, words: list[tuple[str, float]]) -> RawLine:
     characters = sum(len(text) for text, _ in words)
     line.confidence = sum(len(text) * confidence for text, confidence in words) / max(characters, 1)
     return line
+
+
+def joined(words: Iterable[str]) -> str:
+    """Join words with spaces, but none beside a Japanese character: there the recogniser sets them at random."""
+    return _NEEDLESS.sub("", " ".join(" ".join(word.split()) for word in words).strip())

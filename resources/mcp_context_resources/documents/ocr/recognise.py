@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.documents import ocr_models
 from mcp_context_resources.documents.geometry import Box
 from mcp_context_resources.documents.ocr import engine
 from mcp_context_resources.documents.ocr.columns import reset
-from mcp_context_resources.documents.ocr.spec import OcrLine, OcrPage
-from mcp_context_resources.documents.ocr.turning import turned, turned_back
+from mcp_context_resources.documents.ocr.engine import turned, turned_back
 from mcp_context_resources.documents.ocr_models import engine_version, system_folders
 from mcp_context_resources.errors import InvalidInputError
 
@@ -34,6 +34,42 @@ VERTICAL_NOTE: Final = (
     "The page is set in vertical lines and was read without a model of vertical Japanese (jpn_vert): brackets, long "
     "vowel marks and small kana may be wrong. Debian and Ubuntu have the model as tesseract-ocr-jpn-vert."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class OcrLine:
+    """One line of text, or one column of vertical text.
+
+    `box` is in points on the page as it is displayed, also where the scan lies on its side; `confidence` is 0 to 1.
+    Lines with the same `block` number, counted from 0, stand in one paragraph.
+    """
+
+    text: str
+    box: Box
+    confidence: float
+    block: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OcrPage:
+    """The lines of a page in reading order.
+
+    `confidence` (0 to 1) is the mean over all characters, 0 without any. `engine` names the recogniser with its version
+    and languages. `rotation` is how many degrees clockwise the text is turned on the displayed page; `notes` are
+    sentences about what may be wrong.
+    """
+
+    lines: tuple[OcrLine, ...]
+    confidence: float
+    engine: str
+    rotation: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The lines joined with newlines, a blank line between blocks."""
+        blocks = groupby(self.lines, key=lambda line: line.block)
+        return "\n\n".join("\n".join(line.text for line in lines) for _, lines in blocks)
 
 
 def recognise(job: Job, pixels: bytes, width: int, height: int, *, dpi: float, languages: Sequence[str]) -> OcrPage:

@@ -1,4 +1,4 @@
-"""Office files (OOXML): a cleared copy in memory that holds only parts that were looked at."""
+"""Packages of office files (OOXML): a cleared copy in memory that holds only parts that were looked at."""
 
 from __future__ import annotations
 

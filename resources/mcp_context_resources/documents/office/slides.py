@@ -1,4 +1,4 @@
-"""PowerPoint presentations through python-pptx: one section a slide, speaker notes marked."""
+"""Slides of PowerPoint presentations through python-pptx: one section a slide, speaker notes marked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers Word shows before list items and headings, which its files hold only as rules."""
+"""Numbering in Word: the numbers shown before list items and headings, which its files hold only as rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of one Word paragraph: what is shown of it, with insertions, links, notes, ruby and formulas."""
+"""Runs of one Word paragraph: what is shown of it, with insertions, links, notes, ruby and formulas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the styles of a Word document say of a paragraph: heading level, numbering, whether it is shown."""
+"""Styles of a Word document: what they say of a paragraph: heading level, numbering, whether it is shown."""
 
 from __future__ import annotations
 

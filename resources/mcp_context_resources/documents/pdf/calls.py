@@ -1,4 +1,4 @@
-"""The calls into PDFium that are made thousands of times a second, declared to take plain addresses.
+"""Calls into PDFium that are made thousands of times a second, declared to take plain addresses.
 
 The generated bindings wrap every pointer in an object, which takes longer than the calls themselves.
 """

@@ -1,4 +1,4 @@
-"""What is on a page: its lines in reading order, and the text made of them, which knows where each character stands."""
+"""Content of a page: its lines in reading order, and the text made of them, which knows where each character stands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A PDF as an open document."""
+"""PDF as an open document."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pypdfium2
 
 from mcp_context_resources.documents.clean_text import clean_text
-from mcp_context_resources.documents.pdf import lost_columns, scans, structure
+from mcp_context_resources.documents.pdf import scans, structure
 from mcp_context_resources.documents.pdf.content import PlacedText, place_text
+from mcp_context_resources.documents.pdf.hidden import TINY_POINTS
 from mcp_context_resources.documents.pdf.opening import PdfFile, quiet, reason_of
 from mcp_context_resources.documents.pdf.page_tables import PageTables
 from mcp_context_resources.documents.pdf.pages import PdfPages
@@ -36,6 +37,9 @@ _KEPT_TEXTS: Final = 400
 _PDFIUM: Final = "pdfium"
 _PYPDF: Final = "pypdf"
 _SCAN_LAYER: Final = "the text layer of a scan"
+_LOST_COLUMNS: Final = (
+    "vertical text in a font that is not in the file can't be read; it can with a Japanese font on this machine"
+)
 
 
 def open_pdf(_job: Job, file: DocumentFile) -> OpenDocument:
@@ -167,9 +171,9 @@ class PdfDocument:
         problem = ""
         if content.lost_columns != "none":
             if content.lost_columns == "plain" and (content.vertical or not content.lines):
-                columns = lost_columns.read_columns(self._file, index)
+                columns = _vertical_columns(self._file, index)
                 return PageText(columns, _PYPDF), PlacedText(columns)
-            problem = lost_columns.LOST
+            problem = _LOST_COLUMNS
         if content.pictured:
             page, recognised = scans.recognised(job, self._file.file, self._file.pdfium, index)
             if page.text or not content.lines:
@@ -227,3 +231,27 @@ class PdfDocument:
 
 def _in_one(lines: list[Line]) -> str:
     return " | ".join(line.text for line in lines)
+
+
+def _vertical_columns(file: PdfFile, index: int) -> str:
+    """Return by pypdf the text of a vertical page whose font is nowhere, which PDFium leaves out: a line a column.
+
+    From right to left, without what is off the page or too small to see. Raises whatever pypdf raises.
+    """
+    with quiet():
+        page = file.reader().pages[index]
+        box = page.mediabox
+        columns: dict[float, list[tuple[float, str]]] = {}
+
+        def place(text: str, outer: list[float], inner: list[float], _font: Any, size: float | None) -> None:
+            across = inner[4] * outer[0] + inner[5] * outer[2] + outer[4]
+            up = inner[4] * outer[1] + inner[5] * outer[3] + outer[5]
+            scale = abs(inner[0] * outer[0] + inner[1] * outer[2]) + abs(inner[0] * outer[1] + inner[1] * outer[3])
+            seen = box.left < across < box.right and box.bottom < up < box.top
+            if text.strip() and seen and scale * (size or 1.0) >= TINY_POINTS:
+                columns.setdefault(round(across, 1), []).append((-up, text.strip()))
+
+        page.extract_text(visitor_text=place)
+    leftward = [columns[across] for across in sorted(columns, reverse=True)]
+    downward = (sorted(column, key=lambda part: part[0]) for column in leftward)
+    return clean_text("\n".join("".join(text for _, text in column) for column in downward))

@@ -1,4 +1,4 @@
-"""The pieces in which PDFium hands out a page's text, each with its place."""
+"""Fragments in which PDFium hands out a page's text, each with its place."""
 
 from __future__ import annotations
 

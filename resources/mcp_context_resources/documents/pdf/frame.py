@@ -1,4 +1,4 @@
-"""From a PDF's own coordinates to the page as it is displayed."""
+"""Frame of a page: from a PDF's own coordinates to the page as it is displayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that a program reads but a person doesn't see: a common way to slip instructions to a language model."""
+"""Hidden text, which a program reads but a person doesn't see: a common way to instruct a language model."""
 
 from __future__ import annotations
 

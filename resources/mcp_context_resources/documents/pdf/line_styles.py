@@ -1,4 +1,4 @@
-"""How lines are set: bold, in a typewriter face, how large beside the usual text; and where they link to."""
+"""Line styles: bold, in a typewriter face, how large beside the usual text; and where they link to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page as Markdown: headings from the outline and the fonts, lists, tables, code, links and footnotes."""
+"""Markdown of a page: headings from the outline and the fonts, lists, tables, code, links and footnotes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.documents.pdf.line_styles import Link
     from mcp_context_resources.documents.pdf.lines import Line, Piece
-    from mcp_context_resources.documents.pdf.tables.spec import PageTable
+    from mcp_context_resources.documents.pdf.tables.grid import PageTable
 
 _BULLET: Final = re.compile(r"[•‣▪▸►●○◦■□◆◇–—*\u2043\uf0b7\uf0a7・※]\s*(?=\S)")
 _NUMBERED: Final = re.compile(r"(?:\(?\d{1,3}[.)]|\(?[a-z][.)]|[①-⑳])\s+(?=\S)")

@@ -1,4 +1,4 @@
-"""The tables of a page, with those that go on over the following pages made whole."""
+"""Page tables, with those that go on over the following pages made whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mcp_context_resources.errors import DeadlineExceededError
 if TYPE_CHECKING:
     import pypdfium2
 
-    from mcp_context_resources.documents.pdf.tables.spec import PageTable
+    from mcp_context_resources.documents.pdf.tables.grid import PageTable
     from mcp_context_resources.workers.job import Job
 
 _MOST_PAGES: Final = 60  # a longer table is cut into several

@@ -1,4 +1,4 @@
-"""Taking pages of an open PDF apart, each once while it is remembered."""
+"""Pages of an open PDF, taken apart each once while it is remembered."""
 
 from __future__ import annotations
 

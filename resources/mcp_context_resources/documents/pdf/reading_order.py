@@ -1,4 +1,4 @@
-"""The order in which a person reads the lines of a page.
+"""Reading order of the lines of a page.
 
 Most programs write a page's text in reading order, so that order stands unless it jumps back. Then lines are ordered
 by where they are: columns between lines that span them, from the left in horizontal text and from the top in vertical.

@@ -1,4 +1,4 @@
-"""Pages that are only pictures: read by text recognition, once for a version of their file."""
+"""Scanned pages, which are only pictures: read by text recognition, once for a version of their file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pypdfium2
 
-    from mcp_context_resources.documents.ocr.spec import OcrPage
+    from mcp_context_resources.documents.ocr.recognise import OcrPage
     from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 

@@ -1,4 +1,4 @@
-"""What a PDF says of itself: outline, metadata, forms, annotations, attachments, fonts and rights."""
+"""Structure of a PDF, what it says of itself: outline, metadata, forms, annotations, attachments, fonts and rights."""
 
 from __future__ import annotations
 

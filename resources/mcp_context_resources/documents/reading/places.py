@@ -1,4 +1,4 @@
-"""Places in documents: found by what stands there, or cited; as text, or on a picture of their page."""
+"""Passages of documents: found by what stands there, or cited; as text, or on a picture of their page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding text in documents: exactly, whatever the line ends, letter case and character width, or by pattern."""
+"""Text search in one document: exactly, whatever the line ends, letter case and character width, or by pattern."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Texts and queries, taken apart into the terms the index holds: one way for every script."""
+"""Text analysis: texts taken apart into the terms the index holds, one way for every script."""

@@ -1,4 +1,4 @@
-"""Text taken apart into what belongs together: headings, paragraphs, lists, tables, code."""
+"""Block parser: a text taken apart into what belongs together: headings, paragraphs, lists, tables, code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages cut into passages that can be found and cited: by headings, paragraphs, sentences, tables and code."""
+"""Chunker: pages cut into passages that can be found and cited, by headings, paragraphs, sentences, tables and code."""
 
 from __future__ import annotations
 

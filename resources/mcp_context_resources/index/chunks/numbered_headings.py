@@ -1,4 +1,4 @@
-"""Headings known by their numbers: `3.2 Title`, `Chapter 3`, `第3章`, `Appendix B`."""
+"""Numbered headings: `3.2 Title`, `Chapter 3`, `第3章`, `Appendix B`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where text may be cut: how much of it fits, and where no character is torn apart."""
+"""Text boundaries: where text may be cut, how much of it fits, and where no character is torn apart."""
 
 from __future__ import annotations
 

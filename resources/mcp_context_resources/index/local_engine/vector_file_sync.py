@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mcp_context_resources.index.local_engine.vector_files import GraphBuilding, Mapped
+    from mcp_context_resources.index.local_engine.vector_files import GraphBuilder, MappedVectors
     from mcp_context_resources.index.local_engine.vector_tables import VectorSpace
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class VectorFileSync:
     def __init__(self, folder: Path, most_exact: int) -> None:
         self._folder = folder
         self._most_exact = most_exact
-        self._graph: GraphBuilding | None = None
+        self._graph: GraphBuilder | None = None
         self._too_large: set[Path] = set()
         self._files = _Failures()
         self._graphs = _Failures()
@@ -62,7 +62,7 @@ class VectorFileSync:
             self._graph = None  # another server was quicker, or nobody needs it any more
         for mapped, space in self._graphs.due(lacking):
             if self._graph is None or self._graph.path != mapped.path:
-                self._graph = vector_files.GraphBuilding(mapped, space)
+                self._graph = vector_files.GraphBuilder(mapped, space)
             outcome = self._graph.step(goes_on, max(1, available_cores() // 2))
             if outcome == "unfinished":
                 return True
@@ -75,7 +75,7 @@ class VectorFileSync:
             self._graph = None
         return False
 
-    def _without_graph(self, connection: sqlite3.Connection) -> list[tuple[Mapped, VectorSpace]]:
+    def _without_graph(self, connection: sqlite3.Connection) -> list[tuple[MappedVectors, VectorSpace]]:
         found = [(vector_files.newest(self._folder, space), space) for space in vector_tables.spaces(connection)]
         return [
             (mapped, space)

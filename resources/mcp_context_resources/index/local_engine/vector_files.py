@@ -30,7 +30,7 @@ MOST_OUTSIDE_BYTES: Final = 256 << 20
 _LEAST_IN_FILE: Final = 5_000
 _SHARE_OUTSIDE: Final = 4
 
-Outcome = Literal["unfinished", "written", "no room", "too large"]
+GraphProgress = Literal["unfinished", "written", "no room", "too large"]
 """How far a graph is: it goes on, or is complete, but for a disk that is too full, or has no room in memory."""
 
 _PREFIX: Final = "vectors-"
@@ -41,7 +41,7 @@ _KEPT_RESIDENT: Final = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
+class MappedVectors:
     """Vectors of a file, and row by row the number of the passage; `last` is the number of the last vector in it."""
 
     path: Path
@@ -56,7 +56,7 @@ class Mapped:
             self.memory.madvise(mmap.MADV_DONTNEED)
 
 
-def newest(folder: Path, space: VectorSpace) -> Mapped | None:
+def newest(folder: Path, space: VectorSpace) -> MappedVectors | None:
     """Map the newest file of a space; damaged ones are passed over."""
     for path in _whole_files(folder, space):
         with contextlib.suppress(OSError, ValueError):
@@ -116,12 +116,12 @@ def sweep(folder: Path, identity: str, models: set[int]) -> None:
                 (folder / name).unlink()
 
 
-def graph_path(mapped: Mapped) -> Path:
+def graph_path(mapped: MappedVectors) -> Path:
     """Name the graph over a file of vectors; its size, which shows damage, is told by the file beside it."""
     return mapped.path.with_suffix(_GRAPH_ENDING)
 
 
-def open_graph(mapped: Mapped, space: VectorSpace) -> Any:
+def open_graph(mapped: MappedVectors, space: VectorSpace) -> Any:
     """Map the graph over a file of vectors; None where there is none."""
     path = graph_path(mapped)
     with contextlib.suppress(Exception):
@@ -132,14 +132,14 @@ def open_graph(mapped: Mapped, space: VectorSpace) -> Any:
     return None
 
 
-class GraphBuilding:
+class GraphBuilder:
     """Builds the graph over a file of vectors in steps.
 
     HNSW: Malkov, Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
     World graphs", arXiv 1603.09320.
     """
 
-    def __init__(self, mapped: Mapped, space: VectorSpace) -> None:
+    def __init__(self, mapped: MappedVectors, space: VectorSpace) -> None:
         self._mapped = mapped
         self._space = space
         self._graph: Any = _graph(space)
@@ -150,7 +150,7 @@ class GraphBuilding:
         """The file of vectors it is built over."""
         return self._mapped.path
 
-    def step(self, goes_on: Callable[[], bool], threads: int) -> Outcome:
+    def step(self, goes_on: Callable[[], bool], threads: int) -> GraphProgress:
         """Go on until told to stop, or try again to write it. One that is too large for memory can't go on."""
         total = len(self._mapped.passages)
         while self._done < total and goes_on():
@@ -220,14 +220,14 @@ def _is_whole(path: Path, dimension: int) -> bool:
         return False
 
 
-def _map(path: Path, dimension: int) -> Mapped:
+def _map(path: Path, dimension: int) -> MappedVectors:
     count = _count_in_name(path.name)
     with path.open("rb") as handle:
         memory = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
     cells = count * dimension
     matrix = np.frombuffer(memory, dtype="<f4", count=cells).reshape(count, dimension)
     passages = np.frombuffer(memory, dtype="<i8", count=count, offset=cells * 4).astype(np.int64)
-    return Mapped(path, _last_in_name(path.name), passages, matrix, memory)
+    return MappedVectors(path, _last_in_name(path.name), passages, matrix, memory)
 
 
 @contextlib.contextmanager

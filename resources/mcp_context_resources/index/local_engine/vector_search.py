@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_context_resources.index.local_engine.source_filter import SourceFilter
-    from mcp_context_resources.index.local_engine.vector_files import Mapped
+    from mcp_context_resources.index.local_engine.vector_files import MappedVectors
     from mcp_context_resources.index.local_engine.vector_tables import Matrix, Numbers, VectorSpace
     from mcp_context_resources.index.spec import Metric
 
@@ -48,7 +48,7 @@ class Vectors:
         self.space = space
         self._folder = folder
         self._most_exact = most_exact
-        self._mapped: Mapped | None = None
+        self._mapped: MappedVectors | None = None
         self._graph: Any = None
         self._tail: list[tuple[Numbers, Matrix]] = []
         self._last = 0
@@ -61,7 +61,7 @@ class Vectors:
         return len(self._all)
 
     @property
-    def mapped(self) -> Mapped | None:
+    def mapped(self) -> MappedVectors | None:
         """The file they are read from, where there is one."""
         return self._mapped
 

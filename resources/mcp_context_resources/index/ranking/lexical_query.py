@@ -1,4 +1,4 @@
-"""Lexical query: the clauses and weights by which a parsed query looks for chunks by terms, and the score of all of it.
+"""Lexical query: the clauses and weights by which chunks are looked for by terms, and what all of them would score.
 
 Fields are weighed against each other, identifiers count double, phrases and unwanted words bound what may match. BM25
 scores are made shares of what a chunk would score that holds the whole query, so that they compare over queries.

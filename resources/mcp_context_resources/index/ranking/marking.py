@@ -38,8 +38,8 @@ class Marker:
         """Return where words and phrases of the query stand in a text, in order and never overlapping."""
         folded = fold_with_places(text[:_MOST_CHARS])
         flat = plain(folded.text)
-        found = [place for phrase in self._phrases for place in phrase.spans(flat)]
-        in_runs = list(self._surface_places(flat))
+        found = [span for phrase in self._phrases for span in phrase.spans(flat)]
+        in_runs = list(self._surface_spans(flat))
         # Other forms of a word, such as inflected ones, are looked for where the query's own don't all stand.
         others = self._japanese and (self._loan_words or not all(surface in flat for surface in self._surfaces))
         for kind, start, unit in placed_spans(folded.text):
@@ -50,10 +50,10 @@ class Marker:
         return _merged(folded.original(start, end) for start, end in (*found, *in_runs))
 
     def _in_word(self, kind: str | None, text: str) -> Spans:
-        places = self._seen.get((kind, text))
-        if places is None:
-            self._seen[kind, text] = places = tuple(self._read_word(kind, text))
-        return places
+        spans = self._seen.get((kind, text))
+        if spans is None:
+            self._seen[kind, text] = spans = tuple(self._read_word(kind, text))
+        return spans
 
     def _read_word(self, kind: str | None, text: str) -> Iterator[tuple[int, int]]:
         word = parse_unit(kind, text)
@@ -72,7 +72,7 @@ class Marker:
                 if word.term in self._terms:
                     yield offset + match.start() + word.start, offset + match.start() + word.end
 
-    def _surface_places(self, flat: str) -> Iterator[tuple[int, int]]:
+    def _surface_spans(self, flat: str) -> Iterator[tuple[int, int]]:
         for surface in self._surfaces:
             place = flat.find(surface)
             while place >= 0:
@@ -80,9 +80,9 @@ class Marker:
                 place = flat.find(surface, place + len(surface))
 
 
-def _merged(places: Iterable[tuple[int, int]]) -> Spans:
+def _merged(spans: Iterable[tuple[int, int]]) -> Spans:
     merged: list[tuple[int, int]] = []
-    for start, end in sorted(places):
+    for start, end in sorted(spans):
         if merged and start < merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:

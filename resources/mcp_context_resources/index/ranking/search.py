@@ -1,4 +1,4 @@
-"""Search: candidates by terms and by vectors, fused into one order, and the chunks found with the words marked in them.
+"""Search: candidates by terms and by vectors, fused into one order, and the chunks read with their words marked.
 
 It runs in a worker, over any `Retriever`, so that a search is one way there and back.
 """

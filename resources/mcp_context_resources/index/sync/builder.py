@@ -1,4 +1,4 @@
-"""Putting sources into the index: one or two at a time, each resumed where it stopped."""
+"""Builder: sources are put into the index, one or two at a time, each resumed where it stopped."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from mcp_context_resources.errors import (
     StorageError,
 )
 from mcp_context_resources.index.spec import Ending, KnownSource
-from mcp_context_resources.index.sync.retry_backoff import Setbacks
-from mcp_context_resources.index.sync.work_queue import Batch, Level, Task, WorkList
+from mcp_context_resources.index.sync.schedule import RetryBackoff
+from mcp_context_resources.index.sync.work_queue import Batch, Priority, Task, WorkQueue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.spec import Chunk, IndexedSource
     from mcp_context_resources.index.store import Index
     from mcp_context_resources.index.sync.ledger import Ledger
-    from mcp_context_resources.index.sync.schedule import Pace
+    from mcp_context_resources.index.sync.schedule import Schedule
     from mcp_context_resources.index.sync.source_listing import Listing
 
 T = TypeVar("T")
@@ -70,37 +70,39 @@ class Builder:
     last failure: until `retry` seconds after it nothing is tried.
     """
 
-    def __init__(self, index: Index, ledger: Ledger, pace: Pace) -> None:
+    def __init__(self, index: Index, ledger: Ledger, schedule: Schedule) -> None:
         self._index = index
         self._ledger = ledger
-        self._pace = pace
-        self._list = WorkList()
+        self._schedule = schedule
+        self._queue = WorkQueue()
         self._slots = anyio.Semaphore(_AT_ONCE)
-        self._setbacks = Setbacks(pace)
+        self._backoff = RetryBackoff(schedule)
         self._halted_until = 0.0
         self.error: ContextError | None = None
 
     @property
     def busy(self) -> bool:
         """Whether there is work left."""
-        return len(self._list) > 0
+        return len(self._queue) > 0
 
     @property
     def reading(self) -> bool:
         """Whether a source is being read at this moment."""
-        return bool(self._list.at_work)
+        return bool(self._queue.at_work)
 
-    def want(self, listing: Listing, sources: Sequence[IndexedSource], level: Level, *, seconds: float = 0.0) -> Batch:
+    def enqueue(
+        self, listing: Listing, sources: Sequence[IndexedSource], priority: Priority, *, seconds: float = 0.0
+    ) -> Batch:
         """Have sources read that were listed, urgently for so many seconds; what failed a moment ago is left out."""
         now = time.monotonic()
         if now < self._halted_until:
             return Batch(0)
-        sources = [source for source in sources if self._setbacks.may_try(source, now)]
+        sources = [source for source in sources if self._backoff.may_try(source, now)]
         batch = Batch(len(sources))
         for source in sources:
             changed = not self._ledger.is_new(source)
-            self._list.add(Task(source, listing.feed(source), level, changed, now + seconds), batch)
-        self._list.tell()
+            self._queue.add(Task(source, listing.feed(source), priority, changed, now + seconds), batch)
+        self._queue.tell()
         return batch
 
     def resume(self) -> None:
@@ -110,19 +112,19 @@ class Builder:
 
     def problem(self, source: IndexedSource) -> str:
         """Tell why a source is not in the index although it was tried; empty where that isn't so."""
-        return self._setbacks.problem(source)
+        return self._backoff.problem(source)
 
     def elsewhere(self, source: IndexedSource) -> bool:
         """Tell whether another server is reading a source."""
-        return self._setbacks.elsewhere(source) > 0
+        return self._backoff.elsewhere(source) > 0
 
     def next_try(self, sources: Sequence[IndexedSource]) -> float | None:
         """Return in how many seconds the first of these sources may be tried again; None where none failed."""
-        return self._setbacks.next_try(sources)
+        return self._backoff.next_try(sources)
 
-    def hopeless(self, source: IndexedSource) -> bool:
+    def gave_up(self, source: IndexedSource) -> bool:
         """Tell whether a source was tried often enough for now."""
-        return self._setbacks.attempts(source) >= _ATTEMPTS
+        return self._backoff.attempts(source) >= _ATTEMPTS
 
     async def wait(self, batch: Batch, report: Progress | None) -> None:
         """Wait until a batch is finished, and tell how far it is."""
@@ -133,11 +135,11 @@ class Builder:
                 await batch.finished.wait()
 
     async def work(self, *, express: bool, forever: bool) -> None:
-        """Read what is wanted, only what is urgent where `express`; until nothing is left, or until cancelled."""
+        """Read what is queued, only what is urgent where `express`; until nothing is left, or until cancelled."""
         while True:
-            news = self._list.news
+            news = self._queue.news
             async with self._slots:
-                task = self._list.take(express=express)
+                task = self._queue.take(express=express)
                 if task is not None:
                     await self._carry_out(task)
             if task is None:
@@ -147,10 +149,10 @@ class Builder:
 
     def forget_all_but(self, listing: Listing) -> None:
         """Forget what is known of sources that are gone."""
-        self._setbacks.forget_all_but(listing)
+        self._backoff.forget_all_but(listing)
 
     async def _tell(self, batch: Batch, report: Progress) -> None:
-        tasks = list(self._list.working_for(batch))
+        tasks = list(self._queue.working_for(batch))
         ended = batch.total - batch.remaining
         noun = "file" if batch.total == 1 else "files"
         message = f"waiting to read {batch.total} {noun}"
@@ -165,9 +167,9 @@ class Builder:
             _log.exception("the index couldn't take in %s", task.source.name)
             settled = True
         except BaseException:
-            self._list.give_back(task)
+            self._queue.give_back(task)
             raise
-        self._list.finish(task, settled=settled)
+        self._queue.finish(task, settled=settled)
 
     async def _build(self, task: Task) -> bool:
         """Put in one source; tell whether that is settled, or it should be looked at again."""
@@ -177,10 +179,10 @@ class Builder:
         except _IndexError as failure:
             self._halt(failure.error)
         except _ElsewhereError as elsewhere:
-            self._setbacks.left_to_another(source, elsewhere.chunks)
+            self._backoff.left_to_another(source, elsewhere.chunks)
             return False
         except _ANOTHER_VERSION as error:
-            self._setbacks.add(source, _shortened(str(error)))
+            self._backoff.add(source, _shortened(str(error)))
             return False
         except ContextError as error:
             await self._failed(source, error)
@@ -189,34 +191,34 @@ class Builder:
             fault = ContextError("It couldn't be read because of a fault of the server.", "Its log has details.")
             await self._failed(source, fault)
         else:
-            self._setbacks.forget(source)
+            self._backoff.forget(source)
             self.error = None
         return True
 
     async def _read(self, task: Task) -> None:
         source = task.source
-        await self._asked(self._ledger.refresh(self._pace.known))
+        await self._asked(self._ledger.refresh(self._schedule.known))
         if self._ledger.holds(source):
             return
         first = await self._asked(self._index.begin(source))
-        if self._setbacks.goes_on_elsewhere(source, first):
+        if self._backoff.goes_on_elsewhere(source, first):
             raise _ElsewhereError(first)
         number, note, put_at = first, "", time.monotonic()
         held: list[Chunk] = []
-        cuts = task.feed.chunks(source, first)
+        batches = task.feed.chunks(source, first)
         try:
-            async for cut in cuts:
-                held += cut.chunks
-                note = cut.note or note
-                task.share = min(1.0, cut.done / cut.total) if cut.total > 0 else 0.0
-                while len(held) >= _PUT_CHUNKS or (held and time.monotonic() - put_at >= self._pace.put):
-                    batch, held = held[:_PUT_CHUNKS], held[_PUT_CHUNKS:]
-                    await self._put(source, number, batch)
-                    number, put_at = number + len(batch), time.monotonic()
+            async for batch in batches:
+                held += batch.chunks
+                note = batch.note or note
+                task.share = min(1.0, batch.done / batch.total) if batch.total > 0 else 0.0
+                while len(held) >= _PUT_CHUNKS or (held and time.monotonic() - put_at >= self._schedule.put):
+                    some, held = held[:_PUT_CHUNKS], held[_PUT_CHUNKS:]
+                    await self._put(source, number, some)
+                    number, put_at = number + len(some), time.monotonic()
         finally:
-            if isinstance(cuts, AsyncGenerator):
+            if isinstance(batches, AsyncGenerator):
                 with anyio.CancelScope(shield=True):
-                    await cuts.aclose()
+                    await batches.aclose()
         await self._put(source, number, held, Ending(note=_shortened(note)))
 
     async def _put(
@@ -244,7 +246,7 @@ class Builder:
 
     async def _failed(self, source: IndexedSource, error: ContextError) -> None:
         """Note that a source can't be read, in the index itself where trying again is no use."""
-        attempts = self._setbacks.add(source, _shortened(str(error)))
+        attempts = self._backoff.add(source, _shortened(str(error)))
         if isinstance(error, _PASSING) or not (error.lasting or attempts >= _ATTEMPTS):
             return
         try:
@@ -255,13 +257,13 @@ class Builder:
         except _ElsewhereError:
             pass  # the other server reads it, or finds out for itself
         else:
-            self._setbacks.forget(source)
+            self._backoff.forget(source)
 
     def _halt(self, error: ContextError) -> None:
         """Stop for a while: whatever is wrong with the index is wrong for every source."""
         self.error = error
-        self._halted_until = time.monotonic() + self._pace.retry
-        self._list.clear()
+        self._halted_until = time.monotonic() + self._schedule.retry
+        self._queue.clear()
 
 
 def _shortened(told: str) -> str:

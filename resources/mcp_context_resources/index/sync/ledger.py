@@ -1,4 +1,4 @@
-"""What the index holds, as far as this server knows: asking the index itself at every search would cost too much."""
+"""Ledger: what the index holds, as far as this server knows, for asking it at every search would cost too much."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SourceStates:
     """Which of some sources are `missing` in the index, and which are `broken`; the others can answer."""
 
     sources: Sequence[IndexedSource]
@@ -107,14 +107,14 @@ class Ledger:
         version = self._versions.get
         return [source for source in sources if version(source.key) != source.fingerprint]
 
-    def compare(self, sources: Sequence[IndexedSource]) -> Standing:
+    def compare(self, sources: Sequence[IndexedSource]) -> SourceStates:
         """Compare sources as they are now with what the index holds of them."""
         missing = self.missing(sources)
         if not self._problems:
-            return Standing(sources, missing, [])
+            return SourceStates(sources, missing, [])
         problems = self._problems
         broken = [entry for source in sources if (entry := problems.get(source.key)) and self.holds(source)]
-        return Standing(sources, missing, broken)
+        return SourceStates(sources, missing, broken)
 
     def notes(self, sources: Iterable[IndexedSource]) -> list[tuple[IndexedSource, str]]:
         """Return what is to be known of those of some sources of which there is something."""

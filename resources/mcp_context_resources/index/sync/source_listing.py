@@ -1,4 +1,4 @@
-"""Every source there is at one moment, from all feeds."""
+"""Source listing: every source there is at one moment, from all feeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which source is read next: what a search waits for before what nobody waits for."""
+"""Work queue: which source is read next, what a search waits for before what nobody waits for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.spec import IndexedSource
 
 
-class Level(IntEnum):
+class Priority(IntEnum):
     """How much a source is waited for: by a search of few sources, of all of them, or by nobody."""
 
     NAMED = 0
@@ -51,7 +51,7 @@ class Task:
 
     source: IndexedSource
     feed: Feed
-    level: Level
+    priority: Priority
     changed: bool
     urgent_until: float = 0.0
     share: float = 0.0
@@ -65,8 +65,8 @@ class Task:
         self.batches = []
 
 
-class WorkList:
-    """Tasks in order: by level, changed before new, small before large, new before old; one of a source at a time."""
+class WorkQueue:
+    """Tasks by priority, changed before new, small before large, new before old; one of a source at a time."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, bool, int, int, int, Task]] = []
@@ -79,22 +79,22 @@ class WorkList:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._after) + len(self.at_work)
 
-    def add(self, wanted: Task, batch: Batch) -> None:
+    def add(self, asked: Task, batch: Batch) -> None:
         """Put in a task, or join the one there is for this version of the source."""
-        key = wanted.source.key
-        task = self._same(wanted)
+        key = asked.source.key
+        task = self._same(asked)
         if task is None:
-            task = wanted
+            task = asked
             if key in self.at_work:
                 self._replace(self._after, task)
             else:
                 self._replace(self._waiting, task)
                 self._push(task)
-        elif wanted.level < task.level:
-            task.level = wanted.level
+        elif asked.priority < task.priority:
+            task.priority = asked.priority
             if task.entry is not None:
                 self._push(task)
-        task.urgent_until = max(task.urgent_until, wanted.urgent_until)
+        task.urgent_until = max(task.urgent_until, asked.urgent_until)
         task.batches.append(batch)
 
     def tell(self) -> None:
@@ -110,11 +110,11 @@ class WorkList:
             task = entry[-1]
             if task.entry is not entry:
                 heapq.heappop(self._heap)  # it moved, was replaced or taken
-            elif express and task.level is Level.BACKGROUND:
+            elif express and task.priority is Priority.BACKGROUND:
                 return None
             elif express and task.urgent_until < now:
                 heapq.heappop(self._heap)
-                task.level = Level.BACKGROUND  # nobody waits any more
+                task.priority = Priority.BACKGROUND  # nobody waits any more
                 self._push(task)
             else:
                 heapq.heappop(self._heap)
@@ -151,10 +151,10 @@ class WorkList:
         """Return the tasks at work that a batch waits for."""
         return (task for task in self.at_work.values() if batch in task.batches)
 
-    def _same(self, wanted: Task) -> Task | None:
+    def _same(self, asked: Task) -> Task | None:
         for tasks in (self.at_work, self._waiting, self._after):
-            task = tasks.get(wanted.source.key)
-            if task is not None and task.source.fingerprint == wanted.source.fingerprint:
+            task = tasks.get(asked.source.key)
+            if task is not None and task.source.fingerprint == asked.source.fingerprint:
                 return task
         return None
 
@@ -176,7 +176,7 @@ class WorkList:
     def _push(self, task: Task) -> None:
         source = task.source
         entry = (
-            int(task.level),
+            int(task.priority),
             not task.changed,
             source.size.bit_length(),
             -source.modified,

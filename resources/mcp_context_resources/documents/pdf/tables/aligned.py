@@ -1,4 +1,8 @@
-"""Tables without any rule: lines of text whose parts stand below each other."""
+"""Tables without any rule, by the alignment of their text: what TABULA calls `stream`.
+
+As Nurminen (2013) does, neighbouring lines are taken for a table as long as the same white gutters run down through all
+of them. What only happens to align is told apart by `plausible`.
+"""
 
 from __future__ import annotations
 

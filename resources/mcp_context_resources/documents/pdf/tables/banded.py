@@ -1,4 +1,7 @@
-"""Tables between horizontal rules alone: as TeX sets them, in a frame, or with every second row shaded."""
+"""Tables between horizontal rules alone: as TeX's booktabs sets them, in a frame, or with every second row shaded.
+
+The rules bound rows or bands of them as in TABULA's `lattice`; columns are found by their gutters as in its `stream`.
+"""
 
 from __future__ import annotations
 

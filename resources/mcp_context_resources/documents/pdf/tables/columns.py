@@ -1,4 +1,4 @@
-"""Columns and rows of text that no lines part: by gutters that run down through all lines, and by how lines wrap."""
+"""Columns and rows of text that no rules part: by gutters that run down through all lines, and by how lines wrap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the tables of a page."""
+"""Finding the tables of a page: those with a lattice of rules first, then those between rules, then by alignment."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from mcp_context_resources.documents.geometry import Box
 from mcp_context_resources.documents.pdf.frame import Frame
 from mcp_context_resources.documents.pdf.tables.aligned import aligned_tables
 from mcp_context_resources.documents.pdf.tables.banded import banded_tables
-from mcp_context_resources.documents.pdf.tables.grid import header_rows_of, spanned_header_rows
+from mcp_context_resources.documents.pdf.tables.grid import PageTable, header_rows_of, spanned_header_rows
 from mcp_context_resources.documents.pdf.tables.joining import column_names, continues, joined
 from mcp_context_resources.documents.pdf.tables.lattice import meshes
 from mcp_context_resources.documents.pdf.tables.plausible import holds_table
 from mcp_context_resources.documents.pdf.tables.ruled import ruled_grid
 from mcp_context_resources.documents.pdf.tables.rules import read_drawing
-from mcp_context_resources.documents.pdf.tables.spec import PageTable
 from mcp_context_resources.documents.pdf.tables.words import PageText, cell_text, lines_of
 
 if TYPE_CHECKING:

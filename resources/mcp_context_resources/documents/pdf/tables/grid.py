@@ -1,4 +1,4 @@
-"""Cells in rows and columns, some of them merged, and the rows of text they come to."""
+"""Grid of cells, some of them merged, and the table of text it comes to."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mcp_context_resources.documents.pdf.tables.words import cell_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp_context_resources.documents.geometry import Box
     from mcp_context_resources.documents.pdf.tables.words import Word
 
 MAX_CELLS: Final = 20_000
@@ -76,6 +77,22 @@ class Grid:
                 for right in range(across):
                     rows[row + down][column + right] = cell.text
         return rows
+
+
+@dataclass(frozen=True, slots=True)
+class PageTable:
+    """A table on one page.
+
+    `rows` is rectangular, all text, and begins with the `header_rows` rows of the header. The text of a merged cell is
+    in every cell it spans where it belongs to the header, so that each column has its full name; in the body it is
+    repeated down but not across, so that a label counts for each of its rows and a value is never counted twice.
+    """
+
+    box: Box
+    rows: tuple[tuple[str, ...], ...]
+    header_rows: int
+    ruled: bool
+    caption: str = ""
 
 
 def spanned_header_rows(grid: Grid) -> int:

@@ -1,11 +1,11 @@
-"""Tables that go on over pages, and the names of their columns."""
+"""Joining tables that go on over pages, and the names of their columns."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mcp_context_resources.documents.pdf.tables.grid import PageTable
 from mcp_context_resources.documents.pdf.tables.numbers import is_number, is_value
-from mcp_context_resources.documents.pdf.tables.spec import PageTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

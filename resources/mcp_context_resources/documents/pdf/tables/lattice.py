@@ -1,4 +1,8 @@
-"""From single lines and backgrounds to groups of rules that bound cells."""
+"""Lattice: from single lines and cell backgrounds to groups of rules that touch each other and bound cells.
+
+The edges are merged as Nurminen (2013) does and TABULA after him: those in one line with small gaps become one rule,
+and rules that cross or touch belong to one table.
+"""
 
 from __future__ import annotations
 

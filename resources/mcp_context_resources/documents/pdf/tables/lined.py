@@ -1,4 +1,4 @@
-"""From lines of words and the gutters between them to a grid."""
+"""Grids of lines of words, by the gutters between them."""
 
 from __future__ import annotations
 

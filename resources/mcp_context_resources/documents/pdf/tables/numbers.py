@@ -1,4 +1,4 @@
-"""Which texts are numbers, as tables print them."""
+"""Numbers as tables print them."""
 
 from __future__ import annotations
 

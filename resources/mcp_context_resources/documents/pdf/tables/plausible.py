@@ -1,4 +1,4 @@
-"""What tells a table from prose, lists, contents, code and formulas that happen to align."""
+"""Plausible tables: what tells one from prose, lists, contents, code and formulas that happen to align."""
 
 from __future__ import annotations
 

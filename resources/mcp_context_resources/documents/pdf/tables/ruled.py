@@ -1,4 +1,8 @@
-"""Tables whose columns are parted by vertical rules or by the edges of cell backgrounds."""
+"""Tables whose columns are parted by vertical rules or by the edges of cell backgrounds: TABULA's `lattice`.
+
+The cells are those between crossing rules (Nurminen, 2013). Where rows, or columns of numbers, are left without rules
+between them, they are parted by their text.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Giving passages their vectors in the background, and questions theirs before that."""
+"""Vectorizer: texts get their vectors in the background, and questions theirs before that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.feed import Embedder
     from mcp_context_resources.index.spec import EmbeddingInput, Metric
     from mcp_context_resources.index.store import Index
-    from mcp_context_resources.index.sync.schedule import Pace
+    from mcp_context_resources.index.sync.schedule import Schedule
 
     Heard = Callable[[int], Awaitable[None]]
     """Hears how many vectors were just put in."""
@@ -28,24 +28,24 @@ _TEXTS_TAKEN: Final = 64
 _ATTEMPTS: Final = 3
 
 
-class VectorMaker:
+class Vectorizer:
     """Makes the vectors that are missing, a few at a time; a question that comes in between goes first.
 
     `problem` tells why the last round ended before all were made; empty where it didn't. `made` counts vectors.
     """
 
-    def __init__(self, index: Index, embedder: Embedder, pace: Pace, *, enabled: bool, metric: Metric) -> None:
+    def __init__(self, index: Index, embedder: Embedder, schedule: Schedule, *, enabled: bool, metric: Metric) -> None:
         self._index = index
         self._metric: Metric = metric
         self._embedder = embedder
-        self._pace = pace
+        self._schedule = schedule
         self._enabled = enabled
         self._asking = 0
         self._nobody_asks = anyio.Event()
         self._filling = anyio.Lock()
         self._failures: Counter[str] = Counter()
         self._hearing: list[Heard] = []
-        self._setbacks = 0
+        self._failed_rounds = 0
         self._not_before = 0.0
         self.problem = ""
         self.made = 0
@@ -100,9 +100,9 @@ class VectorMaker:
             now = time.monotonic()
             if size.vectors > most:
                 most, grown_at = size.vectors, now
-            if not model or size.chunks - size.vectors <= self.refused or now - grown_at > self._pace.claimed:
+            if not model or size.chunks - size.vectors <= self.refused or now - grown_at > self._schedule.claimed:
                 return
-            await anyio.sleep(self._pace.elsewhere)
+            await anyio.sleep(self._schedule.elsewhere)
 
     async def fill(self, heard: Heard | None = None, stop: Callable[[], bool] = lambda: False) -> None:
         """Make vectors until none is missing or `stop` tells to, some at least; waits where another call is at it.
@@ -126,11 +126,11 @@ class VectorMaker:
                 if stop():
                     break
         except _ModelError as failure:
-            self._setbacks += 1
-            self._not_before = time.monotonic() + self._pace.pause(self._setbacks)
+            self._failed_rounds += 1
+            self._not_before = time.monotonic() + self._schedule.pause(self._failed_rounds)
             self.problem = str(failure.error)
         else:
-            self._setbacks, self.problem = 0, ""
+            self._failed_rounds, self.problem = 0, ""
 
     async def _some(self) -> bool:
         """Make some vectors; tell whether there may be more to make."""

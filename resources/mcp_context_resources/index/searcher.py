@@ -1,4 +1,4 @@
-"""One search: what it needs is read first, and only what is on disk now answers."""
+"""Searcher: what a search needs is read first, and only what is on disk now answers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import anyio
 from mcp_context_resources.errors import ContextError, InvalidInputError
 from mcp_context_resources.index import notes
 from mcp_context_resources.index.request import BuildState, SearchResults
-from mcp_context_resources.index.scope import Reach
+from mcp_context_resources.index.source_selection import SourceSelection
 from mcp_context_resources.index.spec import IndexAnswer, IndexQuery, IndexSize
-from mcp_context_resources.index.sync.background_work import alongside
 from mcp_context_resources.index.sync.source_listing import still_current
+from mcp_context_resources.index.sync.synchronizer import with_background
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from mcp_context_resources.index.settings import IndexSettings
     from mcp_context_resources.index.spec import Hit, IndexedSource, SearchMode
     from mcp_context_resources.index.store import Index
-    from mcp_context_resources.index.sync.embedding import VectorMaker
     from mcp_context_resources.index.sync.source_listing import Listing
-    from mcp_context_resources.index.sync.synchronizer import Keeper
+    from mcp_context_resources.index.sync.synchronizer import Synchronizer
+    from mcp_context_resources.index.sync.vectorizer import Vectorizer
 
 _log = logging.getLogger(__name__)
 
@@ -59,11 +59,11 @@ class _Found:
 
 
 class Searcher:
-    """Answers searches from an index that is kept in step by a keeper."""
+    """Answers searches from an index that is kept in step by a synchronizer."""
 
-    def __init__(self, index: Index, keeper: Keeper, vectors: VectorMaker, settings: IndexSettings) -> None:
+    def __init__(self, index: Index, synchronizer: Synchronizer, vectors: Vectorizer, settings: IndexSettings) -> None:
         self._index = index
-        self._keeper = keeper
+        self._synchronizer = synchronizer
         self._vectors = vectors
         self._settings = settings
         self._size: tuple[object, float, IndexSize] | None = None
@@ -71,17 +71,17 @@ class Searcher:
 
     async def search(self, request: SearchRequest, report: Progress | None) -> tuple[SearchResults, Listing]:
         """Answer a request; returns what was on disk at that moment, too."""
-        listing, reach = await self._keeper.listing(), Reach(request)
-        reach.of(listing)  # a name that isn't there is told before anything is read
+        listing, selection = await self._synchronizer.listing(), SourceSelection(request)
+        selection.of(listing)  # a name that isn't there is told before anything is read
         ends = time.monotonic() + self._settings.wait_seconds
         question = _Question()
         waited: set[str] = set()
 
-        async def bring_up() -> Listing:
-            return await self._keeper.bring_up(
+        async def update() -> Listing:
+            return await self._synchronizer.update(
                 listing,
-                reach.of,
-                few=bool(request.names) or (request.filtered and len(reach.of(listing)) <= _FEW),
+                selection.of,
+                few=bool(request.names) or (request.filtered and len(selection.of(listing)) <= _FEW),
                 seconds=max(0.0, ends - time.monotonic()),
                 report=report,
                 waited=waited,
@@ -91,25 +91,25 @@ class Searcher:
             await self._understand(request, question)
 
         with self._vectors.asking():
-            await self._keeper.ledger.refresh(float("inf"))
-            listing = await alongside(bring_up, understand, stop=False)
-            found = await self._find(request, question, listing, reach.of(listing), waited)
+            await self._synchronizer.ledger.refresh(float("inf"))
+            listing = await with_background(update, understand, stop=False)
+            found = await self._find(request, question, listing, selection.of(listing), waited)
             if found.lost or found.changed:
-                self._keeper.ledger.expire()
-                listing = await self._keeper.listing()
+                self._synchronizer.ledger.expire()
+                listing = await self._synchronizer.listing()
                 for _ in range(_REBUILDS if found.lost else 1):
                     if found.lost:
-                        self._keeper.begin_anew()
-                    await self._keeper.ledger.refresh()
-                    listing = await bring_up()
-                    if self._keeper.builder.error is None:
+                        self._synchronizer.reset()
+                    await self._synchronizer.ledger.refresh()
+                    listing = await update()
+                    if self._synchronizer.builder.error is None:
                         break
                 self._size = None
-                found = await self._find(request, question, listing, reach.of(listing), waited)
+                found = await self._find(request, question, listing, selection.of(listing), waited)
             answer, rerank_note = await self._reranked(request, found.answer)
         extra = [note for note in (question.note, found.note, rerank_note) if note]
         found = replace(found, answer=answer)
-        return await self._results(found, listing, reach.of(listing), question.model, extra), listing
+        return await self._results(found, listing, selection.of(listing), question.model, extra), listing
 
     async def state(self, listing: Listing) -> BuildState:
         """Tell how far the index is. Raises the index's errors."""
@@ -120,17 +120,17 @@ class Searcher:
         return self._state(listing, await self._index.size(model))
 
     def _state(self, listing: Listing, size: IndexSize) -> BuildState:
-        standing = self._keeper.ledger.compare(listing.all())
-        builder = self._keeper.builder
-        stuck = [(source.name, problem) for source in standing.missing if (problem := builder.problem(source))]
-        broken = [(entry.source.name, entry.problem) for entry in standing.broken]
+        states = self._synchronizer.ledger.compare(listing.all())
+        builder = self._synchronizer.builder
+        stuck = [(source.name, problem) for source in states.missing if (problem := builder.problem(source))]
+        broken = [(entry.source.name, entry.problem) for entry in states.broken]
         unreadable = [f"{name}: {problem}" for name, problem in (*broken, *stuck)[:_SHOWN_PROBLEMS]]
         return BuildState(
             sources_total=len(listing),
-            sources_ready=standing.ready,
+            sources_ready=states.ready,
             vectors_ready=size.vectors,
             chunks=size.chunks,
-            building=self._keeper.building or self._vectors.busy,
+            building=self._synchronizer.building or self._vectors.busy,
             sources_unreadable=len(broken) + len(stuck),
             problems=tuple(unreadable),
             bytes=size.bytes,
@@ -163,7 +163,7 @@ class Searcher:
             question.note = "The search is by words alone: the embedding model failed; the server's log has details."
 
     async def _sized(self, model: str) -> IndexSize:
-        now, asked = time.monotonic(), (model, self._vectors.made, self._keeper.ledger.complete)
+        now, asked = time.monotonic(), (model, self._vectors.made, self._synchronizer.ledger.complete)
         if self._size is None or self._size[0] != asked or now - self._size[1] > _SIZE_SECONDS:
             self._size = (asked, now, await self._index.size(model))
         return self._size[2]
@@ -173,15 +173,15 @@ class Searcher:
         request: SearchRequest,
         question: _Question,
         listing: Listing,
-        reach: list[IndexedSource],
+        selected: list[IndexedSource],
         waited: Collection[str],
     ) -> _Found:
         """Ask the index, and leave out what is no longer as it was listed."""
-        standing = self._keeper.ledger.compare(reach)
-        if not standing.ready:
+        states = self._synchronizer.ledger.compare(selected)
+        if not states.ready:
             return _Found(IndexAnswer((), 0, (), 0, 0), "lexical", (), 0)
-        expected = self._keeper.ledger.chunks(reach)
-        others = self._keeper.ledger.complete - standing.ready - len(standing.broken)
+        expected = self._synchronizer.ledger.chunks(selected)
+        others = self._synchronizer.ledger.complete - states.ready - len(states.broken)
         everything = not request.filtered and not others
         mode: SearchMode = request.mode if question.vector else "lexical"
         query = IndexQuery(
@@ -191,7 +191,7 @@ class Searcher:
             vector=question.vector,
             model=question.model if question.vector else "",
             mode=mode,
-            sources=None if everything else standing.ready_keys(),
+            sources=None if everything else states.ready_keys(),
             marked=request.marked,
             fresh=tuple(waited),
         )
@@ -204,7 +204,7 @@ class Searcher:
             note, mode = f"The search is by words alone: {error}", "lexical"
             query = replace(query, vector=b"", model="", mode=mode)
             answer = await self._index.search(query, deadline=self._settings.deadline_seconds)
-        replaced = self._keeper.ledger.replaced(answer.identity)
+        replaced = self._synchronizer.ledger.replaced(answer.identity)
         if replaced:
             self._told.clear()
         same = await still_current(listing, {hit.source.key: hit.source for hit in answer.hits}.values())
@@ -212,7 +212,7 @@ class Searcher:
         kept = {hit.source.key for hit in hits}
         changed = {hit.source.key: hit.source.name for hit in answer.hits if hit.source.key not in kept}
         lost = replaced or answer.chunks < expected
-        return _Found(replace(answer, hits=hits), mode, tuple(changed.values()), standing.ready, note, lost)
+        return _Found(replace(answer, hits=hits), mode, tuple(changed.values()), states.ready, note, lost)
 
     async def _reranked(self, request: SearchRequest, answer: IndexAnswer) -> tuple[IndexAnswer, str]:
         """Let a model that can sort the best hits; each takes over the score of the place it gets."""
@@ -236,18 +236,18 @@ class Searcher:
         return replace(answer, hits=(*ranked, *answer.hits[_RERANKED:])), ""
 
     async def _results(
-        self, found: _Found, listing: Listing, reach: list[IndexedSource], model: str, extra: list[str]
+        self, found: _Found, listing: Listing, selected: list[IndexedSource], model: str, extra: list[str]
     ) -> SearchResults:
-        builder = self._keeper.builder
-        standing = self._keeper.ledger.compare(reach)
-        stuck = {source.name: problem for source in standing.missing if (problem := builder.problem(source))}
-        waiting = [source.name for source in standing.missing if source.name not in stuck]
-        unreadable = [*((entry.source.name, entry.problem) for entry in standing.broken), *stuck.items()]
+        builder = self._synchronizer.builder
+        states = self._synchronizer.ledger.compare(selected)
+        stuck = {source.name: problem for source in states.missing if (problem := builder.problem(source))}
+        waiting = [source.name for source in states.missing if source.name not in stuck]
+        unreadable = [*((entry.source.name, entry.problem) for entry in states.broken), *stuck.items()]
         size = await self._sized(model)
         # Where nothing is found, it may stand in what couldn't be read of a source.
-        shown = list({hit.source.key: hit.source for hit in found.answer.hits}.values()) or reach
+        shown = list({hit.source.key: hit.source for hit in found.answer.hits}.values()) or selected
         told = [
-            *notes.about_missing(waiting, len(reach)),
+            *notes.about_missing(waiting, len(selected)),
             *notes.about_index_lag(found.answer.index_lag),
             *notes.about_words(found.answer.problem),
             *notes.about_missing_index(builder.error),
@@ -257,7 +257,7 @@ class Searcher:
             *notes.about_limits(listing.limits),
             *extra,
             *(notes.about_vectors(found.answer, self._vectors.problem) if found.mode != "lexical" else ()),
-            *notes.about_sources([(source.name, note) for source, note in self._keeper.ledger.notes(shown)]),
+            *notes.about_sources([(source.name, note) for source, note in self._synchronizer.ledger.notes(shown)]),
             *(note for note in size.notes if note not in self._told),
         ]
         self._told.update(size.notes)

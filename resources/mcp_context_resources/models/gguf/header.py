@@ -1,4 +1,4 @@
-"""The header of a GGUF file, read without llama.cpp: bounded, and never trusting a number in it.
+"""Header of a GGUF file, read without llama.cpp: bounded, and never trusting a number in it.
 
 Read through a plain file, not a memory map: another program may cut the file while it is read.
 """
@@ -92,7 +92,7 @@ def read_header(path: Path, name: str | None = None) -> GgufHeader:
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
-            header = _parse(_Reader(file, name), size)
+            header = _parse(_HeaderBytes(file, name), size)
     except OSError as error:
         raise ModelUnavailableError(
             f"The model {name!r} can't be read: {error.strerror or 'unknown reason'}.", "Check the file's permissions."
@@ -105,7 +105,7 @@ def read_header(path: Path, name: str | None = None) -> GgufHeader:
     return header
 
 
-class _Reader:
+class _HeaderBytes:
     """Takes numbers and texts from the front of a file, never more of it than a header may have."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -189,7 +189,7 @@ class _Reader:
             raise self.damaged("it ends inside its header")
 
 
-def _parse(reader: _Reader, size: int) -> GgufHeader:
+def _parse(reader: _HeaderBytes, size: int) -> GgufHeader:
     _check_magic(reader, size)
     version = int(reader.number(_U32))
     if version not in _VERSIONS:
@@ -213,7 +213,7 @@ def _parse(reader: _Reader, size: int) -> GgufHeader:
     return GgufHeader(version, metadata, tensors, parameters, tensor_bytes, start + end if tensors else reader.position)
 
 
-def _check_magic(reader: _Reader, size: int) -> None:
+def _check_magic(reader: _HeaderBytes, size: int) -> None:
     if size == 0:
         raise ModelUnavailableError(f"The model {reader.name!r} is an empty file.", "Fetch the file again.")
     first = reader.take(min(size, 4))
@@ -226,13 +226,13 @@ def _check_magic(reader: _Reader, size: int) -> None:
     )
 
 
-def _value(reader: _Reader, kind: int) -> Value:
+def _value(reader: _HeaderBytes, kind: int) -> Value:
     if kind == _ARRAY:
         return _array(reader)
     return _scalar(reader, kind)
 
 
-def _scalar(reader: _Reader, kind: int) -> Scalar:
+def _scalar(reader: _HeaderBytes, kind: int) -> Scalar:
     if kind == _STRING:
         return reader.text(_MAX_TEXT_BYTES)
     number = _SCALARS.get(kind)
@@ -241,7 +241,7 @@ def _scalar(reader: _Reader, kind: int) -> Scalar:
     return reader.number(number)
 
 
-def _array(reader: _Reader) -> Value:
+def _array(reader: _HeaderBytes) -> Value:
     kind = int(reader.number(_U32))
     count = reader.count(_U64, _MAX_HEADER_BYTES, "values in one array")
     if count <= (_KEPT_TEXTS if kind == _STRING else _KEPT_NUMBERS):
@@ -255,7 +255,7 @@ def _array(reader: _Reader) -> Value:
     return ArrayInfo(kind, count)
 
 
-def _tensor(reader: _Reader) -> tuple[int, int, int]:
+def _tensor(reader: _HeaderBytes) -> tuple[int, int, int]:
     """Return elements, bytes and offset of the next tensor."""
     reader.skip(reader.count(_U64, _MAX_NAME_BYTES, "bytes in one name"))
     dimensions = reader.count(_U32, _MAX_DIMENSIONS, "dimensions of a tensor")

@@ -1,4 +1,4 @@
-"""Which sources a search is about."""
+"""Source selection: which sources a search is about."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WHOLE: Final = re.compile(r"(document|table)://(?P<name>[^#]+)(?:#.*)?", re.DOT
 _SHOWN_FOLDERS: Final = 3
 
 
-class Reach:
+class SourceSelection:
     """The sources that a request lets answer; worked out once for each listing."""
 
     def __init__(self, request: SearchRequest) -> None:
@@ -32,13 +32,13 @@ class Reach:
         self._last: tuple[Listing, list[IndexedSource]] | None = None
 
     def of(self, listing: Listing) -> list[IndexedSource]:
-        """Return them for a listing; raises as `in_reach` does."""
+        """Return them for a listing; raises as `select_sources` does."""
         if self._last is None or self._last[0] is not listing:
-            self._last = (listing, in_reach(listing, self._request))
+            self._last = (listing, select_sources(listing, self._request))
         return self._last[1]
 
 
-def in_reach(listing: Listing, request: SearchRequest) -> list[IndexedSource]:
+def select_sources(listing: Listing, request: SearchRequest) -> list[IndexedSource]:
     """Return the sources that a request lets answer.
 
     Raises `NotFoundError`, with near names, for a source or folder that isn't there, `InvalidInputError` for a date
