@@ -18,8 +18,8 @@ from mcp_context_resources.index.settings import IndexSettings
 from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
-from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.local_engine import LocalEngine
+from mcp_context_resources.tables.reader import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.tables.settings import TableSettings
 from mcp_context_resources.workspace.settings import WorkspaceSettings

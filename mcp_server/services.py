@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_context_resources.charts.service import Charts
-from mcp_context_resources.documents.reader import Readers
+from mcp_context_resources.documents.reader import Readers as DocumentReaders
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.errors import ConfigurationError
 from mcp_context_resources.index.expired_indexes import remove_unused
@@ -21,8 +21,8 @@ from mcp_context_resources.index.service import SearchIndex
 from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
-from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.local_engine import LocalEngine
+from mcp_context_resources.tables.reader import Readers as TableReaders
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.index_feeds.documents import DocumentFeed
@@ -53,11 +53,12 @@ def make_workspace(settings: Settings) -> Workspace:
 
     Raises `ConfigurationError` for a root that doesn't exist, where there is none, and for a plugin that isn't there.
     """
-    documents = Readers(settings.documents.plugins).endings
+    tables = TableReaders(settings.tables.plugins)
+    documents = DocumentReaders(settings.documents.plugins).endings
     workspace = Workspace(
         settings.workspace,
-        {"table": TABLE_FORMATS, "document": documents, "model": MODEL_FORMATS},
-        companions=COMPANIONS,
+        {"table": tables.endings, "document": documents, "model": MODEL_FORMATS},
+        companions=tables.companions,
     )
     if not len(workspace.roots):
         raise ConfigurationError("No folder to serve was given.", "Name one: fresh-context serve ~/Documents")

@@ -14,8 +14,8 @@ from mcp_context_resources.index.spec import Chunk, Hit, IndexAnswer, IndexedSou
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.provenance import source_uri
-from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.local_engine import LocalEngine
+from mcp_context_resources.tables.reader import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.relevance import About

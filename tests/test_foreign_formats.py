@@ -39,7 +39,7 @@ from mcp_context_resources.errors import (
 )
 from mcp_context_resources.tables.duckdb_engine.loaders import archive, marked_text, registry, sqlite_files, xml
 from mcp_context_resources.tables.duckdb_engine.loaders.column_names import unique_names
-from mcp_context_resources.tables.loaded_formats import CONTAINERS, FOREIGN_FORMATS
+from mcp_context_resources.tables.reader import BY_FORMAT, LOADED_FORMATS
 from mcp_context_resources.workers.job import CallBoard, Job
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 def parts_of(path: Path, scratch: Path, job: Job | None = None) -> list[str]:
-    return registry.parts(job or a_job(), str(path), FOREIGN_FORMATS[path.suffix], scratch)
+    return registry.parts(job or a_job(), str(path), BY_FORMAT[LOADED_FORMATS[path.suffix]], scratch)
 
 
 def load(path: Path, scratch: Path, part: str | None = None, job: Job | None = None) -> Loaded:
@@ -75,7 +75,9 @@ def load(path: Path, scratch: Path, part: str | None = None, job: Job | None = N
         part = parts_of(path, scratch)[0]
     config: dict[str, Any] = {"memory_limit": "1GB", "temp_directory": str(scratch / "spill")}
     with contextlib.closing(duckdb.connect(config=config | {"python_enable_replacements": False})) as connection:
-        notes = registry.load(job or a_job(), connection, str(path), FOREIGN_FORMATS[path.suffix], part, scratch)
+        notes = registry.load(
+            job or a_job(), connection, str(path), BY_FORMAT[LOADED_FORMATS[path.suffix]], part, scratch
+        )
         types = {row[0]: row[1] for row in connection.execute("DESCRIBE data").fetchall()}
         copy = scratch / "copy.parquet"
         connection.execute(f"COPY (FROM data) TO '{copy}' (FORMAT parquet)")
@@ -839,7 +841,7 @@ def good_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-@pytest.mark.parametrize("suffix", sorted(FOREIGN_FORMATS))
+@pytest.mark.parametrize("suffix", sorted(LOADED_FORMATS))
 def test_what_is_no_such_file_is_told(suffix: str, tmp_path: Path, scratch: Path) -> None:
     path = tmp_path / f"bad{suffix}"
     bad = {"empty": b"", "random": random.Random(1).randbytes(4096), "zeros": bytes(4096)}
@@ -885,16 +887,16 @@ def test_workbooks_and_databases_that_were_cut_short_are_told(share: float, tmp_
             refused(tmp_path / name, scratch)
 
 
-@pytest.mark.parametrize("suffix", sorted(FOREIGN_FORMATS))
+@pytest.mark.parametrize("suffix", sorted(LOADED_FORMATS))
 def test_a_call_past_its_deadline_stops(suffix: str, tmp_path: Path, scratch: Path) -> None:
     path = tmp_path / f"t{suffix}"
     path.write_bytes(b"x")
     with pytest.raises(DeadlineExceededError):
-        load(path, scratch, "t" if FOREIGN_FORMATS[suffix] in CONTAINERS else "", a_job(0))
+        load(path, scratch, "t" if BY_FORMAT[LOADED_FORMATS[suffix]].parts else "", a_job(0))
 
 
 def test_a_file_that_is_gone_is_told(tmp_path: Path, scratch: Path) -> None:
-    for suffix in FOREIGN_FORMATS:
+    for suffix in LOADED_FORMATS:
         refused(tmp_path / f"gone{suffix}", scratch)
 
 
@@ -917,12 +919,14 @@ sys.modules["pyarrow"] = None
 sys.path[:0] = {[str(Path(__file__).parent.parent), str(Path(__file__).parent.parent / "resources")]!r}
 import multiprocessing, pathlib, duckdb
 from mcp_context_resources.tables.duckdb_engine.loaders import registry
+from mcp_context_resources.tables.reader import BY_FORMAT
 from mcp_context_resources.workers.job import CallBoard
 from mcp_context_resources.workers.job import Job
 for name, format, part in (("t.xlsx", "excel", "S1"), ("t.db", "sqlite", "t")):
     connection = duckdb.connect()
     job = Job(CallBoard(multiprocessing.get_context("spawn")), 60)
-    registry.load(job, connection, {str(tmp_path)!r} + "/" + name, format, part, pathlib.Path({str(scratch)!r}))
+    path, reader = {str(tmp_path)!r} + "/" + name, BY_FORMAT[format]
+    registry.load(job, connection, path, reader, part, pathlib.Path({str(scratch)!r}))
     print(connection.execute("FROM data").fetchall())
 """
     run = subprocess.run([sys.executable, "-X", "utf8", "-c", code], check=False, capture_output=True, encoding="utf-8")

@@ -13,11 +13,11 @@ import pytest
 
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.tables.duckdb_engine.embed_function import embedded
-from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.local_engine import WRITE_MAP, LocalEngine
 from mcp_context_resources.tables.model_tables.journal import Finding, Journal
 from mcp_context_resources.tables.model_tables.manifest import Manifest
 from mcp_context_resources.tables.model_tables.spec import NOT_DONE, MapColumn, RowsWanted
+from mcp_context_resources.tables.reader import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.tables.settings import TableSettings
 from mcp_context_resources.workers.pool import WorkerPool

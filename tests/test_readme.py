@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from mcp_context_resources.documents.reader import DOCUMENT_FORMATS
-from mcp_context_resources.tables.formats import TABLE_FORMATS
+from mcp_context_resources.tables.reader import TABLE_FORMATS
 from mcp_context_tools.catalogue import TOOLS
 from mcp_context_tools.document_views.arguments import ReadDocumentInput
 from mcp_context_tools.prompts.catalogue import PROMPTS

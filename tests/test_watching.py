@@ -21,7 +21,7 @@ import pytest
 from pydantic import ValidationError
 
 from mcp_context_resources.errors import SourceBusyError
-from mcp_context_resources.tables.formats import COMPANIONS, TABLE_FORMATS
+from mcp_context_resources.tables.reader import COMPANIONS, TABLE_FORMATS
 from mcp_context_resources.watch import service
 from mcp_context_resources.watch.service import Watch
 from mcp_context_resources.watch.settings import WatchSettings

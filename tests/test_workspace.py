@@ -22,7 +22,7 @@ from mcp_context_resources.errors import (
     UnreadableSourceError,
 )
 from mcp_context_resources.models.formats import MODEL_FORMATS
-from mcp_context_resources.tables.formats import TABLE_FORMATS
+from mcp_context_resources.tables.reader import TABLE_FORMATS
 from mcp_context_resources.workspace.names import Spot, file_names, lookup_key, table_names
 from mcp_context_resources.workspace.roots import Roots
 from mcp_context_resources.workspace.settings import WorkspaceSettings

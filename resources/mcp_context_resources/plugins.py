@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.metadata import EntryPoint
+
+_FORMAT: Final = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_ENDING: Final = re.compile(r"(?:\.[a-z0-9_+-]{1,20}){1,2}")
 
 
 def allowed_readers(group: str, names: Sequence[str]) -> list[object]:
@@ -25,6 +32,40 @@ def allowed_readers(group: str, names: Sequence[str]) -> list[object]:
     for entry in entry_points(group=group):
         installed.setdefault(entry.name, []).append(entry)
     return [_loaded(group, name, installed) for name in dict.fromkeys(names)]
+
+
+def check_declaration(name: str, form: str, endings: Sequence[str], functions: Sequence[str]) -> None:
+    """Make sure that a plugin's format, the endings of its files and the functions that it names can be used.
+
+    Raises `ConfigurationError`.
+    """
+    targets = [function.partition(":") for function in functions]
+    if (
+        not _FORMAT.fullmatch(form)
+        or not endings
+        or not all(map(_ENDING.fullmatch, endings))
+        or not all(module and function.isidentifier() for module, _, function in targets)
+    ):
+        raise ConfigurationError(
+            f"The plugin {name!r} declares no format, endings or function that could be used.",
+            "A format is named like calendar, an ending like .ics, a function like package.module:convert.",
+        )
+
+
+def code_folders(form: str, function: str) -> list[str]:
+    """Name the folders from which workers import the function of a reader; those of this installation they may anyway.
+
+    Raises `ConfigurationError` where its package isn't there.
+    """
+    package = function.partition(":")[0].partition(".")[0]
+    spec = None if package in sys.builtin_module_names else find_spec(package)
+    if spec is None:
+        raise ConfigurationError(
+            f"The reader of {form} is to be found in {function}, but there is no {package}.",
+            "Install its package again.",
+        )
+    homes = spec.submodule_search_locations or [spec.origin or ""]
+    return [str(Path(home).resolve().parent) for home in homes]
 
 
 def _loaded(group: str, name: str, installed: dict[str, list[EntryPoint]]) -> object:

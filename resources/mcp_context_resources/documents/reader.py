@@ -7,20 +7,16 @@ confined worker processes only.
 
 from __future__ import annotations
 
-import re
-import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.documents.ocr_models import engine_version
 from mcp_context_resources.errors import ConfigurationError
 from mcp_context_resources.installed import versions
-from mcp_context_resources.plugins import allowed_readers
+from mcp_context_resources.plugins import allowed_readers, check_declaration, code_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 GROUP: Final = "fresh_context.document_readers"
 """The group of entry points under which other packages offer a `Reader`."""
@@ -28,8 +24,6 @@ GROUP: Final = "fresh_context.document_readers"
 _HOME: Final = "mcp_context_resources.documents"
 _EXTRA: Final = "fresh-context[documents]"
 _VERSION: Final = "2"
-_FORMAT: Final = re.compile(r"[a-z][a-z0-9_]{0,30}")
-_ENDING: Final = re.compile(r"(?:\.[a-z0-9_+-]{1,20}){1,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +169,9 @@ class Readers:
         self.endings: dict[str, str] = {}
         for reader in (*BUILT_IN, *others):
             self._add(reader)
-        self.plugin_folders = tuple(dict.fromkeys(folder for reader in others for folder in _folders(reader)))
+        self.plugin_folders = tuple(
+            dict.fromkeys(folder for reader in others for folder in code_folders(reader.format, reader.open))
+        )
         self._versions: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Reader]:
@@ -221,29 +217,5 @@ def _checked(name: str, reader: object) -> Reader:
         raise ConfigurationError(
             f"The plugin {name!r} is a {type(reader).__name__}, not a reader of documents.", "Install one that fits."
         )
-    module, _, function = reader.open.partition(":")
-    if (
-        not _FORMAT.fullmatch(reader.format)
-        or not reader.endings
-        or not all(map(_ENDING.fullmatch, reader.endings))
-        or not module
-        or not function.isidentifier()
-    ):
-        raise ConfigurationError(
-            f"The plugin {name!r} declares no format, endings or function that could be used.",
-            "A format is named like calendar, an ending like .ics, a function like package.module:convert.",
-        )
+    check_declaration(name, reader.format, reader.endings, (reader.open,))
     return reader
-
-
-def _folders(reader: Reader) -> Iterable[str]:
-    """Name the folders from which workers import the reader; those of this installation they may read anyway."""
-    package = reader.open.partition(":")[0].partition(".")[0]
-    spec = None if package in sys.builtin_module_names else find_spec(package)
-    if spec is None:
-        raise ConfigurationError(
-            f"The reader of {reader.format} is to be found in {reader.open}, but there is no {package}.",
-            "Install its package again.",
-        )
-    homes = spec.submodule_search_locations or [spec.origin or ""]
-    return [str(Path(home).resolve().parent) for home in homes]

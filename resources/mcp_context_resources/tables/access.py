@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.errors import ContextError
-from mcp_context_resources.tables.formats import COMPANIONS, is_foreign
 from mcp_context_resources.tables.spec import TableSpec
 
 if TYPE_CHECKING:
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.tables.columnar_cache import ColumnarCache
     from mcp_context_resources.tables.discovery import Discovery
+    from mcp_context_resources.tables.reader import Readers
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.source import Source
 
@@ -24,10 +24,15 @@ _NAMED_MISSING: Final = 10
 class Access:
     """Tells how tables are read now: directly, or from a copy; `encoding` is that of CSV files that don't tell."""
 
-    def __init__(self, discovery: Discovery, copies: ColumnarCache, encoding: str | None) -> None:
+    def __init__(self, discovery: Discovery, copies: ColumnarCache, readers: Readers, encoding: str | None) -> None:
         self._discovery = discovery
         self._copies = copies
+        self._readers = readers
         self._encoding = encoding
+
+    def is_loaded(self, source: Source) -> bool:
+        """Tell whether a table is read from its copy alone, since the engine can't read its format itself."""
+        return self._readers.loader(source.format) is not None
 
     async def all_of(
         self, named: Mapping[str, Source], ends: float, on_progress: Progress | None, *, direct: bool
@@ -45,14 +50,14 @@ class Access:
     async def one(
         self, source: Source, name: str, ends: float, on_progress: Progress | None, *, direct: bool = False
     ) -> TableSpec:
-        """Return how a table is read; a foreign one from its copy, which is waited for. `direct` is for the others.
+        """Return how a table is read; a loaded one from its copy, which is waited for. `direct` is for the others.
 
         `ends` is on the clock of `time.monotonic`. Raises `UnreadableSourceError`, `DeadlineExceededError`.
         """
         if (problem := self._discovery.problem(source.fingerprint)) is not None:
             raise problem
         spec = self.bare(source, name)
-        if is_foreign(source.format):
+        if spec.reader is not None:
             left = max(0.0, ends - time.monotonic())
             return replace(spec, copy=await self._copies.ensure(spec, seconds=left, on_progress=on_progress))
         return spec if direct else self._with_copies(spec)
@@ -60,7 +65,7 @@ class Access:
     def at_once(self, source: Source, name: str) -> TableSpec | None:
         """Return how a table is read without waiting for anything; None where that can't be."""
         spec = self._with_copies(self.bare(source, name))
-        return None if is_foreign(source.format) and not spec.copy else spec
+        return None if spec.reader is not None and not spec.copy else spec
 
     def copy_later(self, specs: Iterable[TableSpec]) -> None:
         """Start copies of what was read directly, for the next time."""
@@ -81,7 +86,8 @@ class Access:
             members=tuple(self.bare(member, "") for member in source.members),
             partitioned=source.partitioned,
             size=source.size,
-            state=() if source.members or source.origin or source.format in COMPANIONS else source.state,
+            state=() if source.members or source.origin or source.format in self._readers.companions else source.state,
+            reader=self._readers.loader(source.format),
         )
 
     def _with_copies(self, spec: TableSpec) -> TableSpec:

@@ -171,4 +171,6 @@ class ColumnarCache:
 
     def _name(self, table: TableSpec) -> str:
         made_of = f"{table.fingerprint}\0{table.encoding}\0{self._made_with}"
+        if table.reader is not None and table.reader.installed:
+            made_of += f"\0{table.reader.installed}"
         return f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.parquet"

@@ -15,7 +15,7 @@ class Dialect(Protocol):
     """Writes names, literals, and the statements and expressions that differ from engine to engine.
 
     An `expression` is SQL, as is what the methods return. The rest that tools write is the same everywhere: `SELECT …
-    FROM … WHERE`, `count(*) FILTER (…)`, `count(DISTINCT …)`, `sum`, `avg`, `min`, `max`, `round`, `NULLS LAST`,
+    FROM … WHERE`, `count(*)`, `count(DISTINCT …)`, `sum`, `avg`, `min`, `max`, `round`, `NULLS LAST`,
     `HAVING` with names of results, `LIMIT`.
     """
 
@@ -42,6 +42,9 @@ class Dialect(Protocol):
 
     def group_by(self, keys: Sequence[str]) -> str:
         """Write the clause that groups by these selected expressions; none: by all selected columns."""
+
+    def count_of(self, condition: str) -> str:
+        """Write the aggregate that counts the rows for which a condition holds."""
 
     def contains(self, expression: str, text: str) -> str:
         """Write the condition that values, as text, hold a text in any case."""

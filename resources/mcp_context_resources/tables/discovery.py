@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_context_resources.errors import SourceBusyError, UnreadableSourceError
-from mcp_context_resources.tables.formats import may_hold_several
+from mcp_context_resources.tables.spec import TableFile
 from mcp_context_resources.workers.batch import ask_each
 from mcp_context_resources.workers.function import WorkerFunction
 from mcp_context_resources.workspace.catalogue import Contents
@@ -18,6 +18,7 @@ from mcp_context_resources.workspace.folders import set_apart_partitioned, share
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp_context_resources.tables.reader import Readers
     from mcp_context_resources.tables.settings import TableSettings
     from mcp_context_resources.tables.spec import EngineLimits
     from mcp_context_resources.workers.pool import WorkerPool
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.workspace.file_naming import Found
     from mcp_context_resources.workspace.workspace import Workspace
 
-_LOOK_INTO: Final[WorkerFunction[list[Contents | None], Sequence[tuple[str, str]], str | None, EngineLimits]] = (
+_LOOK_INTO: Final[WorkerFunction[list[Contents | None], Sequence[TableFile], str | None, EngineLimits]] = (
     WorkerFunction("mcp_context_resources.tables.duckdb_engine.contents:look_into")
 )
 _LOOKING_SECONDS: Final = 10.0
@@ -36,10 +37,13 @@ _BATCH_SECONDS: Final = 8.0
 class Discovery:
     """Makes catalogues in which every table inside a file, and every folder that is one table, has its name."""
 
-    def __init__(self, workspace: Workspace, pool: WorkerPool, settings: TableSettings, limits: EngineLimits) -> None:
+    def __init__(
+        self, workspace: Workspace, pool: WorkerPool, readers: Readers, settings: TableSettings, limits: EngineLimits
+    ) -> None:
         self._limits = limits
         self._workspace = workspace
         self._pool = pool
+        self._readers = readers
         self._settings = settings
         self._contents: dict[str, Contents] = {}
         self._looking = anyio.Lock()
@@ -74,16 +78,20 @@ class Discovery:
             return SourceBusyError(contents.problem, "Try again in a moment.")
         return UnreadableSourceError(contents.problem, "Check the file, or leave it out.")
 
+    def _holds_several(self, form: str) -> bool:
+        reader = self._readers.loader(form)
+        return reader is not None and bool(reader.parts)
+
     def _wanted(self, found: Scan) -> dict[str, Found]:
         _, files = set_apart_partitioned(self._workspace.table_files(found))
-        wanted = [(file, form) for file, form in files if may_hold_several(form)]
+        wanted = [(file, form) for file, form in files if self._holds_several(form)]
         if self._settings.folders:
             wanted += shared_folder_files(files)
         return {self._workspace.fingerprint(file, form): (file, form) for file, form in wanted}
 
     async def _look_into(self, new: dict[str, Found]) -> None:
         async def look(keys: Sequence[str]) -> list[Contents | None]:
-            files = [(str(new[key][0].path), new[key][1]) for key in keys]
+            files = [TableFile(str(new[key][0].path), new[key][1], self._readers.loader(new[key][1])) for key in keys]
             return await self._pool.run(
                 _LOOK_INTO, files, self._settings.encoding, self._limits, deadline=_BATCH_SECONDS
             )

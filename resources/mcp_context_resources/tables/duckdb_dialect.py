@@ -74,6 +74,10 @@ class DuckDbDialect:
         del keys
         return "GROUP BY ALL"
 
+    def count_of(self, condition: str) -> str:
+        """See `Dialect`."""
+        return f"count(*) FILTER ({condition})"
+
     def contains(self, expression: str, text: str) -> str:
         """See `Dialect`."""
         pattern = quoted("%" + re.sub(r"([\\%_])", r"\\\1", text) + "%")

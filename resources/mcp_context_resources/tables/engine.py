@@ -44,6 +44,10 @@ class TableEngine(Protocol):
     def row_files(self) -> RowFiles | None:
         """What reads and writes rows in files of the cache, too; None where only the engine's own tables are read."""
 
+    @property
+    def reading_version(self) -> str:
+        """What decides, besides a table's version and the settings, which rows are read of it."""
+
     def warm_up(self) -> None:
         """Make ready without waiting for it; a call is about to come."""
 

@@ -13,6 +13,7 @@ from mcp_context_resources.tables.access import Access
 from mcp_context_resources.tables.columnar_cache import COPIES_AT_ONCE, COPY, ColumnarCache
 from mcp_context_resources.tables.discovery import Discovery
 from mcp_context_resources.tables.duckdb_dialect import DUCKDB
+from mcp_context_resources.tables.reader import Readers
 from mcp_context_resources.tables.row_counts import RowCounts
 from mcp_context_resources.tables.spec import EngineLimits, Export, Exported, Fetch, Fetched
 from mcp_context_resources.workers.confinement import Confinement
@@ -65,8 +66,9 @@ class LocalEngine:
 
     def __init__(self, workspace: Workspace, settings: TableSettings, cache_dir: Path, max_cache_bytes: int) -> None:
         self._limits = _limits(settings, cache_dir, max_cache_bytes)
-        self._pool, self._copy_pool = _pools(workspace, settings, cache_dir)
-        self._discovery = Discovery(workspace, self._pool, settings, self._limits)
+        self._readers = readers = Readers(settings.plugins)
+        self._pool, self._copy_pool = _pools(workspace, readers, settings, cache_dir)
+        self._discovery = Discovery(workspace, self._pool, readers, settings, self._limits)
         self._copies = ColumnarCache(
             self._copy_pool,
             Cache(cache_dir, "tables", max_cache_bytes),
@@ -75,7 +77,7 @@ class LocalEngine:
             patience=settings.deadline_seconds,
             least_bytes=settings.copy_bytes,
         )
-        self._access = Access(self._discovery, self._copies, settings.encoding)
+        self._access = Access(self._discovery, self._copies, readers, settings.encoding)
         self._row_counts = RowCounts(self._pool, self._limits, self._discovery, self._access)
 
     @property
@@ -87,6 +89,11 @@ class LocalEngine:
     def row_files(self) -> LocalEngine:
         """This engine: its workers may write to the cache."""
         return self
+
+    @property
+    def reading_version(self) -> str:
+        """The readers as they are installed: an extra that is added reads what was unreadable."""
+        return self._readers.version
 
     def warm_up(self) -> None:
         """See `TableEngine`."""
@@ -230,10 +237,12 @@ def _limits(settings: TableSettings, cache_dir: Path, max_cache_bytes: int) -> E
     )
 
 
-def _pools(workspace: Workspace, settings: TableSettings, cache_dir: Path) -> tuple[WorkerPool, WorkerPool]:
-    """Make the processes for statements and those for copies: they read the roots alone, and write the cache alone."""
+def _pools(
+    workspace: Workspace, readers: Readers, settings: TableSettings, cache_dir: Path
+) -> tuple[WorkerPool, WorkerPool]:
+    """Make the processes for statements and those for copies: they read the roots and plugins, and write the cache."""
     confinement = Confinement(
-        readable=tuple(str(root.path) for root in workspace.roots),
+        readable=(*(str(root.path) for root in workspace.roots), *readers.plugin_folders),
         writable=(str(cache_dir),),
         memory_bytes=settings.worker_memory_mb << 20,
     )

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.tables.embedded_texts import texts_of, vectors_of
+from mcp_context_resources.tables.missing_table import MissingTableError, suggest_tables
 from mcp_context_resources.tables.page_cursor import PageCursor
 from mcp_context_resources.tables.parameters import bind, by_identifier
 from mcp_context_resources.tables.spec import Statement
@@ -100,7 +101,11 @@ class Preparation:
             raise InvalidInputError(f"The statement is longer than {MAX_SQL_CHARS:,} characters.", "Shorten it.")
         parsed = self._parsed.get(sql)
         if parsed is None:
-            parsed = await self._engine.admit(sql, deadline=self._parse_seconds)
+            try:
+                parsed = await self._engine.admit(sql, deadline=self._parse_seconds)
+            except MissingTableError as error:  # of an engine that looks names up at once
+                catalogue = await self._catalogue()
+                raise suggest_tables(error, lambda name: catalogue.near("table", name)) from error
             # Paging repeats a statement; what it means depends on its text alone.
             self._parsed[sql] = parsed
             if len(self._parsed) > _KEPT_STATEMENTS:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from mcp_context_resources.errors import ContextError, DeadlineExceededError, SourceBusyError
-from mcp_context_resources.tables.formats import is_foreign
 from mcp_context_resources.tables.spec import EngineLimits, RowCount, TableSpec
 from mcp_context_resources.workers.batch import COUNTING_SECONDS, ask_each
 from mcp_context_resources.workers.function import WorkerFunction
@@ -45,8 +44,8 @@ class RowCounts:
         """
         new = [table for table in tables if table.fingerprint not in self._known]
         async with anyio.create_task_group() as group:
-            group.start_soon(self._count_all, [table for table in new if not is_foreign(table.format)])
-            group.start_soon(self._copy_and_count, [table for table in new if is_foreign(table.format)])
+            group.start_soon(self._count_all, [table for table in new if not self._access.is_loaded(table)])
+            group.start_soon(self._copy_and_count, [table for table in new if self._access.is_loaded(table)])
         counts = [self._known.get(table.fingerprint, RowCount(None, unknown=True)) for table in tables]
         # What there was no time for is tried again the next time.
         self._known = {key: count for key, count in self._known.items() if not count.unknown}
@@ -57,7 +56,7 @@ class RowCounts:
             self._known[table.fingerprint] = count
 
     async def _copy_and_count(self, tables: Sequence[Source]) -> None:
-        """Have small files of foreign formats copied, as far as the time for it allows, and count their rows."""
+        """Have small files that are loaded copied, as far as the time for it allows, and count their rows."""
         ends = time.monotonic() + _COPYING_SECONDS
         ready = []
         for table in tables:

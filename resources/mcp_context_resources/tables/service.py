@@ -118,6 +118,11 @@ class Tables:
         """How the engine's SQL is written."""
         return self._engine.dialect
 
+    @property
+    def reading_version(self) -> str:
+        """What decides, besides a table's version and the settings, which rows are read of it."""
+        return self._engine.reading_version
+
     def warm_up(self) -> None:
         """Start the engine's process without waiting for it; a call is about to come."""
         self._engine.warm_up()

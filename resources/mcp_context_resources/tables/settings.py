@@ -20,6 +20,10 @@ class TableSettings(BaseModel):
     max_deadline_seconds: float = Field(
         default=300.0, gt=0, le=3600, description="Most that a call may ask for with timeout_seconds."
     )
+    plugins: tuple[str, ...] = Field(
+        default=(),
+        description="Names of installed plugins that may read tables of other formats, in worker processes.",
+    )
     folders: bool = Field(default=True, description="Serve a folder of files of one shape as one table, too.")
     copy_bytes: int = Field(
         default=1 << 20, ge=0, description="CSV and JSON files from this size on get a columnar copy in the cache."

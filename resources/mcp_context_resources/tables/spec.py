@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from mcp_context_resources.tables.reader import Reader
 
 Row = list[Any]
 """One row of JSON values: null, boolean, number, string, list or object."""
@@ -16,7 +19,7 @@ class TableSpec:
     `encoding` is None where it is to be found out, `part` the table's name inside its file, `copy` the path of a
     columnar copy to read instead of the file, `size` in bytes. A folder that is one table has its files as `members`.
     `state` are the file's times of modification and change, size and inode; empty where its own locks keep versions
-    apart.
+    apart. `reader` says what loads it; None where the engine reads it itself.
     """
 
     name: str
@@ -30,6 +33,16 @@ class TableSpec:
     partitioned: bool = False
     size: int = 0
     state: tuple[int, ...] = ()
+    reader: Reader | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A file to be looked into; `reader` is None where the engine reads its format itself."""
+
+    path: str
+    format: str
+    reader: Reader | None = None
 
 
 @dataclass(frozen=True, slots=True)

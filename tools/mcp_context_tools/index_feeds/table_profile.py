@@ -114,7 +114,7 @@ def _statement(columns: Sequence[Column], relation: str, dialect: Dialect) -> st
         if _is_text(column):
             shown = dialect.text(name, _VALUE_CHARS + 1)
             aggregates += [f"count({name})", dialect.distinct_count(text), dialect.frequent_values(shown, _VALUES)]
-            aggregates.append(f"count(*) FILTER ({dialect.matches(text, _WORDS)})")
+            aggregates.append(dialect.count_of(dialect.matches(text, _WORDS)))
         elif is_readable(column) and not any(mark in column.type.replace("DECIMAL(", "") for mark in _WITHOUT_RANGE):
             aggregates += ["0", "0", dialect.text_range(name), "0"]
         else:

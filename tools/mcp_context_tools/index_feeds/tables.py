@@ -8,7 +8,6 @@ import anyio.to_thread
 
 from mcp_context_resources.errors import NotFoundError, SourceChangedError, SqlError
 from mcp_context_resources.index.feed import ChunkBatch
-from mcp_context_resources.tables.reading_version import reading_version
 from mcp_context_tools.index_feeds.listed_files import Listed, indexed
 from mcp_context_tools.index_feeds.row_text import row_chunks
 from mcp_context_tools.index_feeds.table_profile import is_readable, schema_chunks, table_content
@@ -43,7 +42,7 @@ class TableFeed:
     def __init__(self, tables: Tables, settings: IndexSettings) -> None:
         self._tables = tables
         self._settings = settings
-        made_with = VERSION, settings.chunk_chars, settings.max_rows, tables.settings.encoding, reading_version()
+        made_with = VERSION, settings.chunk_chars, settings.max_rows, tables.settings.encoding, tables.reading_version
         self._made_with = "\0".join(map(str, made_with))
         self._listed = Listed(self.sources)
 

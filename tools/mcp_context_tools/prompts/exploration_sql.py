@@ -211,7 +211,8 @@ class _Maker:
             f"SELECT min({column}) AS lowest, {self._sql.quantile(column, 0.25)} AS quarter,"  # noqa: S608
             f" {self._sql.median(column)} AS median,"
             f" {self._sql.quantile(column, 0.75)} AS three_quarters, max({column}) AS highest,"
-            f" count(*) FILTER ({column} < 0) AS below_zero, count(*) FILTER ({column} IS NULL) AS missing"
+            f" {self._sql.count_of(f'{column} < 0')} AS below_zero,"
+            f" {self._sql.count_of(f'{column} IS NULL')} AS missing"
             f" FROM {source}"
         )
         return SuggestedStatement("spread", self._measure, sql)

@@ -19,7 +19,6 @@ from mcp_context_resources.tables.duckdb_engine.connections import (
 )
 from mcp_context_resources.tables.duckdb_engine.file_versions import check_unchanged
 from mcp_context_resources.tables.duckdb_engine.relations import Relation
-from mcp_context_resources.tables.formats import is_foreign
 
 if TYPE_CHECKING:
     from mcp_context_resources.tables.spec import EngineLimits, TableSpec
@@ -50,10 +49,10 @@ def _copy(job: Job, table: TableSpec, name: str, scratch: Path, limits: EngineLi
 def _relation(
     job: Job, table: TableSpec, connection: duckdb.DuckDBPyConnection, scratch: Path, limits: EngineLimits
 ) -> Relation:
-    if not is_foreign(table.format):
+    if table.reader is None:
         with job.interruptible(connection.interrupt):
             return relation_of(table, connection, limits)
     from mcp_context_resources.tables.duckdb_engine.loaders import registry
 
-    notes = registry.load(job, connection, table.path, table.format, table.part, scratch)
+    notes = registry.load(job, connection, table.path, table.reader, table.part, scratch)
     return Relation("data", (), notes=tuple(notes))

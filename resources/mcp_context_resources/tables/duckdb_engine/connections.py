@@ -32,7 +32,6 @@ from mcp_context_resources.tables.duckdb_engine.encoding import PACKING_ERRORS
 from mcp_context_resources.tables.duckdb_engine.folder_tables import folder_relation
 from mcp_context_resources.tables.duckdb_engine.relations import Relation, relation_for
 from mcp_context_resources.tables.duckdb_engine.sql_errors import contradicts_sample, explain
-from mcp_context_resources.tables.formats import is_foreign
 from mcp_context_resources.tables.quoting import exact_path, identifier, quoted
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ def relation_of(table: TableSpec, connection: duckdb.DuckDBPyConnection, limits:
     try:
         if table.copy and Path(table.copy).exists():
             relation = copied_relation(table.copy, connection)
-        elif is_foreign(table.format):
+        elif table.reader is not None:
             raise SourceBusyError(f"The copy of {table.name} was removed meanwhile.", "Call again: it is made anew.")
         elif table.members:
             relation = folder_relation(table, connection, lambda member: relation_of(member, connection, limits))

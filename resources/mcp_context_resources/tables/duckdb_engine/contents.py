@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.tables.duckdb_engine.encoding import detect_encoding, open_bytes
-from mcp_context_resources.tables.formats import may_hold_several
 from mcp_context_resources.tables.quoting import exact_path
 from mcp_context_resources.workspace.catalogue import Contents
 
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from mcp_context_resources.tables.spec import EngineLimits
+    from mcp_context_resources.tables.reader import Reader
+    from mcp_context_resources.tables.spec import EngineLimits, TableFile
     from mcp_context_resources.workers.job import Job
 
 _LOOKING_SECONDS: Final = 3.0
@@ -28,24 +28,24 @@ _MOST_PARTS: Final = 10_000
 
 
 def look_into(
-    job: Job, files: Sequence[tuple[str, str]], encoding: str | None, limits: EngineLimits
+    job: Job, files: Sequence[TableFile], encoding: str | None, limits: EngineLimits
 ) -> list[Contents | None]:
-    """Look into files, given as path and format; None for those there was no time for (three seconds).
+    """Look into files; None for those there was no time for (three seconds).
 
     A file that can't be read is one table with a `problem`.
     """
     ends = time.monotonic() + _LOOKING_SECONDS
     found: list[Contents | None] = []
-    for path, form in files:
+    for file in files:
         if found and (time.monotonic() > ends or job.should_stop):
             found.append(None)
             continue
         try:
-            if may_hold_several(form):
-                parts = _parts(job, path, form, limits)
+            if file.reader is not None:
+                parts = _parts(job, file.path, file.reader, limits)
                 found.append(Contents(tuple(parts[:_MOST_PARTS]), left_out=max(0, len(parts) - _MOST_PARTS)))
             else:
-                found.append(Contents(shape=_shape(path, form, encoding)))
+                found.append(Contents(shape=_shape(file.path, file.format, encoding)))
         except ContextError as error:
             found.append(Contents(problem=error.message, passing=not error.lasting))
         except Exception:  # noqa: BLE001 - whatever a stranger's file does to a reader: what is wrong is told when it is read
@@ -53,12 +53,12 @@ def look_into(
     return found
 
 
-def _parts(job: Job, path: str, form: str, limits: EngineLimits) -> list[str]:
+def _parts(job: Job, path: str, reader: Reader, limits: EngineLimits) -> list[str]:
     from mcp_context_resources.tables.duckdb_engine.connections import work_folder
     from mcp_context_resources.tables.duckdb_engine.loaders import registry
 
     with TemporaryDirectory(dir=work_folder(limits), ignore_cleanup_errors=True) as scratch:
-        return registry.parts(job, path, form, Path(scratch))
+        return registry.parts(job, path, reader, Path(scratch))
 
 
 @functools.cache

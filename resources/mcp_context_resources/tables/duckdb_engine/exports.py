@@ -16,12 +16,12 @@ from mcp_context_resources.tables.duckdb_engine.connections import despite_sampl
 from mcp_context_resources.tables.duckdb_engine.embed_function import define_embed
 from mcp_context_resources.tables.duckdb_engine.statements import (
     columns_of,
-    fetch_rows,
     one_version,
     translated,
     written_out,
 )
 from mcp_context_resources.tables.quoting import identifier, quoted
+from mcp_context_resources.tables.result_rows import fetch_rows
 from mcp_context_resources.tables.spec import Exported
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.tables.duckdb_engine.connections import connection_for, despite_samples, relation_of_open
 from mcp_context_resources.tables.duckdb_engine.join_partners import join_partners
-from mcp_context_resources.tables.duckdb_engine.json_values import CellCutter
 from mcp_context_resources.tables.duckdb_engine.statements import one_version, translated
+from mcp_context_resources.tables.json_values import CellCutter
 from mcp_context_resources.tables.quoting import identifier
 from mcp_context_resources.tables.spec import ColumnProfile, Profile, RowCount
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 
 from mcp_context_resources.cut_text import first_names
-from mcp_context_resources.errors import ContextError, DeadlineExceededError, StaleCursorError
+from mcp_context_resources.errors import ContextError, DeadlineExceededError
 from mcp_context_resources.tables.duckdb_engine import gate, pivot
 from mcp_context_resources.tables.duckdb_engine.connections import connection_for, despite_samples, left_out
 from mcp_context_resources.tables.duckdb_engine.embed_function import define_embed
 from mcp_context_resources.tables.duckdb_engine.file_versions import check_unchanged
-from mcp_context_resources.tables.duckdb_engine.json_values import CellCutter
 from mcp_context_resources.tables.duckdb_engine.sql_errors import explain, without_folders
 from mcp_context_resources.tables.quoting import identifier
+from mcp_context_resources.tables.result_rows import fetch_rows
 from mcp_context_resources.tables.spec import Column, Fetch, Fetched, Statement
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from mcp_context_resources.tables.spec import EngineLimits, TableSpec
     from mcp_context_resources.workers.job import Job
 
-_BATCH_ROWS: Final = 1_000
 _NAMED_MISSING: Final = 10
 # Types whose values Python's own can't hold exactly: a month has no number of days.
 _ROUNDED_BY_PYTHON: Final = frozenset({"INTERVAL", "TIMESTAMP_NS"})
@@ -102,45 +100,6 @@ def _explanation(cursor: duckdb.DuckDBPyConnection, explain: str, sql: str, fetc
 def columns_of(cursor: duckdb.DuckDBPyConnection) -> list[Column]:
     """Return names and types of a result's columns."""
     return [Column(name, str(kind)) for name, kind, *_ in cursor.description or ()]
-
-
-def fetch_rows(cursor: duckdb.DuckDBPyConnection, columns: list[Column], fetch: Fetch) -> Fetched:
-    """Fetch the rows asked for of a result under way; raises `StaleCursorError` where earlier ones have changed."""
-    result = Fetched(columns)
-    digest = _skip(cursor, fetch)
-    cutter = CellCutter(fetch.max_cell_chars)
-    chars = 0
-    while batch := cursor.fetchmany(min(_BATCH_ROWS, fetch.max_rows + 1 - len(result.rows))):
-        for row in batch:
-            if len(result.rows) == fetch.max_rows or chars > fetch.max_chars:
-                result.more, result.cells_cut = True, cutter.cut
-                return result
-            digest = _chain(digest, row)
-            values = cutter.row(row)
-            chars += sum(len(str(value)) for value in values) + len(values)
-            result.rows.append(values)
-            result.digests.append(digest)
-    result.cells_cut = cutter.cut
-    return result
-
-
-def _skip(cursor: duckdb.DuckDBPyConnection, fetch: Fetch) -> str:
-    """Pass over the rows already delivered, and make sure that they are still the same ones."""
-    digest, left = "", fetch.skip
-    while left and (batch := cursor.fetchmany(min(_BATCH_ROWS, left))):
-        left -= len(batch)
-        for row in batch:
-            digest = _chain(digest, row)
-    if digest != fetch.skip_digest:
-        raise StaleCursorError(
-            "The rows no longer come in the order in which the earlier ones were read.",
-            "Add an ORDER BY that decides every tie, and start again without a cursor.",
-        )
-    return digest
-
-
-def _chain(digest: str, row: tuple[Any, ...]) -> str:
-    return hashlib.blake2b(f"{digest}{row!r}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 @contextlib.contextmanager

@@ -1,11 +1,10 @@
-"""Tables of files of other programs: which there are in a file, and one of them as the DuckDB relation `data`."""
+"""Loader registry: which tables are in a file of another program, and one of them as the DuckDB relation `data`."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import importlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -13,14 +12,14 @@ import duckdb
 
 from mcp_context_resources.errors import ContextError, NotFoundError, OutOfMemoryError, UnreadableSourceError
 from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, check, reason
-from mcp_context_resources.tables.loaded_formats import CONTAINERS, DERIVED
+from mcp_context_resources.tables.reader import BY_FORMAT, DERIVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mcp_context_resources.tables.reader import Reader
     from mcp_context_resources.workers.job import Job
 
-_HOME: Final = "mcp_context_resources.tables.duckdb_engine.loaders"
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _DUCKDB_MAGIC: Final = b"DUCK"
 
@@ -35,42 +34,17 @@ class _Parts(Protocol):
     def __call__(self, job: Job, path: str, scratch: Path, /) -> list[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Loader:
-    """Where a format's functions are; modules are imported when a file of the format is read."""
-
-    module: str
-    load: str = "load"
-
-
-_LOADERS: Final = {
-    "excel": _Loader("excel"),
-    "sqlite": _Loader("sqlite"),
-    "duckdb": _Loader("duckdb_files"),
-    "arrow": _Loader("arrow", "load_arrow"),
-    "orc": _Loader("arrow", "load_orc"),
-    "stata": _Loader("statistics_files"),
-    "sas": _Loader("statistics_files"),
-    "spss": _Loader("statistics_files"),
-    "html": _Loader("html"),
-    "xml": _Loader("xml"),
-    "fwf": _Loader("fixed_width"),
-    "cells": _Loader("document_cells"),
-}
-
-
-def parts(job: Job, path: str, format: str, scratch: Path) -> list[str]:  # noqa: A002 - the field's word
+def parts(job: Job, path: str, reader: Reader, scratch: Path) -> list[str]:
     """Return the names of the tables in a file; `[""]` for a format that holds one without a name.
 
     `scratch` is a folder for temporary files. Raises `UnreadableSourceError`, `DeadlineExceededError`.
     """
-    if format not in CONTAINERS:
+    if not reader.parts:
         return [""]
     try:
         check(job)
-        actual = _by_content(path, format)
-        found = cast("_Parts", _function(_LOADERS[actual].module, "parts"))
-        return found(job, path, scratch)
+        found = cast("_Parts", _function(_by_content(path, reader).parts, reader, path))
+        return [str(part) for part in found(job, path, scratch)]
     except ContextError:
         raise
     except Exception as error:
@@ -81,7 +55,7 @@ def load(
     job: Job,
     connection: duckdb.DuckDBPyConnection,
     path: str,
-    format: str,  # noqa: A002 - the field's word
+    reader: Reader,
     part: str,
     scratch: Path,
 ) -> list[str]:
@@ -92,13 +66,14 @@ def load(
     Raises `NotFoundError` for a part that isn't there, `UnreadableSourceError`, `PasswordRequiredError`,
     `OutOfMemoryError`, `DeadlineExceededError`.
     """
-    if format not in (*CONTAINERS, DERIVED) and part:
+    if part and not reader.parts and reader.format != DERIVED:
         raise NotFoundError(f"{Path(path).name!r} is one table and holds no {part!r}.", "Leave the part out.")
     try:
         check(job)
-        loader = _LOADERS[_by_content(path, format)]
+        read = cast("_Load", _function(_by_content(path, reader).load, reader, path))
         with job.interruptible(connection.interrupt), _without_collector():
-            return cast("_Load", _function(loader.module, loader.load))(job, connection, path, part, scratch)
+            notes = read(job, connection, path, part, scratch)
+        return [str(note) for note in notes or ()]
     except ContextError:
         raise
     except Exception as error:
@@ -117,22 +92,26 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _function(module: str, name: str) -> object:
-    return getattr(importlib.import_module(f"{_HOME}.{module}"), name)
+def _function(target: str, reader: Reader, path: str) -> object:
+    module, _, name = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise broken(path, f"needs the package {error.name}.", f"Install {reader.extra or error.name}.") from error
 
 
-def _by_content(path: str, format: str) -> str:  # noqa: A002 - the field's word
+def _by_content(path: str, reader: Reader) -> Reader:
     """Tell SQLite and DuckDB databases apart, which share file name endings."""
-    if format not in ("sqlite", "duckdb"):
-        return format
+    if reader not in (BY_FORMAT["sqlite"], BY_FORMAT["duckdb"]):
+        return reader
     with open(path, "rb") as file:
         start = file.read(16)
     if not start:
         raise broken(path, "is empty.", "There is nothing to read in it.")
     if start == _SQLITE_MAGIC:
-        return "sqlite"
+        return BY_FORMAT["sqlite"]
     if start[8:12] == _DUCKDB_MAGIC:
-        return "duckdb"
+        return BY_FORMAT["duckdb"]
     raise broken(path, "is neither a SQLite nor a DuckDB database, or it is encrypted.")
 
 

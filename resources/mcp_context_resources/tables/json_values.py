@@ -1,4 +1,4 @@
-"""From the engine's values to JSON values that lose nothing a reader needs."""
+"""JSON values: what engines give as cells, so that nothing a reader needs is lost."""
 
 from __future__ import annotations
 
