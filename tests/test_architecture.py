@@ -34,6 +34,7 @@ SHARED = {
         "converted",
         "geometry",
         "markdown_table",
+        "ocr_models",
         "page_problems",
         "page_range",
         "reader",
