@@ -21,6 +21,7 @@ SHARED = {
     "tables": ("formats", "model_tables.journal", "model_tables.spec", "quoting", "reader", "spec"),
     "documents": (
         "clean_text",
+        "converted",
         "geometry",
         "markdown_table",
         "ocr_models",
@@ -30,7 +31,7 @@ SHARED = {
         "spec",
     ),
     "index": ("analysis", "spec", "store"),
-    "models": ("formats", "json_schema", "model_card", "spec"),
+    "models": ("formats", "json_schema", "model_card", "pattern_rules", "spec"),
     "charts": ("spec",),
 }
 """What the face and the engine of a room both need; `docs/architecture.md` names the same."""
