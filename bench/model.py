@@ -21,7 +21,7 @@ from bench.model_validity import validity
 from bench.serving import connected, our_arguments
 from mcp_context_resources.errors import ContextError
 from mcp_context_resources.models.registry import HOW_TO_GET_ONE, Registry, runtime_installed
-from mcp_context_resources.models.router import Wanted, choose
+from mcp_context_resources.models.router import Requirements, choose
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.workers.cores import available_cores
@@ -101,7 +101,7 @@ def chat_model() -> Choice | None:
     registry = Registry(settings)
     candidates = registry.cards(registry.models(Catalogue(())))
     try:
-        return choose(candidates, Wanted("chat"), settings)
+        return choose(candidates, Requirements("chat"), settings)
     except ContextError:
         return None
 

@@ -33,7 +33,7 @@ from mcp_context_resources.models.model_card import ModelCard
 from mcp_context_resources.models.model_store import remove
 from mcp_context_resources.models.packaged import make_ready, packaged_models
 from mcp_context_resources.models.registry import Registry
-from mcp_context_resources.models.router import Wanted, choose
+from mcp_context_resources.models.router import Requirements, choose
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.workspace.catalogue import Catalogue
@@ -548,22 +548,22 @@ EMBEDDER = offered("embedder.gguf", roles=("embed",), languages=("multilingual",
 @pytest.mark.parametrize(
     ("candidates", "wanted", "settings", "name", "reason"),
     [
-        ([ENGLISH], Wanted("chat"), {}, "english.gguf", "the only chat model"),
-        ([ENGLISH, EMBEDDER], Wanted("embed"), {}, "embedder.gguf", "the only embedding model"),
-        ([ENGLISH, LARGE], Wanted("chat"), {}, "large.gguf", "your own model rather than the starter"),
-        ([JAPANESE, LARGE], Wanted("chat"), {}, "large.gguf", "largest that fits in memory"),
-        ([JAPANESE, LARGE], Wanted("chat", language="ja"), {}, "japanese.gguf", "reads Japanese"),
-        ([ENGLISH], Wanted("chat", language="ja"), {}, "english.gguf", "Japanese, but it was made for English"),
-        ([LARGE, LONG], Wanted("chat", tokens=20_000), {"context_tokens": 32_768}, "long.gguf", "best for this"),
-        ([LARGE], Wanted("chat", tokens=20_000), {}, "large.gguf", "8,192 tokens is too short"),
-        ([LARGE, HUGE], Wanted("chat"), {}, "large.gguf", "fits in memory"),
-        ([ENGLISH, LARGE], Wanted("chat", name="model://ENGLISH"), {}, "english.gguf", "named in the call"),
-        ([ENGLISH, LARGE], Wanted("chat"), {"chat": "english"}, "english.gguf", "models.chat names it"),
+        ([ENGLISH], Requirements("chat"), {}, "english.gguf", "the only chat model"),
+        ([ENGLISH, EMBEDDER], Requirements("embed"), {}, "embedder.gguf", "the only embedding model"),
+        ([ENGLISH, LARGE], Requirements("chat"), {}, "large.gguf", "your own model rather than the starter"),
+        ([JAPANESE, LARGE], Requirements("chat"), {}, "large.gguf", "largest that fits in memory"),
+        ([JAPANESE, LARGE], Requirements("chat", language="ja"), {}, "japanese.gguf", "reads Japanese"),
+        ([ENGLISH], Requirements("chat", language="ja"), {}, "english.gguf", "Japanese, but it was made for English"),
+        ([LARGE, LONG], Requirements("chat", tokens=20_000), {"context_tokens": 32_768}, "long.gguf", "best for this"),
+        ([LARGE], Requirements("chat", tokens=20_000), {}, "large.gguf", "8,192 tokens is too short"),
+        ([LARGE, HUGE], Requirements("chat"), {}, "large.gguf", "fits in memory"),
+        ([ENGLISH, LARGE], Requirements("chat", name="model://ENGLISH"), {}, "english.gguf", "named in the call"),
+        ([ENGLISH, LARGE], Requirements("chat"), {"chat": "english"}, "english.gguf", "models.chat names it"),
     ],
 )  # fmt: skip
 def test_the_router_says_which_model_and_why(
     candidates: Sequence[tuple[Source, ModelCard]],
-    wanted: Wanted,
+    wanted: Requirements,
     settings: dict[str, Any],
     name: str,
     reason: str,
@@ -577,18 +577,18 @@ def test_the_router_says_which_model_and_why(
 @pytest.mark.parametrize(
     ("candidates", "wanted", "error", "says"),
     [
-        ([ENGLISH], Wanted("chat", name="englich.gguf"), NotFoundError, "Did you mean english.gguf"),
-        ([ENGLISH], Wanted("chat", name="zzz"), NotFoundError, "There is english.gguf"),
-        ([], Wanted("chat", name="zzz"), NotFoundError, "fresh-context[starter]"),
-        ([ENGLISH, EMBEDDER], Wanted("embed", name="english"), InvalidInputError, "embedder.gguf embeds texts"),
-        ([EMBEDDER], Wanted("chat"), ModelUnavailableError, "fresh-context[starter]"),
-        ([ENGLISH], Wanted("embed"), ModelUnavailableError, "fresh-context[starter]"),
-        ([ENGLISH], Wanted("rerank"), ModelUnavailableError, "models pull"),
-        ([ENGLISH], Wanted("vision"), ModelUnavailableError, "projector"),
+        ([ENGLISH], Requirements("chat", name="englich.gguf"), NotFoundError, "Did you mean english.gguf"),
+        ([ENGLISH], Requirements("chat", name="zzz"), NotFoundError, "There is english.gguf"),
+        ([], Requirements("chat", name="zzz"), NotFoundError, "fresh-context[starter]"),
+        ([ENGLISH, EMBEDDER], Requirements("embed", name="english"), InvalidInputError, "embedder.gguf embeds texts"),
+        ([EMBEDDER], Requirements("chat"), ModelUnavailableError, "fresh-context[starter]"),
+        ([ENGLISH], Requirements("embed"), ModelUnavailableError, "fresh-context[starter]"),
+        ([ENGLISH], Requirements("rerank"), ModelUnavailableError, "models pull"),
+        ([ENGLISH], Requirements("vision"), ModelUnavailableError, "projector"),
     ],
 )
 def test_where_no_model_can_do_a_task_the_way_to_one_is_told(
-    candidates: Sequence[tuple[Source, ModelCard]], wanted: Wanted, error: type[ContextError], says: str
+    candidates: Sequence[tuple[Source, ModelCard]], wanted: Requirements, error: type[ContextError], says: str
 ) -> None:
     with pytest.raises(error) as caught:
         choose(candidates, wanted, ModelSettings())

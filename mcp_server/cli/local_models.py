@@ -9,7 +9,7 @@ from mcp_context_resources.errors import ContextError, NotFoundError
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.model_store import store_folder
 from mcp_context_resources.models.registry import Registry, is_called
-from mcp_context_resources.models.router import Wanted, choose
+from mcp_context_resources.models.router import Requirements, choose
 from mcp_context_resources.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class LocalModels:
         candidates = self.registry.cards(self.sources)
         for role in ROLES:
             try:
-                choice = choose(candidates, Wanted(role), self.settings.models)
+                choice = choose(candidates, Requirements(role), self.settings.models)
             except ContextError:
                 continue
             found.setdefault(str(choice.source.path), []).append(role)

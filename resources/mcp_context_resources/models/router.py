@@ -1,4 +1,4 @@
-"""Which model a task gets, and why."""
+"""Router: which model a task gets, and why."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a model is wanted for: `name` where one was named, `tokens` that prompt and answer take together."""
+class Requirements:
+    """What a task requires of a model: `name` where one was named, `tokens` that prompt and answer take together."""
 
     role: Role
     name: str | None = None
@@ -67,7 +67,7 @@ class Choice:
     reason: str
 
 
-def choose(candidates: Sequence[Candidate], wanted: Wanted, settings: ModelSettings) -> Choice:
+def choose(candidates: Sequence[Candidate], wanted: Requirements, settings: ModelSettings) -> Choice:
     """Choose the model for a task: the one named, else the one configured for the role, else the best by what it is.
 
     Best is what has the role, reads the language, holds the tokens, is the user's own rather than a package's, and is
@@ -121,7 +121,7 @@ def _find(candidates: Sequence[Candidate], name: str) -> Candidate:
     )
 
 
-def _best(able: Sequence[Candidate], wanted: Wanted, settings: ModelSettings) -> Choice:
+def _best(able: Sequence[Candidate], wanted: Requirements, settings: ModelSettings) -> Choice:
     free = available_bytes(settings.worker_memory_mb)
 
     def fits(candidate: Candidate) -> bool:
@@ -155,7 +155,7 @@ def _why(best: Candidate, peers: Sequence[Candidate], others: Sequence[Candidate
     return "best for this language and length"
 
 
-def _with_doubts(reason: str, card: ModelCard, wanted: Wanted, settings: ModelSettings) -> str:
+def _with_doubts(reason: str, card: ModelCard, wanted: Requirements, settings: ModelSettings) -> str:
     language = _LANGUAGES.get(wanted.language or "")
     if wanted.language is not None and language and card.reads(wanted.language) is False:
         known = _listed([_LANGUAGES.get(code, code) for code in card.languages[:_NEAR]])
@@ -165,7 +165,7 @@ def _with_doubts(reason: str, card: ModelCard, wanted: Wanted, settings: ModelSe
     return reason
 
 
-def _holds(card: ModelCard, wanted: Wanted, settings: ModelSettings) -> bool:
+def _holds(card: ModelCard, wanted: Requirements, settings: ModelSettings) -> bool:
     return wanted.tokens <= _context(card, settings)
 
 

@@ -10,7 +10,7 @@ from mcp_context_resources.errors import NotFoundError
 from mcp_context_resources.models.instructions import embedding_text
 from mcp_context_resources.models.json_schema import check_json_schema
 from mcp_context_resources.models.local_runtime import LocalRuntime
-from mcp_context_resources.models.router import Wanted, choose
+from mcp_context_resources.models.router import Requirements, choose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ class Models:
         candidates = await self.candidates(catalogue)
         if not candidates:
             await self._tell_problem(catalogue)
-        wanted = Wanted(role, name, language, tokens)
+        wanted = Requirements(role, name, language, tokens)
         try:
             return await anyio.to_thread.run_sync(choose, candidates, wanted, self.settings)
         except NotFoundError:
