@@ -32,9 +32,10 @@ from mcp_context_tools.row_tasks.embed import QueryVectors
 from mcp_context_tools.tool import Services
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from mcp_context_resources.models.runtime import ModelRuntime
     from mcp_context_resources.tables.engine import TableEngine
     from mcp_server.settings import Settings
 
@@ -64,15 +65,21 @@ def make_workspace(settings: Settings) -> Workspace:
     return workspace
 
 
-def make_engines(settings: Settings, workspace: Workspace, table_engine: TableEngine | None = None) -> Engines:
+def make_engines(
+    settings: Settings,
+    workspace: Workspace,
+    table_engine: TableEngine | None = None,
+    model_runtimes: Sequence[ModelRuntime] = (),
+) -> Engines:
     """Make the nouns over a workspace; no process is started yet.
 
-    `table_engine` runs SQL in the place of the local engine.
+    `table_engine` runs SQL in the place of the local engine; `model_runtimes` have models besides those of this machine
+    and of the servers that the settings name.
     """
     cache, most = settings.storage.folder(), settings.storage.max_cache_bytes
     scope = _scope(settings)
     documents = Documents(workspace, settings.documents, cache, most)
-    models = Models(workspace, settings.models, cache, most)
+    models = Models(workspace, settings.models, cache, most, model_runtimes)
     engine = table_engine or LocalEngine(workspace, settings.tables, cache, most)
     tables = Tables(engine, workspace, settings.tables, cache, most, documents.sql_tables, QueryVectors(models), scope)
     charts = Charts(settings.charts)

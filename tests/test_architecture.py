@@ -18,19 +18,29 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 NOUNS = "mcp_context_resources"
 SHARED = {
-    "tables": ("formats", "model_tables.journal", "model_tables.spec", "quoting", "reader", "spec"),
+    "tables": (
+        "embedded_texts",
+        "json_values",
+        "missing_table",
+        "model_tables.journal",
+        "model_tables.spec",
+        "quoting",
+        "reader",
+        "result_rows",
+        "spec",
+    ),
     "documents": (
         "clean_text",
+        "converted",
         "geometry",
         "markdown_table",
-        "ocr_models",
         "page_problems",
         "page_range",
         "reader",
         "spec",
     ),
     "index": ("analysis", "spec", "store"),
-    "models": ("formats", "json_schema", "model_card", "spec"),
+    "models": ("formats", "json_schema", "model_card", "pattern_rules", "spec"),
     "charts": ("spec",),
 }
 """What the face and the engine of a room both need; `docs/architecture.md` names the same."""

@@ -42,7 +42,7 @@ from mcp_context_resources.models.remote.reply import TokenChances
 from mcp_context_resources.models.remote.runtime import RemoteRuntime
 from mcp_context_resources.models.remote.servers import configured_servers
 from mcp_context_resources.models.remote.thinking import split_thinking
-from mcp_context_resources.models.remote.token_estimate import estimated_tokens
+from mcp_context_resources.models.remote.token_estimate import tokens_by_length
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.models.spec import Choosing, Generation, ModelSpec
 from tests.openai_server import (
@@ -273,7 +273,7 @@ async def test_llama_server_tells_counts_and_keeps_thinking_apart() -> None:
         body = server.bodies(CHAT)[0]
     assert (generated.text, generated.finish) == ("Paris.", "stop")
     assert (generated.prompt_tokens, generated.completion_tokens, generated.held_tokens) == (20, 9, 12)
-    assert generated.thinking_tokens == estimated_tokens("Let me see. Done.")
+    assert generated.thinking_tokens == tokens_by_length("Let me see. Done.")
     assert (generated.device, generated.context_tokens) == ("remote", 2048)
     assert (body["stream"], body["max_tokens"], body["temperature"]) == (True, 50, 0.0)
     assert body["repeat_penalty"] == body["repetition_penalty"] == 1.2
@@ -339,7 +339,7 @@ async def test_an_answer_that_is_not_streamed_counts_too() -> None:
 async def test_counts_are_estimated_where_a_server_tells_none() -> None:
     async with serving(lambda _: saying("twelve chars")) as server:
         (generated,) = await generate(server.url, asking("日本語"))
-    assert generated.prompt_tokens == estimated_tokens("Be short.") + 3
+    assert generated.prompt_tokens == tokens_by_length("Be short.") + 3
     assert generated.completion_tokens == 4
 
 
@@ -911,7 +911,7 @@ async def test_tokens_are_counted_by_the_server_or_estimated(
 
 
 def test_the_estimate_counts_four_latin_characters_or_one_other_as_a_token() -> None:
-    assert [estimated_tokens(text) for text in ("", "abcd", "abcde", "日本語", "日本語 is it")] == [0, 1, 2, 3, 5]
+    assert [tokens_by_length(text) for text in ("", "abcd", "abcde", "日本語", "日本語 is it")] == [0, 1, 2, 3, 5]
 
 
 # Which models there are

@@ -126,7 +126,7 @@ def test_the_tokens_of_pictures_are_counted(folder: Path, kind: Kind, around: in
 @pytest.mark.parametrize("kind", ["llava", "qwen2vl"])
 def test_a_prompt_is_read_just_as_the_library_reads_it(folder: Path, kind: Kind) -> None:
     model = loaded_model.held(spec_of(folder, kind))
-    projector = model.projector = model.projector or Projector(model)
+    projector = model.attached(Projector)
     prompt = vision.Prompt(about(PICTURE, picture(3, width=200, height=120), user="x" * 600), model)
     try:
         prompt.prepare(model, projector)

@@ -50,7 +50,7 @@ async def _role(models: Models, catalogue: Any, name: str | None) -> Role:
         return "chat"
     from mcp_context_resources.models.registry import is_called
 
-    cards = models.registry.cards(await models.available(catalogue))
+    cards = await models.candidates(catalogue)
     return next((card.roles[0] for source, card in cards if is_called(source, name) and card.roles), "chat")
 
 

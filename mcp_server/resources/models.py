@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
-
 from mcp_context_resources.errors import ContextError
-from mcp_context_resources.models.memory_fit import needed_bytes
-from mcp_context_resources.models.remote.candidates import REMOTE
 from mcp_context_tools.tool import ToolResult
 
 if TYPE_CHECKING:
@@ -32,23 +28,13 @@ async def read_model(services: Services, target: Target, report: Report) -> Tool
     if source.modified_ns:  # a model on a server has neither
         data |= {"size": source.size, "modified": source.modified}
     try:
-        card = await _card(services, source)
+        card = await services.models.card(source)
     except ContextError as error:
         return ToolResult("", data | {"problem": error.message})
     if card is not None:
         data |= _told(services, source, card)
     data["in_memory"] = services.models.in_memory == source.name
     return ToolResult("", data)
-
-
-async def _card(services: Services, source: Source) -> ModelCard | None:
-    if source.format == REMOTE:
-        known = await services.models.candidates(await services.tables.catalogue())
-        return next((card for other, card in known if other == source), None)
-    registry = services.models.registry
-    await anyio.to_thread.run_sync(registry.card, source)
-    known = await anyio.to_thread.run_sync(registry.cards, [source])
-    return next((card for _, card in known), None)
 
 
 def _told(services: Services, source: Source, card: ModelCard) -> dict[str, Any]:
@@ -70,6 +56,5 @@ def _told(services: Services, source: Source, card: ModelCard) -> dict[str, Any]
         "files": card.parts if card.parts > 1 else 0,
         "package": card.package,
     }
-    if source.format != REMOTE:
-        told["memory_bytes"] = needed_bytes(card, source.size, tokens, settings.cache_type)
+    told["memory_bytes"] = services.models.memory_bytes(source, card)
     return {name: value for name, value in told.items() if value}

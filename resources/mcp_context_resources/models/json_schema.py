@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.models.llama.pattern_rules import matching_steps, text_matching
+from mcp_context_resources.models.pattern_rules import matching_steps, text_matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -52,7 +52,7 @@ def models(catalogue: Catalogue, settings: ModelSettings) -> list[Source]:
 
 def is_called(source: Source, name: str) -> bool:
     """Tell whether a model goes by that name: its own, without ending, without part number, or as a URI."""
-    part = split_part(source.path.name)
+    part = split_part(source.location.name) if source.location is not None else None
     names = {source.name, source.name.removesuffix(".gguf"), *((part.stem,) if part is not None else ())}
     return lookup_key(name.removeprefix("model://")) in map(lookup_key, names)
 

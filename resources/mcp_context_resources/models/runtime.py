@@ -1,4 +1,4 @@
-"""What runs models: the contract that llama.cpp on this machine and remote servers both keep."""
+"""Model runtime: what has models and runs them, the contract of llama.cpp on this machine and of remote servers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,55 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp_context_resources.errors import ContextError
+    from mcp_context_resources.models.model_card import ModelCard
+    from mcp_context_resources.models.router import Candidate, Choice
     from mcp_context_resources.models.spec import Choosing, Chosen, Embedded, Generated, Generation, ModelSpec
     from mcp_context_resources.workers.pool import Progress
+    from mcp_context_resources.workspace.catalogue import Catalogue
+    from mcp_context_resources.workspace.source import Source
 
 
-class Runtime(Protocol):
-    """Runs models that are named by a `ModelSpec`.
+class ModelRuntime(Protocol):
+    """Has models, and runs those that are named by a `ModelSpec` it made.
 
-    At the deadline, or when the caller gives up, whatever was done by then is returned and `finish` says so. Progress
-    counts tokens when generating, texts otherwise. All raise `ModelUnavailableError`, `PromptTooLongError`,
-    `InvalidInputError`, and the errors of workers.
+    Its models are sources of a `format` that no other runtime has. At the deadline, or when the caller gives up,
+    whatever was done by then is returned and `finish` says so. Progress counts tokens when generating, texts otherwise.
+    All raise `ModelUnavailableError`, `PromptTooLongError`, `InvalidInputError`, and the errors of workers.
     """
+
+    format: str
+
+    @property
+    def in_memory(self) -> str:
+        """The name of the model that writes and is in this machine's memory now; empty where none is."""
+
+    async def sources(self, catalogue: Catalogue) -> list[Source]:
+        """List the models that can be named, those that turn out to be unusable among them."""
+
+    async def candidates(self, catalogue: Catalogue) -> list[Candidate]:
+        """List the models that can be used, each with what it is."""
+
+    async def card(self, source: Source) -> ModelCard | None:
+        """Return what one of its models is; None where that can't be told, as of one that is gone.
+
+        Raises `ModelUnavailableError` for one that can't be used.
+        """
+
+    async def problem(self, catalogue: Catalogue, name: str | None = None) -> ContextError | None:
+        """Tell what is wrong with the model of that name, or why there is none at all; None where nothing is."""
+
+    def identity(self, model: Choice, context_tokens: int, *, embeds: bool) -> str:
+        """Identify all that decides what a model answers, besides the prompt. May block for long."""
+
+    def memory_bytes(self, source: Source, card: ModelCard, context_tokens: int) -> int:
+        """Tell how much of this machine's memory a model takes; 0 where it takes none."""
+
+    async def spec(self, model: Choice, context_tokens: int, *, embeds: bool) -> ModelSpec:
+        """Get a model ready to be run, and name it.
+
+        Raises `OutOfMemoryError` where it doesn't fit, `ModelUnavailableError`, `StorageError`.
+        """
 
     async def generate(
         self, spec: ModelSpec, requests: Sequence[Generation], *, deadline: float, on_progress: Progress | None = None

@@ -1,36 +1,27 @@
-"""Models as the server sees them: a role and a text in, words, labels or vectors out."""
+"""Model service: a role and a text in, words, labels or vectors out, whatever runs the model."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from mcp_context_resources.errors import ConfigurationError, ModelUnavailableError, NotFoundError
-from mcp_context_resources.models.file_digests import Digests
-from mcp_context_resources.models.instructions import EMBEDDING_VERSION, embedding_text
+from mcp_context_resources.errors import NotFoundError
+from mcp_context_resources.models.instructions import embedding_text
 from mcp_context_resources.models.json_schema import check_json_schema
 from mcp_context_resources.models.local_runtime import LocalRuntime
-from mcp_context_resources.models.memory_fit import available_bytes, check_fit, needed_bytes
-from mcp_context_resources.models.registry import HOW_TO_GET_ONE, Registry, is_called, runtime_installed
-from mcp_context_resources.models.remote.candidates import REMOTE, candidate
 from mcp_context_resources.models.router import Wanted, choose
-from mcp_context_resources.models.spec import ModelSpec
-from mcp_context_resources.workers.cores import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from mcp_context_resources.models.instructions import Purpose
     from mcp_context_resources.models.model_card import ModelCard
-    from mcp_context_resources.models.remote.discovery import Discovery
-    from mcp_context_resources.models.remote.runtime import RemoteRuntime
     from mcp_context_resources.models.router import Candidate, Choice
-    from mcp_context_resources.models.runtime import Runtime
+    from mcp_context_resources.models.runtime import ModelRuntime
     from mcp_context_resources.models.settings import ModelSettings
-    from mcp_context_resources.models.spec import Choosing, Chosen, Embedded, Generated, Generation, Role
+    from mcp_context_resources.models.spec import Choosing, Chosen, Embedded, Generated, Generation, ModelSpec, Role
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.catalogue import Catalogue
     from mcp_context_resources.workspace.source import Source
@@ -38,48 +29,41 @@ if TYPE_CHECKING:
 
 
 class Models:
-    """The models of this machine (the workspace's, the configured, pulled and shipped ones) and of remote servers."""
+    """The models of all runtimes: of this machine, of the remote servers of the settings, and of `others` given."""
 
-    def __init__(self, workspace: Workspace, settings: ModelSettings, cache_dir: Path, max_cache_bytes: int) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: ModelSettings,
+        cache_dir: Path,
+        max_cache_bytes: int,
+        others: Sequence[ModelRuntime] = (),
+    ) -> None:
         self.settings = settings
-        self.registry = Registry(settings, cache_dir, max_cache_bytes)
-        self._loras = tuple(_lora(text) for text in settings.loras)
-        roots = (str(root.path) for root in workspace.roots)
-        readable = (*roots, *self.registry.readable(), *(path for path, _ in self._loras))
-        # A worker can't read what was made, or put in a file's place, after it had started.
-        self._local = LocalRuntime(settings, readable, lambda: (workspace.roots.identity(), _present(readable)))
-        self._remote: RemoteRuntime | None = None
-        self._discovery: Discovery | None = None
+        runtimes: list[ModelRuntime] = [LocalRuntime(workspace, settings, cache_dir, max_cache_bytes)]
         if settings.remote:
-            from mcp_context_resources.models.remote.discovery import Discovery
             from mcp_context_resources.models.remote.runtime import RemoteRuntime
 
-            self._remote, self._discovery = RemoteRuntime(settings), Discovery(settings)
-        self._fitted: dict[bool, tuple[ModelSpec, int]] = {}
-        self._digests = Digests()
+            runtimes.append(RemoteRuntime(settings))
+        self._runtimes = {runtime.format: runtime for runtime in (*runtimes, *others)}
 
     async def aclose(self) -> None:
         """Stop the models' processes and free their memory."""
-        await self._local.aclose()
-        if self._remote is not None:
-            await self._remote.aclose()
+        for runtime in self._runtimes.values():
+            await runtime.aclose()
 
     @property
     def in_memory(self) -> str:
         """The name of the model on this machine that writes and is in memory now; empty where none is."""
-        held = self._fitted.get(False)
-        return held[0].name if held is not None and self._local.is_up(embeds=False) else ""
+        return next((runtime.in_memory for runtime in self._runtimes.values() if runtime.in_memory), "")
 
     async def available(self, catalogue: Catalogue) -> list[Source]:
         """List the models that can be named, those of remote servers last."""
-        here = await anyio.to_thread.run_sync(self.registry.models, catalogue)
-        return [*here, *(source for source, _ in await self._served())]
+        return [source for runtime in self._runtimes.values() for source in await runtime.sources(catalogue)]
 
     async def candidates(self, catalogue: Catalogue) -> list[Candidate]:
         """List the models that can be used, each with what it is."""
-        here = await anyio.to_thread.run_sync(self.registry.models, catalogue)
-        known = await anyio.to_thread.run_sync(self.registry.cards, here) if runtime_installed() else []
-        return [*known, *(await self._served())]
+        return [known for runtime in self._runtimes.values() for known in await runtime.candidates(catalogue)]
 
     async def choose(
         self,
@@ -95,14 +79,14 @@ class Models:
         Raises `ModelUnavailableError`, `NotFoundError`, `InvalidInputError`.
         """
         candidates = await self.candidates(catalogue)
-        if not candidates and not runtime_installed():
-            raise ModelUnavailableError("The local model runtime (llama-cpp-python) is not installed.", HOW_TO_GET_ONE)
+        if not candidates:
+            await self._tell_problem(catalogue)
         wanted = Wanted(role, name, language, tokens)
         try:
             return await anyio.to_thread.run_sync(choose, candidates, wanted, self.settings)
         except NotFoundError:
             if name is not None:
-                await anyio.to_thread.run_sync(self._tell_problem, catalogue, name)
+                await self._tell_problem(catalogue, name)
             raise
 
     async def generate(
@@ -175,97 +159,31 @@ class Models:
         It changes when one of them does, a file with what is in it: not when it is moved, linked or installed again.
         It blocks, the first time for as long as the files take to read.
         """
-        source, settings, card = model.source, self.settings, model.card
-        parts: list[object] = [source.format, source.name, self.context_tokens(model)]
-        if source.format == REMOTE:
-            return repr([*parts, source.file, source.fingerprint])
-        files = [source.origin or source.path, *(member.path for member in source.members[1:])]
-        parts += [source.path.name, *map(self._digests.of, files), settings.cache_type]
-        parts.append(EMBEDDING_VERSION if embeds else [(self._digests.of(path), scale) for path, scale in self._loras])
-        return repr([*parts, card.projector and self._digests.of(card.projector)])
+        return self._runtime(model).identity(model, self.context_tokens(model), embeds=embeds)
 
-    def _tell_problem(self, catalogue: Catalogue, name: str) -> None:
-        """Raise what is wrong with the file of that name, where there is one."""
-        for source in self.registry.files(catalogue):
-            if is_called(source, name):
-                card = self.registry.card(source)
-                raise ModelUnavailableError(
-                    f"{source.name!r} is no model by itself: {card.note or card.kind}.", "Name another model."
-                )
+    async def card(self, source: Source) -> ModelCard | None:
+        """Return what a model is; None where that can't be told, as of one that is gone.
+
+        Raises `ModelUnavailableError` for one that can't be used.
+        """
+        return await self._runtimes[source.format].card(source)
+
+    def memory_bytes(self, source: Source, card: ModelCard) -> int:
+        """Tell how much of this machine's memory a model takes with these settings; 0 for one that runs elsewhere."""
+        tokens = min(self.settings.context_tokens, card.context_length or self.settings.context_tokens)
+        return self._runtimes[source.format].memory_bytes(source, card, tokens)
+
+    async def _tell_problem(self, catalogue: Catalogue, name: str | None = None) -> None:
+        """Raise what a runtime has to say of the model of that name, or of having none at all."""
+        for runtime in self._runtimes.values():
+            if (problem := await runtime.problem(catalogue, name)) is not None:
+                raise problem
 
     def _seconds(self, deadline: float | None) -> float:
         return self.settings.deadline_seconds if deadline is None else deadline
 
-    def _runtime(self, model: Choice) -> Runtime:
-        if model.source.format == REMOTE:
-            assert self._remote is not None  # noqa: S101 - only it has such models
-            return self._remote
-        return self._local
-
-    async def _served(self) -> list[Candidate]:
-        listing = await self._discovery.list_models() if self._discovery is not None else None
-        return [candidate(model) for model in listing.models] if listing is not None else []
+    def _runtime(self, model: Choice) -> ModelRuntime:
+        return self._runtimes[model.source.format]
 
     async def _spec(self, model: Choice, *, embeds: bool = False) -> ModelSpec:
-        source, settings, card = model.source, self.settings, model.card
-        if source.format == REMOTE:
-            return ModelSpec(source.name, source.file, "", self.context_tokens(model), 0, 0, settings.parallel)
-        path = await anyio.to_thread.run_sync(self.registry.make_ready, source)
-        version = await anyio.to_thread.run_sync(_version, source, card)
-        spec = ModelSpec(
-            name=source.name,
-            path=str(path),
-            version=version,
-            context_tokens=self.context_tokens(model),
-            threads=settings.threads or available_cores(),
-            gpu_layers=settings.gpu_layers,
-            sequences=settings.parallel,
-            cache_type=settings.cache_type,
-            loras=() if embeds else self._loras,
-            projector=card.projector,
-        )
-        held, freed = self._fitted.get(embeds, (None, 0)) if self._local.is_up(embeds=embeds) else (None, 0)
-        if held != spec:  # one that is loaded has its memory already
-            self._fitted[embeds] = spec, await anyio.to_thread.run_sync(self._check_fit, source, card, spec, freed)
-        return spec
-
-    def _check_fit(self, source: Source, card: ModelCard, spec: ModelSpec, freed: int) -> int:
-        """Return how much memory a model needs; `freed` bytes are given back by the one it takes the place of."""
-        weights = source.size + (Path(card.projector).stat().st_size if card.projector else 0)
-        available = available_bytes(self.settings.worker_memory_mb, freed)
-        check_fit(card, weights, spec.context_tokens, spec.cache_type, available, source.name)
-        return needed_bytes(card, weights, spec.context_tokens, spec.cache_type)
-
-
-def _version(source: Source, card: ModelCard) -> str:
-    """Identify the version of a model's file, its projector's among it."""
-    return f"{source.fingerprint} {_present([card.projector])}" if card.projector else source.fingerprint
-
-
-def _present(paths: Sequence[str]) -> list[tuple[int, int] | None]:
-    """Tell which files and folders are there now, each by its device and inode."""
-    found: list[tuple[int, int] | None] = []
-    for path in paths:
-        try:
-            status = os.stat(path)
-        except OSError:
-            found.append(None)
-        else:
-            found.append((status.st_dev, status.st_ino))
-    return found
-
-
-def _lora(text: str) -> tuple[str, float]:
-    """Read an adapter and its scale, written FILE or FILE=SCALE.
-
-    Raises `ConfigurationError`.
-    """
-    file, equals, scale = text.rpartition("=")
-    try:
-        path, factor = (Path(file), float(scale)) if equals else (Path(scale), 1.0)
-    except ValueError:
-        path, factor = Path(text), 1.0
-    path = path.expanduser().resolve()
-    if not path.is_file():
-        raise ConfigurationError(f"There is no LoRA adapter {path}.", "Check --lora or models.loras.")
-    return str(path), factor
+        return await self._runtime(model).spec(model, self.context_tokens(model), embeds=embeds)

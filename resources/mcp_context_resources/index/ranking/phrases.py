@@ -15,7 +15,6 @@ from mcp_context_resources.index.analysis.words import Run, units
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mcp_context_resources.index.ranking.query import ParsedQuery
     from mcp_context_resources.index.store import Retriever
 
 _PLAIN: Final = frozenset(string.ascii_lowercase + string.digits)
@@ -79,31 +78,41 @@ def plain(folded: str) -> str:
 
 
 class PhraseCheck:
-    """Reads chunks again for what a query says must stand in them, and must not: candidates only may hold it."""
+    """Reads chunks again for phrases that must stand in them, and for phrases and terms that must not.
 
-    def __init__(self, retriever: Retriever, parsed: ParsedQuery) -> None:
+    Candidates of a store may hold them, no more.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        phrases: Sequence[Phrase],
+        without_phrases: Sequence[Phrase],
+        without_terms: frozenset[str],
+    ) -> None:
         self._retriever = retriever
-        self._parsed = parsed
+        self._phrases = phrases
+        self._without_phrases = without_phrases
+        self._without_terms = without_terms
 
     def phrases(self, chunks: Sequence[int]) -> set[int]:
         """Return those that hold every phrase, in the text or in a heading, and no unwanted one."""
-        wanted, unwanted = self._parsed.phrases, self._parsed.without_phrases
         return {
             number
             for number, heading, text in self._plain(chunks)
-            if all(phrase.stands_in(text) or phrase.stands_in(heading) for phrase in wanted)
-            and not any(phrase.stands_in(text) or phrase.stands_in(heading) for phrase in unwanted)
+            if all(phrase.stands_in(text) or phrase.stands_in(heading) for phrase in self._phrases)
+            and not any(phrase.stands_in(text) or phrase.stands_in(heading) for phrase in self._without_phrases)
         }
 
     def everything(self, chunks: Sequence[int]) -> set[int]:
         """Return those of them that hold no unwanted word either."""
         accepted = self.phrases(chunks)
-        if not self._parsed.without_terms:
+        if not self._without_terms:
             return accepted
         return {
             number
             for number, heading, text in self._plain(sorted(accepted))
-            if self._parsed.without_terms.isdisjoint(terms_of(f"{heading}\n{text}").words)
+            if self._without_terms.isdisjoint(terms_of(f"{heading}\n{text}").words)
         }
 
     def _plain(self, chunks: Sequence[int]) -> list[tuple[int, str, str]]:

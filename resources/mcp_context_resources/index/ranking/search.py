@@ -78,7 +78,7 @@ class _Search:
         self._retriever = retriever
         self._query = query
         self._parsed = parsed
-        self._check = PhraseCheck(retriever, parsed)
+        self._check = PhraseCheck(retriever, parsed.phrases, parsed.without_phrases, parsed.without_terms)
 
     def answer(self) -> IndexAnswer:
         """Look deeper and deeper until there are as many hits as asked for, or there is nothing more."""

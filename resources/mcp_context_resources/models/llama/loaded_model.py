@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import llama_cpp
 import numpy as np
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mcp_context_resources.models.llama.projector import Projector
     from mcp_context_resources.models.spec import ModelSpec
     from mcp_context_resources.workers.job import Job
+
+T = TypeVar("T")
 
 SEQUENCES: Final = 64
 """How many texts a context can keep apart."""
@@ -44,7 +45,7 @@ class Held:
     """A model in memory with a context; `embedding` ones make vectors instead of words.
 
     `tokens` are what sequence 0 of the context remembers, so that a prompt with the same beginning is read from where
-    it differs. A `projector` is loaded with the first picture.
+    it differs. What is `attached` is made with its first use.
 
     Raises `ModelUnavailableError`, `OutOfMemoryError`.
     """
@@ -54,7 +55,7 @@ class Held:
         self.spec = spec
         self.tokens: list[int] = []
         self.priors: dict[object, npt.NDArray[np.float64]] = {}
-        self.projector: Projector | None = None
+        self._attached: dict[object, Any] = {}
         self._closers: Closers | None = None
         self._closing = contextlib.ExitStack()
         try:
@@ -132,6 +133,13 @@ class Held:
     def close(self) -> None:
         """Free the model's memory."""
         self._closing.close()
+
+    def attached(self, make: Callable[[Held], T]) -> T:
+        """Return what `make` makes of this model, the first time and for as long as the model is in memory."""
+        if make not in self._attached:
+            self._attached[make] = make(self)
+        made: T = self._attached[make]
+        return made
 
     def when_closed(self, free: Callable[[], None]) -> None:
         """Call `free` before the model's memory is freed."""

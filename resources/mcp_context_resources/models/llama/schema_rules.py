@@ -16,7 +16,7 @@ from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.models.json_schema import MAX_GRAMMAR_CHARS, validation_problem
 from mcp_context_resources.models.llama.merged_schema import ANNOTATIONS, Merger
 from mcp_context_resources.models.llama.number_rules import INTEGER, NUMBER, integers_between, numbers_between
-from mcp_context_resources.models.llama.pattern_rules import CHARACTER, literal, text_matching
+from mcp_context_resources.models.pattern_rules import CHARACTER, literal, text_matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable

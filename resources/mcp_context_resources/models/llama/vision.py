@@ -136,7 +136,7 @@ def generate(job: Job, held: Held, requests: Sequence[Generation], load_seconds:
     started = time.perf_counter()
     for request in requests:
         check_pictures(request.pictures)
-    projector = held.projector = held.projector or Projector(held)
+    projector = held.attached(Projector)
     load_seconds += time.perf_counter() - started
     prompts = [Prompt(request, held) for request in requests]
     with grammars(held.vocabulary, held.closers) as made, held.abort.heeding(job):

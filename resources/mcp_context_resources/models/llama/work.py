@@ -1,4 +1,4 @@
-"""What a worker with llama.cpp is asked to do."""
+"""Work of a process with llama.cpp: each function loads its model first, unless it is the one in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def generate(job: Job, spec: ModelSpec, requests: Sequence[Generation]) -> list[Generated]:
-    """See `Runtime.generate`."""
+    """Generate a text for each request; of pictures by the model's projector."""
     started = time.perf_counter()
     model = held(spec)
     load_seconds = time.perf_counter() - started
@@ -30,23 +30,23 @@ def generate(job: Job, spec: ModelSpec, requests: Sequence[Generation]) -> list[
 
 
 def choose(job: Job, spec: ModelSpec, request: Choosing) -> Chosen:
-    """See `Runtime.choose`."""
+    """Tell how likely each label is as the answer to each prompt."""
     model = held(spec)
     model.work_on(several=True)
     return choosing.choose(job, model, request)
 
 
 def embed(job: Job, spec: ModelSpec, texts: Sequence[str], unit: bool) -> Embedded:
-    """See `Runtime.embed`."""
+    """Make a vector of each text, of length 1 if `unit`."""
     return embedding.embed(job, held(spec, embedding=True), texts, unit=unit)
 
 
 def rerank(job: Job, spec: ModelSpec, query: str, texts: Sequence[str]) -> list[float]:
-    """See `Runtime.rerank`."""
+    """Tell how well each text answers the query."""
     return embedding.rerank(job, held(spec, embedding=True), query, texts)
 
 
 def count_tokens(_job: Job, spec: ModelSpec, texts: Sequence[str]) -> list[int]:
-    """See `Runtime.count_tokens`."""
+    """Count the tokens of each text."""
     model = held(spec)
     return [len(model.tokenize(text)) for text in texts]

@@ -1,12 +1,11 @@
-"""A server's model in the form in which models are listed and chosen."""
+"""Candidates on servers: their models in the form in which models are listed and chosen."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.models.model_card import MANY, ModelCard
-from mcp_context_resources.workspace.source import FileVersion, Source
+from mcp_context_resources.workspace.source import Live, Source
 
 if TYPE_CHECKING:
     from mcp_context_resources.models.remote.discovery import RemoteModel
@@ -20,10 +19,11 @@ def candidate(model: RemoteModel) -> tuple[Source, ModelCard]:
     source = Source(
         kind="model",
         name=model.name,
-        location=Path(f"{model.url}/{model.name}"),
+        location=None,
         file=model.url,
         format=REMOTE,
-        version=FileVersion(0, 0, 0, 0),
+        version=Live(),
+        part=model.name,
     )
     card = ModelCard(
         name=model.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mcp_context_resources.models.remote.failures import Refused, message_of, one_line
 from mcp_context_resources.models.remote.thinking import split_thinking
-from mcp_context_resources.models.remote.token_estimate import estimated_from, estimated_tokens, other_characters
+from mcp_context_resources.models.remote.token_estimate import other_characters, tokens_by_counts, tokens_by_length
 
 if TYPE_CHECKING:
     from mcp_context_resources.models.remote.client import ServerClient
@@ -70,12 +70,12 @@ class Reply:
         if self.steps <= self.max_tokens:
             return False
         # A server that sends letter by letter has more pieces than tokens.
-        return estimated_from(self.chars, self.others) > self.max_tokens
+        return tokens_by_counts(self.chars, self.others) > self.max_tokens
 
     def split(self) -> tuple[str, int]:
         """Return the answer without thinking, and the tokens of the thinking."""
         answer, thinking = split_thinking("".join(self.pieces))
-        thought = self.reasoning_tokens or estimated_tokens("".join(self.thoughts) + thinking)
+        thought = self.reasoning_tokens or tokens_by_length("".join(self.thoughts) + thinking)
         return answer, thought
 
     def tokens(self) -> int:
@@ -84,7 +84,7 @@ class Reply:
             return self.completion_tokens
         if self.finish is None or self.steps > 1:
             return min(self.steps, self.max_tokens)
-        return estimated_from(self.chars, self.others)
+        return tokens_by_counts(self.chars, self.others)
 
     def take(self, client: ServerClient, data: str) -> None:
         """Add one event of the stream.

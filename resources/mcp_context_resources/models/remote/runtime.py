@@ -1,7 +1,7 @@
-"""Models on OpenAI-compatible servers, by the same contract as those on this machine.
+"""Remote runtime: models on OpenAI-compatible servers, by the same contract as those on this machine.
 
 `ModelSpec.path` is the server's base address as `Discovery` tells it, `ModelSpec.name` the model's name there. What a
-server doesn't tell is estimated (`estimated_tokens`); quantization is "unknown" and the device "remote".
+server doesn't tell is estimated (`tokens_by_length`); quantization is "unknown" and the device "remote".
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from mcp_context_resources.errors import ContextError, DeadlineExceededError, ModelUnavailableError
 from mcp_context_resources.models.remote import ranking, vectors
+from mcp_context_resources.models.remote.candidates import REMOTE, candidate
 from mcp_context_resources.models.remote.chat import Chat
 from mcp_context_resources.models.remote.choosing import (
     TOP_TOKENS,
@@ -22,22 +23,26 @@ from mcp_context_resources.models.remote.choosing import (
     without_prior,
 )
 from mcp_context_resources.models.remote.client import ServerClient
-from mcp_context_resources.models.remote.discovery import served_models
+from mcp_context_resources.models.remote.discovery import Discovery, served_models
 from mcp_context_resources.models.remote.failures import Refused, explained
 from mcp_context_resources.models.remote.fan_out import fan_out
 from mcp_context_resources.models.remote.joint_progress import Meter
 from mcp_context_resources.models.remote.reply import Reply
 from mcp_context_resources.models.remote.servers import configured_servers
-from mcp_context_resources.models.remote.token_estimate import estimated_tokens
+from mcp_context_resources.models.remote.token_estimate import tokens_by_length
 from mcp_context_resources.models.remote.tokens import TokenCounter
-from mcp_context_resources.models.spec import Chosen, Embedded, Generated
+from mcp_context_resources.models.spec import Chosen, Embedded, Generated, ModelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from mcp_context_resources.models.model_card import ModelCard
+    from mcp_context_resources.models.router import Candidate, Choice
     from mcp_context_resources.models.settings import ModelSettings
-    from mcp_context_resources.models.spec import Choosing, Finish, Generation, ModelSpec
+    from mcp_context_resources.models.spec import Choosing, Finish, Generation
     from mcp_context_resources.workers.pool import Progress
+    from mcp_context_resources.workspace.catalogue import Catalogue
+    from mcp_context_resources.workspace.source import Source
 
 T = TypeVar("T")
 
@@ -52,7 +57,11 @@ class RemoteRuntime:
     Raises `ConfigurationError` when made, for an address or key that isn't right. Connections belong to one event loop.
     """
 
+    format = REMOTE
+    in_memory = ""
+
     def __init__(self, settings: ModelSettings) -> None:
+        self._discovery = Discovery(settings)
         self._at_once = settings.parallel
         self._clients = {
             url: ServerClient(server, connections=settings.parallel + 2)
@@ -60,6 +69,41 @@ class RemoteRuntime:
         }
         self._chats: dict[tuple[str, str], Chat] = {}
         self._counters: dict[tuple[str, str], TokenCounter] = {}
+
+    async def sources(self, catalogue: Catalogue) -> list[Source]:
+        """List the models of all servers that answer."""
+        return [source for source, _ in await self.candidates(catalogue)]
+
+    async def candidates(self, catalogue: Catalogue) -> list[Candidate]:
+        """List the models of all servers that answer, each with what its server tells of it."""
+        del catalogue
+        return [candidate(model) for model in (await self._discovery.list_models()).models]
+
+    async def card(self, source: Source) -> ModelCard | None:
+        """Return what a server tells of its model; None where it has it no more."""
+        known = [candidate(model) for model in (await self._discovery.list_models()).models]
+        return next((card for other, card in known if other == source), None)
+
+    async def problem(self, catalogue: Catalogue, name: str | None = None) -> ContextError | None:
+        """Tell nothing: a server that can't be reached has no models, and says so when one is asked."""
+        del catalogue, name
+        return None
+
+    def identity(self, model: Choice, context_tokens: int, *, embeds: bool) -> str:
+        """Identify a model by its server and name: what the server runs under it isn't told."""
+        del embeds
+        source = model.source
+        return repr([source.format, source.name, context_tokens, source.file, source.fingerprint])
+
+    def memory_bytes(self, source: Source, card: ModelCard, context_tokens: int) -> int:
+        """Take no memory here."""
+        del source, card, context_tokens
+        return 0
+
+    async def spec(self, model: Choice, context_tokens: int, *, embeds: bool) -> ModelSpec:
+        """Name the server and its model."""
+        del embeds
+        return ModelSpec(model.source.name, model.source.file, "", context_tokens, 0, 0, self._at_once)
 
     async def generate(
         self, spec: ModelSpec, requests: Sequence[Generation], *, deadline: float, on_progress: Progress | None = None
@@ -275,7 +319,7 @@ def _generated(
 
 def _prompt_tokens(request: Generation, reply: Reply) -> int:
     told = reply.prompt_tokens
-    return estimated_tokens(request.system) + estimated_tokens(request.user) if told is None else told
+    return tokens_by_length(request.system) + tokens_by_length(request.user) if told is None else told
 
 
 def _row(reply: Reply, labels: Sequence[str]) -> tuple[tuple[float, ...], bool]:

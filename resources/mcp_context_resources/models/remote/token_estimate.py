@@ -1,4 +1,7 @@
-"""How many tokens a text has, where no tokenizer can be asked."""
+"""Token estimate by the length of a text, for servers whose tokenizer can't be asked: neither too many nor too few.
+
+Context packs must never be larger than was asked for; theirs counts words and signs, and rather too many.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from typing import Final
 _LATIN: Final = re.compile(r"[\x00-\u024f]+")
 
 
-def estimated_tokens(text: str) -> int:
+def tokens_by_length(text: str) -> int:
     """Estimate the tokens of a text: one for four Latin characters, and one for each other (kana, kanji, Cyrillic).
 
     Right within about a third for prose; too few for digits and code.
     """
-    return estimated_from(len(text), other_characters(text))
+    return tokens_by_counts(len(text), other_characters(text))
 
 
 def other_characters(text: str) -> int:
@@ -21,6 +24,6 @@ def other_characters(text: str) -> int:
     return len(_LATIN.sub("", text))
 
 
-def estimated_from(characters: int, others: int) -> int:
-    """Estimate tokens as `estimated_tokens` does, from the number of characters and of those that aren't Latin."""
+def tokens_by_counts(characters: int, others: int) -> int:
+    """Estimate tokens as `tokens_by_length` does, from the number of characters and of those that aren't Latin."""
     return others + (characters - others + 3) // 4

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp_context_resources.errors import ModelUnavailableError
 from mcp_context_resources.models.remote.failures import Refused
 from mcp_context_resources.models.remote.fan_out import fan_out
-from mcp_context_resources.models.remote.token_estimate import estimated_tokens
+from mcp_context_resources.models.remote.token_estimate import tokens_by_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,12 +37,12 @@ class TokenCounter:
         """
         if len(texts) > _MANY:
             sample = "\n".join(texts[:: max(1, len(texts) // _MANY)])[:_SAMPLE_CHARS]
-            factor = (await self.count([sample], at_once=1))[0] / max(1, estimated_tokens(sample))
-            return [math.ceil(estimated_tokens(text) * factor) for text in texts]
+            factor = (await self.count([sample], at_once=1))[0] / max(1, tokens_by_length(sample))
+            return [math.ceil(tokens_by_length(text) * factor) for text in texts]
         counts: list[int | None] = [None] * len(texts)
         with contextlib.suppress(ModelUnavailableError):
             counts, _ = await fan_out([partial(self._count, text) for text in texts], at_once=at_once, seconds=_SECONDS)
-        return [estimated_tokens(text) if count is None else count for text, count in zip(texts, counts, strict=True)]
+        return [tokens_by_length(text) if count is None else count for text, count in zip(texts, counts, strict=True)]
 
     async def _count(self, text: str) -> int:
         while text and (paths := self._paths):
@@ -56,7 +56,7 @@ class TokenCounter:
             if count is not None:
                 return count
             self._paths = paths[1:]
-        return estimated_tokens(text)
+        return tokens_by_length(text)
 
     async def _asked(self, path: str, text: str) -> Any:
         # llama-server reads `content`, vLLM `prompt`, llama-cpp-python `input`; each ignores the others' words.

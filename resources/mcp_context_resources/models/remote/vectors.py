@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import PromptTooLongError
 from mcp_context_resources.models.remote.failures import Refused, explained
-from mcp_context_resources.models.remote.token_estimate import estimated_tokens
+from mcp_context_resources.models.remote.token_estimate import tokens_by_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -112,7 +112,7 @@ async def _embedded(
         raise client.not_understood("vectors that don't belong together")
     usage = answer.get("usage")
     told = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    counted = told if isinstance(told, int) and 0 < told < 1 << 40 else sum(map(estimated_tokens, texts))
+    counted = told if isinstance(told, int) and 0 < told < 1 << 40 else sum(map(tokens_by_length, texts))
     return [rows[position] for position in range(len(texts))], counted
 
 
