@@ -1,4 +1,4 @@
-"""Which tables there are, as the server sees it: the files on disk, and what is inside those that hold several."""
+"""Table discovery: which tables there are, the files on disk and what is inside those that hold several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DuckDB's dialect of SQL (see `Dialect`)."""
+"""DuckDB dialect: how DuckDB's SQL is written (see `Dialect`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a result was left: what a cursor of `query_tables` carries."""
+"""Page cursor: where a result was left, what a cursor of `query_tables` carries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names, texts and paths as they stand in SQL."""
+"""SQL quoting: names, texts and paths as they stand in DuckDB's SQL."""
 
 from __future__ import annotations
 

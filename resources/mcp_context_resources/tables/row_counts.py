@@ -1,4 +1,4 @@
-"""How many rows tables have, where that is quick to find out."""
+"""Row counts: how many rows tables have, where that is quick to find out."""
 
 from __future__ import annotations
 

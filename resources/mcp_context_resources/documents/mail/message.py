@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.documents.converted import Converted, Section
 from mcp_context_resources.documents.mail.headers import RawHeaders, addresses, decoded, file_name, header
-from mcp_context_resources.documents.markup.conversion_errors import INSTALL_HINT, broken, check
+from mcp_context_resources.documents.markup.conversion_errors import INSTALL_HINT, check
 from mcp_context_resources.documents.markup.plain_text import cut_at_paragraphs
 from mcp_context_resources.documents.markup.rich_text import escaped, visible
 from mcp_context_resources.documents.markup.section_builder import SectionBuilder
 from mcp_context_resources.errors import ContextError, DeadlineExceededError
+from mcp_context_resources.file_errors import broken
 
 if TYPE_CHECKING:
     from email.message import Message

@@ -1,4 +1,4 @@
-"""What can be wrong with a document, told in one way."""
+"""Conversion errors: what can be wrong with a document."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.errors import ContextError, DeadlineExceededError, UnreadableSourceError
+from mcp_context_resources.errors import ContextError, DeadlineExceededError
+from mcp_context_resources.file_errors import first_line
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -16,18 +17,9 @@ if TYPE_CHECKING:
 INSTALL_HINT: Final = "Install it with: pip install 'fresh-context[documents]'"
 
 
-def broken(
-    path: str, what: str, hint: str = "Check that the file is whole and what its name says."
-) -> UnreadableSourceError:
-    """Make the error for a file that can't be read; `what` goes on from its name."""
-    return UnreadableSourceError(f"{Path(path).name!r} {what}", hint)
-
-
 def reason(error: Exception, path: str) -> str:
     """Return the first line of a library's error, without the folder the file lies in."""
-    text = str(error).replace(path, Path(path).name).replace(" (<string>, line", " (line").strip()
-    text = text or type(error).__name__
-    return text.splitlines()[0][:200].rstrip(".")
+    return first_line(str(error).replace(" (<string>, line", " (line"), error, path)
 
 
 def library(module: str, path: str) -> ModuleType:

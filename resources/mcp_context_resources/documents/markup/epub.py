@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from mcp_context_resources.documents.converted import Converted
-from mcp_context_resources.documents.markup.conversion_errors import broken, check, library
-from mcp_context_resources.documents.markup.hidden_elements import local_name
+from mcp_context_resources.documents.markup.conversion_errors import check, library
 from mcp_context_resources.documents.markup.html_blocks import HtmlBlocks
 from mcp_context_resources.documents.markup.rich_text import visible
 from mcp_context_resources.documents.markup.section_builder import SectionBuilder
 from mcp_context_resources.documents.markup.web_page import decode_html, tree
 from mcp_context_resources.documents.office.archive import opened
 from mcp_context_resources.errors import PasswordRequiredError
+from mcp_context_resources.file_errors import broken
+from mcp_context_resources.html_grid import local_name
 
 if TYPE_CHECKING:
     from mcp_context_resources.documents.office.archive import Archive

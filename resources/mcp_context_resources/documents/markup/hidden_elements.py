@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mcp_context_resources.documents.markup.conversion_errors import check
 from mcp_context_resources.documents.markup.rich_text import visible
+from mcp_context_resources.html_grid import local_name
 
 if TYPE_CHECKING:
     from mcp_context_resources.workers.job import Job
@@ -60,12 +61,6 @@ def drop_hidden(job: Job, page: Any) -> int:
     for element in doomed:
         _drop(element)
     return hidden
-
-
-def local_name(element: Any) -> str:
-    """Return an element's name without its namespace, in lower case; empty for comments and the like."""
-    tag = element.tag
-    return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
 
 
 def _walk(page: Any) -> Any:

@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.documents.markup.conversion_errors import check
-from mcp_context_resources.documents.markup.hidden_elements import drop_hidden, local_name
+from mcp_context_resources.documents.markup.hidden_elements import drop_hidden
 from mcp_context_resources.documents.markup.html_tables import grid, is_data
 from mcp_context_resources.documents.markup.rich_text import Rich, Run, rich, visible
+from mcp_context_resources.html_grid import local_name
 
 if TYPE_CHECKING:
     from mcp_context_resources.documents.markup.section_builder import SectionBuilder

@@ -7,10 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.documents.converted import Converted, Section
-from mcp_context_resources.documents.markup.conversion_errors import broken, check
+from mcp_context_resources.documents.markup.conversion_errors import check
 from mcp_context_resources.documents.markup.markdown import split_markdown
 from mcp_context_resources.documents.markup.plain_text import read_text
 from mcp_context_resources.documents.markup.rich_text import fenced, visible
+from mcp_context_resources.file_errors import broken
 
 if TYPE_CHECKING:
     from mcp_context_resources.documents.spec import DocumentFile

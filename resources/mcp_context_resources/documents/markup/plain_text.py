@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.documents.converted import Converted, Section
-from mcp_context_resources.documents.markup.conversion_errors import broken, check
+from mcp_context_resources.documents.markup.conversion_errors import check
 from mcp_context_resources.documents.markup.rich_text import unseen
+from mcp_context_resources.file_errors import broken
 from mcp_context_resources.text_encoding import DecodedText, decode_text
 
 if TYPE_CHECKING:

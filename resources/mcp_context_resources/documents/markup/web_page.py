@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.documents.converted import Converted
-from mcp_context_resources.documents.markup.conversion_errors import broken, library, reason
-from mcp_context_resources.documents.markup.hidden_elements import local_name
+from mcp_context_resources.documents.markup.conversion_errors import library, reason
 from mcp_context_resources.documents.markup.html_blocks import HtmlBlocks
 from mcp_context_resources.documents.markup.rich_text import visible
 from mcp_context_resources.documents.markup.section_builder import SectionBuilder
+from mcp_context_resources.file_errors import broken
+from mcp_context_resources.html_grid import local_name
 from mcp_context_resources.text_encoding import DecodedText, decode_text, known_encoding
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from mcp_context_resources.documents.markup.conversion_errors import broken, check, library, reason
+from mcp_context_resources.documents.markup.conversion_errors import check, library, reason
 from mcp_context_resources.errors import PasswordRequiredError
+from mcp_context_resources.file_errors import broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

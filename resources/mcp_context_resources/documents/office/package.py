@@ -8,8 +8,8 @@ import zipfile
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from mcp_context_resources.documents.markup.conversion_errors import broken
 from mcp_context_resources.documents.office.archive import opened, parsed, refuse_declarations
+from mcp_context_resources.file_errors import broken
 
 if TYPE_CHECKING:
     from mcp_context_resources.documents.office.archive import Archive

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.documents.converted import Converted
-from mcp_context_resources.documents.markup.conversion_errors import broken, check, reason
+from mcp_context_resources.documents.markup.conversion_errors import check, reason
 from mcp_context_resources.errors import ContextError, InvalidInputError, PasswordRequiredError
+from mcp_context_resources.file_errors import broken
 from mcp_context_resources.workers.function import WorkerFunction
 
 if TYPE_CHECKING:

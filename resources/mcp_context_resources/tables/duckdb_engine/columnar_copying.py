@@ -1,4 +1,4 @@
-"""Making columnar copies, inside a worker of its own: what is slow to read is read once for each version."""
+"""Copying to columns, inside a worker of its own: what is slow to read is read once for each version."""
 
 from __future__ import annotations
 

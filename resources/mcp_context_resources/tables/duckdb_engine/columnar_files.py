@@ -1,4 +1,4 @@
-"""Columnar copies of tables: one Parquet file each, types and values as a direct read would give them."""
+"""Columnar files: copies of tables, one Parquet file each, types and values as a direct read would give them."""
 
 from __future__ import annotations
 

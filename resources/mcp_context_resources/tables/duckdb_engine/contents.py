@@ -1,4 +1,4 @@
-"""Looking into table files, inside a worker: which tables are in them, and which files have one shape."""
+"""File contents: which tables are in them, and which files have one shape."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import ContextError
-from mcp_context_resources.tables.duckdb_engine.encoding import detect_encoding, open_bytes
+from mcp_context_resources.tables.duckdb_engine.encoding import encoding_of_file, open_bytes
 from mcp_context_resources.tables.quoting import exact_path
 from mcp_context_resources.workspace.catalogue import Contents
 
@@ -91,4 +91,4 @@ def _header(path: str, encoding: str | None) -> str:
     try:
         return first.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
-        return first.decode(detect_encoding(path, encoding), errors="replace").strip()
+        return first.decode(encoding_of_file(path, encoding), errors="replace").strip()

@@ -1,4 +1,4 @@
-"""In which encoding a text file is written, and a UTF-8 copy where the engine can't read it."""
+"""Encoding: in which one a text file is written, and a UTF-8 copy where the engine can't read it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PACKING_ERRORS: Final = (OSError, EOFError, zlib.error, zstd.ZstdError)
 _BLOCK_BYTES: Final = 1 << 20
 
 
-def detect_encoding(path: str, preferred: str | None = None) -> str:
+def encoding_of_file(path: str, preferred: str | None = None) -> str:
     """Return the Python name of the encoding a text file is written in.
 
     A byte-order mark decides; else UTF-8 if the whole file is valid UTF-8; else `preferred`, if given; else CP932,

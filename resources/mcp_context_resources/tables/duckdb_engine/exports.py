@@ -1,4 +1,4 @@
-"""Whole results as files: the result of a statement is kept once, written out and shown from."""
+"""Exports: whole results as files. The result of a statement is kept once, written out and shown from."""
 
 from __future__ import annotations
 

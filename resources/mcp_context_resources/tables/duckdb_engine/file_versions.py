@@ -1,4 +1,4 @@
-"""Whether files are still the versions that were to be read."""
+"""File versions: whether files are still the versions that were to be read."""
 
 from __future__ import annotations
 

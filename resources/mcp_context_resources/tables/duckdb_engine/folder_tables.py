@@ -1,4 +1,4 @@
-"""A folder that is one table: its files read together, each row with the file or the partition it is from."""
+"""Folder tables: folders that are one table, each row with the file or the partition that it is from."""
 
 from __future__ import annotations
 

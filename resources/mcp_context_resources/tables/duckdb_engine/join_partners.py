@@ -1,4 +1,4 @@
-"""Which other tables a table can be joined with: columns that share names, or values with a column of unique ones."""
+"""Join partners: tables with columns that share names, or values with a column of unique ones."""
 
 from __future__ import annotations
 

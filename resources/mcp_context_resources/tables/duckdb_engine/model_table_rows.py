@@ -1,4 +1,4 @@
-"""The rows to be mapped, inside a worker: kept in a file, and their texts."""
+"""Model table rows: those to be mapped, kept in a file, and their texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing a mapped table, inside a worker: the rows as they were kept, and beside each what was found in it."""
+"""Model table writer: the rows as they were kept, and beside each what was found in it."""
 
 from __future__ import annotations
 

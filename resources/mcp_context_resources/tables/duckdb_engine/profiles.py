@@ -1,4 +1,4 @@
-"""Tables described, inside a worker: shape, columns, values, examples; and the rows of many tables counted."""
+"""Profiles: tables described, shape, columns, values, examples; and the rows of many tables counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of a CSV file that have more or fewer cells than its header, by their numbers."""
+"""Ragged lines: those of a CSV file that have more or fewer cells than its header, by their numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a file to the SQL that reads it."""
+"""Relations: from a file to the SQL that reads it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import UnreadableSourceError
-from mcp_context_resources.tables.duckdb_engine.encoding import check_packing, detect_encoding, open_bytes, utf8_copy
+from mcp_context_resources.tables.duckdb_engine.encoding import check_packing, encoding_of_file, open_bytes, utf8_copy
 from mcp_context_resources.tables.duckdb_engine.ragged_lines import ragged_lines
 from mcp_context_resources.tables.quoting import exact_path, quoted
 
@@ -81,7 +81,7 @@ def _refuse_empty(path: str) -> None:
 def _csv(spec: TableSpec, connection: duckdb.DuckDBPyConnection, cache: Cache, *, whole: bool) -> Relation:
     _refuse_empty(spec.path)
     path = spec.path
-    encoding = detect_encoding(path, spec.encoding)
+    encoding = encoding_of_file(path, spec.encoding)
     if encoding not in _NATIVE_ENCODINGS:
         path = utf8_copy(path, encoding, spec.fingerprint, cache)
     sampled = not whole and os.stat(path).st_size > _FULL_SNIFF_BYTES

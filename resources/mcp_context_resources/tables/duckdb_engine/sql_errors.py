@@ -1,4 +1,4 @@
-"""The engine's errors, told so that the writer of the statement can mend it."""
+"""SQL errors: the engine's, told so that the writer of the statement can mend it."""
 
 from __future__ import annotations
 

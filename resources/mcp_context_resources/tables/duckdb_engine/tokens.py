@@ -1,4 +1,4 @@
-"""The words and marks of a statement, as the engine's own lexer sees them."""
+"""Tokens: the words and marks of a statement, as the engine's own lexer sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal of a mapping: what was found in each text, on disk after every batch.
+"""Journal of a mapping: what was found in each text, on disk after every batch.
 
 JSON lines that are only ever appended, so that a server that is killed loses at most the batch under way, and two that
 do the same work at once share it. A line that was torn is as good as absent.

@@ -1,4 +1,4 @@
-"""What is known of a mapped table beside its rows: its name, where these came from, what was done with them, when."""
+"""Manifest: what is known of a model table beside its rows: its name, what was done with which files, and when."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, check
+from mcp_context_resources.file_errors import broken
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import check
 
 if TYPE_CHECKING:
     from mcp_context_resources.workers.job import Job

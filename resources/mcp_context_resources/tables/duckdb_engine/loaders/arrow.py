@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.file_errors import broken
 from mcp_context_resources.tables.duckdb_engine.loaders.column_names import unique_names
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, check, optional_module, reason
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import check, optional_module, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
+from mcp_context_resources.file_errors import broken
 from mcp_context_resources.tables.duckdb_engine.gate import PRIVATE
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, busy, check, no_such_part, reason
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import busy, check, no_such_part, reason
 from mcp_context_resources.tables.duckdb_engine.loaders.single_row import single_row
 from mcp_context_resources.tables.quoting import identifier, quoted
 

@@ -7,9 +7,10 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import PasswordRequiredError
+from mcp_context_resources.file_errors import broken
 from mcp_context_resources.tables.duckdb_engine.loaders.archive import refuse_bomb
 from mcp_context_resources.tables.duckdb_engine.loaders.growing_table import GrowingTable
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, check, no_such_part, reason
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import check, no_such_part, reason
 from mcp_context_resources.tables.duckdb_engine.loaders.sheet_layout import LOOKED_AT_ROWS, layout_of
 from mcp_context_resources.tables.duckdb_engine.loaders.sheet_xml import SheetScan, holds_values, scan_sheet
 from mcp_context_resources.tables.quoting import identifier

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.tables.duckdb_engine.encoding import detect_encoding
+from mcp_context_resources.file_errors import broken
+from mcp_context_resources.tables.duckdb_engine.encoding import encoding_of_file
 from mcp_context_resources.tables.duckdb_engine.loaders.column_names import unique_names
 from mcp_context_resources.tables.duckdb_engine.loaders.growing_table import GrowingTable
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, reason
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import reason
 from mcp_context_resources.tables.duckdb_engine.loaders.text_types import ALL_TYPES, settle_texts
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def load(job: Job, connection: duckdb.DuckDBPyConnection, path: str, part: str, 
     """
     import pandas as pd
 
-    encoding = detect_encoding(path)
+    encoding = encoding_of_file(path)
     notes = [] if encoding.startswith("utf-8") else [f"Its encoding was recognised as {encoding}."]
     table = None
     try:

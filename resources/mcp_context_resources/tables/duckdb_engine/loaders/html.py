@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.file_errors import broken
+from mcp_context_resources.html_grid import grid_lines, row_cells, span, table_rows
 from mcp_context_resources.tables.duckdb_engine.loaders.column_names import unique_names
 from mcp_context_resources.tables.duckdb_engine.loaders.growing_table import GrowingTable
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import (
-    broken,
-    check,
-    no_such_part,
-    optional_module,
-    reason,
-)
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import check, no_such_part, optional_module, reason
 from mcp_context_resources.tables.duckdb_engine.loaders.marked_text import decoded
 from mcp_context_resources.tables.duckdb_engine.loaders.text_types import ALL_TYPES, settle_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import duckdb
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
     from mcp_context_resources.workers.job import Job
 
 _MAX_BYTES: Final = 64 << 20
-_MAX_SPAN: Final = 1_000
 _MAX_CELLS: Final = 5_000_000
 _CHUNK_ROWS: Final = 20_000
 _LEAST: Final = 2
@@ -86,10 +81,10 @@ def _tables(job: Job, page: Any) -> dict[str, Any]:
     found, captions = [], []
     for table in page.iter("table"):
         check(job)
-        rows = list(_rows(table))
+        rows = list(table_rows(table))
         if next(table.iterdescendants("table"), None) is not None or len(rows) < _LEAST:
             continue
-        if max(sum(_span(cell, "colspan") for cell in _cells(row)) for row in rows) < _LEAST:
+        if max(sum(span(cell, "colspan") for cell in row_cells(row)) for row in rows) < _LEAST:
             continue
         caption = next((_text(child) for child in table if child.tag == "caption"), None)
         found.append(table)
@@ -97,35 +92,12 @@ def _tables(job: Job, page: Any) -> dict[str, Any]:
     return dict(zip(unique_names(captions), found, strict=True))
 
 
-def _rows(table: Any) -> Iterator[Any]:
-    for child in table:
-        if child.tag == "tr":
-            yield child
-        elif child.tag in ("thead", "tbody", "tfoot"):
-            yield from (row for row in child if row.tag == "tr")
-
-
-def _cells(row: Any) -> list[Any]:
-    return [cell for cell in row if cell.tag in ("td", "th")]
-
-
 def _grid(job: Job, table: Any, path: str) -> tuple[list[list[str | None]], int]:
     """Lay out the cells, and count the rows at the top that are headers through and through."""
     rows: list[list[str | None]] = []
     heads, in_head, filled = 0, True, 0
-    below: dict[int, tuple[int, str | None]] = {}  # column → rows still to fill from a cell above, and its text
-    for row in _rows(table):
+    for cells, line in grid_lines(table, lambda cell: _text(cell) or None):
         check(job)
-        cells = _cells(row)
-        line: list[str | None] = []
-        for cell in cells:
-            _from_above(line, below)
-            text, down = _text(cell) or None, _span(cell, "rowspan") - 1
-            for _ in range(_span(cell, "colspan")):
-                if down:
-                    below[len(line)] = (down, text)
-                line.append(text)
-        _from_above(line, below)
         filled += len(line)
         if filled > _MAX_CELLS:
             raise broken(path, f"holds a table of more than {_MAX_CELLS:,} cells.", "Save it as CSV or Parquet.")
@@ -134,14 +106,6 @@ def _grid(job: Job, table: Any, path: str) -> tuple[list[list[str | None]], int]
         if line:
             rows.append(line)
     return rows, min(heads, len(rows) - 1)
-
-
-def _from_above(line: list[str | None], below: dict[int, tuple[int, str | None]]) -> None:
-    while len(line) in below:
-        left, text = below.pop(len(line))
-        if left > 1:
-            below[len(line)] = (left - 1, text)
-        line.append(text)
 
 
 def _headed(rows: list[list[str | None]], heads: int) -> tuple[list[str], list[list[str | None]]]:
@@ -156,11 +120,6 @@ def _names_columns(row: Sequence[str | None]) -> bool:
 
 def _is_number(cell: str | None) -> bool:
     return bool(cell) and not any(character.isalpha() for character in cell or "")
-
-
-def _span(cell: Any, attribute: str) -> int:
-    value = str(cell.get(attribute) or "1").strip()
-    return max(1, min(int(value), _MAX_SPAN)) if value.isascii() and value.isdigit() else 1
 
 
 def _text(element: Any) -> str:

@@ -1,4 +1,4 @@
-"""What can be wrong with a file of another program, told in one way."""
+"""Load errors: what can be wrong with a file of another program."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_context_resources.cut_text import first_names
-from mcp_context_resources.errors import DeadlineExceededError, NotFoundError, SourceBusyError, UnreadableSourceError
+from mcp_context_resources.errors import DeadlineExceededError, NotFoundError, SourceBusyError
+from mcp_context_resources.file_errors import broken, first_line
 from mcp_context_resources.tables.duckdb_engine.sql_errors import engine_message
 
 if TYPE_CHECKING:
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 _NAMED_PARTS = 10
 
 
-def broken(
-    path: str, what: str, hint: str = "Check that the file is whole and what its name says."
-) -> UnreadableSourceError:
-    """Make the error for a file that can't be read; `what` goes on from its name."""
-    return UnreadableSourceError(f"{Path(path).name!r} {what}", hint)
-
-
 def busy(path: str, what: str, hint: str) -> SourceBusyError:
     """Make the error for a file that another program holds; `what` goes on from its name."""
     return SourceBusyError(f"{Path(path).name!r} {what}", hint)
@@ -32,8 +26,7 @@ def busy(path: str, what: str, hint: str) -> SourceBusyError:
 
 def reason(error: Exception, path: str) -> str:
     """Return the first line of a library's error, without the folder the file lies in."""
-    text = engine_message(error).replace(path, Path(path).name).strip() or type(error).__name__
-    return text.splitlines()[0][:200].rstrip(".")
+    return first_line(engine_message(error), error, path)
 
 
 def optional_module(name: str, path: str) -> ModuleType:

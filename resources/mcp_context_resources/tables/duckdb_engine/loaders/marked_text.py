@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from mcp_context_resources.tables.duckdb_engine.encoding import detect_encoding
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken
+from mcp_context_resources.file_errors import broken
+from mcp_context_resources.tables.duckdb_engine.encoding import encoding_of_file
 
 _LOOKED_AT_BYTES: Final = 4096
 _NAMED: Final = re.compile(rb"""(?:encoding|charset)\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
@@ -35,7 +35,7 @@ def decoded(path: str, max_bytes: int) -> tuple[str, list[str]]:
             return content.decode(named), []
         except UnicodeDecodeError:
             pass
-    encoding = detect_encoding(path)
+    encoding = encoding_of_file(path)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:

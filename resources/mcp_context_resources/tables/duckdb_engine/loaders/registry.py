@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import duckdb
 
 from mcp_context_resources.errors import ContextError, NotFoundError, OutOfMemoryError, UnreadableSourceError
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, check, reason
+from mcp_context_resources.file_errors import broken
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import check, reason
 from mcp_context_resources.tables.reader import BY_FORMAT, DERIVED
 
 if TYPE_CHECKING:

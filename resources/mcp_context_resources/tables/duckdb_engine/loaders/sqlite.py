@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.file_errors import broken
 from mcp_context_resources.tables.duckdb_engine.loaders.column_names import unique_names
 from mcp_context_resources.tables.duckdb_engine.loaders.declared_types import settle_declared
 from mcp_context_resources.tables.duckdb_engine.loaders.growing_table import GrowingTable
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, no_such_part
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import no_such_part
 from mcp_context_resources.tables.duckdb_engine.loaders.sqlite_files import opened
 from mcp_context_resources.tables.quoting import identifier
 

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, busy, check, reason
+from mcp_context_resources.file_errors import broken
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import busy, check, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.file_errors import broken
 from mcp_context_resources.tables.duckdb_engine.loaders.column_names import unique_names
 from mcp_context_resources.tables.duckdb_engine.loaders.growing_table import GrowingTable
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, check, optional_module, reason
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import check, optional_module, reason
 from mcp_context_resources.tables.duckdb_engine.loaders.single_row import single_row
 from mcp_context_resources.tables.quoting import identifier, quoted
 

@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp_context_resources.file_errors import broken
 from mcp_context_resources.tables.duckdb_engine.loaders.column_names import unique_names
 from mcp_context_resources.tables.duckdb_engine.loaders.growing_table import GrowingTable
-from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import broken, check, optional_module, reason
+from mcp_context_resources.tables.duckdb_engine.loaders.load_errors import check, optional_module, reason
 from mcp_context_resources.tables.duckdb_engine.loaders.marked_text import decoded
 from mcp_context_resources.tables.duckdb_engine.loaders.text_types import ALL_TYPES, settle_texts
 
