@@ -12,6 +12,7 @@ import pytest
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.index.service import SearchIndex, SearchRequest
 from mcp_context_resources.index.settings import IndexSettings
+from mcp_context_resources.index.spec import IndexQuery
 from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.tables.local_engine import LocalEngine
 from mcp_context_resources.tables.service import Tables
@@ -23,6 +24,7 @@ from tests.support.serving import EXAMPLE_DATA, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
     from mcp_context_resources.index.request import SearchResults
     from mcp_context_resources.index.spec import Hit
@@ -174,3 +176,14 @@ async def test_both_rankings_are_fused_alike_over_both_engines(engines: Engines,
     shared = ours.keys() & theirs.keys()
     assert all(math.isclose(ours[one].score, theirs[one].score, abs_tol=0.05) for one in shared)
     assert local.answer.hits[0].chunk == memory.answer.hits[0].chunk
+
+
+async def test_a_store_is_opened_by_the_name_of_what_makes_it(tmp_path: Path) -> None:
+    index = WorkerIndex(tmp_path, IndexSettings(), engine="tests.memory_index:open_store")
+    try:
+        answer = await index.search(IndexQuery("fare"), deadline=60)
+        size = await index.size()
+    finally:
+        await index.aclose()
+    assert (answer.hits, answer.identity) == ((), "1")
+    assert size.notes == (str(tmp_path),)

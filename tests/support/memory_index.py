@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         LexicalQuery,
         RetrievalScope,
         Retriever,
+        StoreLocation,
     )
 
 T = TypeVar("T")
@@ -377,6 +378,13 @@ class MemoryIndex:
     def _begin(self, method: str) -> None:
         self.calls.append(method)
         self.before(method)
+
+
+def open_store(location: StoreLocation) -> MemoryStore:
+    """Open an empty store, for a worker that is given this name; its notes tell where."""
+    store = MemoryStore()
+    store.notes = (location.folder,)
+    return store
 
 
 def _job(seconds: float) -> Job:
