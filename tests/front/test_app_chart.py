@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.support.app_host import App
     from tests.support.browser import Browser
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.app_host import App
     from tests.support.browser import Browser
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
 _LINES = [f"Line {number} of the handbook says little." for number in range(40)]
 _MARKDOWN = '# One\n\n𠮷野家の牛丼 & <img src=x onerror="window.hacked=1"> 😀 end.\n\n# Two\n\nSecond section.\n'

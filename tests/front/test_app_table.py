@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.app_host import App
     from tests.support.browser import Browser
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
 _HOSTILE = [
     '<img src=x onerror="window.hacked = 1">',

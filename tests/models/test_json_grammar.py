@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
     Write = Callable[..., Generated]
 
+pytestmark = pytest.mark.model
+
 
 @pytest.fixture(scope="module")
 def write(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Write]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.models.spec import Generation, ModelSpec
 
+pytestmark = pytest.mark.model
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.models.spec import Generated
 
+pytestmark = pytest.mark.model
+
 PICTURE = picture(1)
 OTHER = picture(2)
 YES = {"type": "object", "properties": {"seen": {"enum": ["yes"]}}, "required": ["seen"], "additionalProperties": False}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mcp.client.client import Client
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.model]
 
 LABELS = ["complaint", "praise", "question"]
 REVIEWS = [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mcp.client.client import Client
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.model]
 
 YEN = {"type": "object", "properties": {"yen": {"type": "integer"}}, "required": ["yen"], "additionalProperties": False}
 
