@@ -1,6 +1,6 @@
-"""Calendars (iCalendar, RFC 5545) for Fresh Context: the events of an `.ics` file, in the order in which they begin.
+"""Calendars (iCalendar, RFC 5545) for Fresh Context: the events of an `.ics` file, as a document and as a table.
 
-The server imports this module for its declaration alone; `sections` runs in a confined worker process.
+The server imports this module for its declarations alone; `sections` and `events` run in confined worker processes.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mcp_context_resources.documents.converted import Converted, Section
-from mcp_context_resources.documents.reader import Reader
+from mcp_context_resources.documents.reader import Reader as DocumentReader
 from mcp_context_resources.errors import UnreadableSourceError
+from mcp_context_resources.tables.reader import Reader as TableReader
 from mcp_context_resources.text_encoding import decode_text
 from mcp_context_resources.workers.job import deadline_exceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import duckdb
+
     from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
-DOCUMENTS = Reader(
+DOCUMENTS = DocumentReader(
     format="calendar",
     title="a calendar",
     endings=(".ics",),
@@ -30,7 +33,16 @@ DOCUMENTS = Reader(
     version="1",
     libraries=("fresh-context-calendar",),
 )
-"""What the entry point `calendar` names."""
+"""What the entry point `calendar` of documents names."""
+
+TABLES = TableReader(
+    format="calendar",
+    endings=(".ics",),
+    load="fresh_context_calendar:events",
+    version="1",
+    libraries=("fresh-context-calendar",),
+)
+"""What the entry point `calendar` of tables names."""
 
 _MAX_BYTES = 64 << 20
 _FOLDED = re.compile(r"\r?\n[ \t]")
@@ -68,6 +80,22 @@ def sections(job: Job, file: DocumentFile) -> Converted:
     if calendar.events:
         properties |= {"first": calendar.events[0].starts, "last": calendar.events[-1].starts}
     return Converted(calendar.name, properties, parts)
+
+
+def events(job: Job, connection: duckdb.DuckDBPyConnection, path: str, part: str, scratch: Path) -> list[str]:
+    """Make the table `data` of a calendar, an event a row; raises as `sections`."""
+    del part, scratch
+    connection.execute(
+        "CREATE TABLE data (starts TIMESTAMP, ends TIMESTAMP, time_zone VARCHAR, summary VARCHAR, location VARCHAR,"
+        " organizer VARCHAR, status VARCHAR, repeats VARCHAR, attendees BIGINT, description VARCHAR)"
+    )
+    insert = "INSERT INTO data VALUES (TRY_CAST(? AS TIMESTAMP), TRY_CAST(? AS TIMESTAMP), ?, ?, ?, ?, ?, ?, ?, ?)"
+    for event in read(job, path).events:
+        starts, _, zone = event.starts.partition(" ")
+        told = [event.values.get(key) for key in ("LOCATION", "ORGANIZER", "STATUS", "RRULE")]
+        values = [starts, event.ends.partition(" ")[0], zone or None, event.summary, *told, event.attendees]
+        connection.execute(insert, [*values, event.values.get("DESCRIPTION")])
+    return []
 
 
 def read(job: Job, path: str, encoding: str | None = None) -> Calendar:

@@ -1,4 +1,4 @@
-"""Plugins that read documents: the example, built, installed and allowed by name; and what a reader may reach."""
+"""Plugins: the example, built, installed and allowed by name; and what a reader of documents may reach."""
 
 from __future__ import annotations
 
@@ -119,6 +119,20 @@ async def test_a_plugin_that_is_allowed_reads_its_files_as_documents(
 
 
 @pytest.mark.anyio
+async def test_the_same_files_are_tables_where_the_plugin_may_read_tables(
+    installed: Path, calendars: Path, cache: Path
+) -> None:
+    async with serving(calendars, cache, installed, "--set", "tables.plugins=calendar") as client:
+        sql = "SELECT starts, ends, time_zone, summary, repeats, attendees FROM depot ORDER BY starts"
+        rows = data_of(await client.call_tool("query_tables", {"sql": sql}))["rows"]
+        assert rows == [
+            ["2026-01-05 00:00:00", None, None, "車庫の点検", "FREQ=YEARLY", 0],
+            ["2026-03-02 09:00:00", "2026-03-02 10:30:00", "Europe/Berlin", "Brake inspection, line 7", None, 2],
+        ]
+        assert "depot.ics" not in await listed(client)
+
+
+@pytest.mark.anyio
 async def test_a_plugin_that_is_not_allowed_is_as_if_it_were_not_there(
     installed: Path, calendars: Path, cache: Path
 ) -> None:
@@ -211,7 +225,7 @@ BROKEN = {
     "raises": ("def convert(job, file):\n    raise ValueError('no such chapter')\n", "can't be read as a draft"),
     "returns something else": ("def convert(job, file):\n    return 'text'\n", "its reader returned a str"),
     "misses a library": ("import no_such_library\n", "needs the package no_such_library"),
-    "kills its process": ("import os\n\ndef convert(job, file):\n    os._exit(1)\n", "crashed"),
+    "kills its process": ("import os\n\ndef convert(job, file):\n    os._exit(1)\n", "The document worker"),
 }
 
 
