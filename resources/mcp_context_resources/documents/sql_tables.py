@@ -9,10 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
+from typing_extensions import override
 
 from mcp_context_resources.cut_text import first_names
 from mcp_context_resources.documents.table_names import parse_table_name, table_prefixes
 from mcp_context_resources.errors import InvalidInputError, NotFoundError
+from mcp_context_resources.workspace.catalogue import DerivedTables
 from mcp_context_resources.workspace.names import lookup_key
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ _VERSION: Final = 3
 _NAMED: Final = 8
 
 
-class SqlTables:
+class SqlTables(DerivedTables):
     """Takes tables out of documents, each once for a version of its document (see `DerivedTables`).
 
     `find` looks for the tables on pages of the document of a name. `settings` says what decides, besides the
@@ -69,8 +71,8 @@ class SqlTables:
         self._held.update(given)
         return given
 
+    @override
     async def table(self, catalogue: Catalogue, name: str, on_progress: Progress | None = None) -> Source | None:
-        """See `DerivedTables`."""
         parsed = parse_table_name(name)
         if parsed is None:
             return None

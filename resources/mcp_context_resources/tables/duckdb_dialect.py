@@ -7,7 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from typing_extensions import override
+
 from mcp_context_resources.errors import InvalidInputError
+from mcp_context_resources.tables.dialect import Dialect
 from mcp_context_resources.tables.quoting import identifier, quoted
 from mcp_context_resources.workspace.names import SQL_RESERVED
 
@@ -20,17 +23,17 @@ _PLAIN: Final = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
-class DuckDbDialect:
+class DuckDbDialect(Dialect):
     """Writes SQL for DuckDB."""
 
     name: str = "DuckDB SQL"
 
+    @override
     def identifier(self, name: str) -> str:
-        """See `Dialect`."""
         return identifier(name)
 
+    @override
     def short_identifier(self, name: str) -> str:
-        """See `Dialect`."""
         return name if _PLAIN.fullmatch(name) and name.lower() not in SQL_RESERVED else identifier(name)
 
     def literal(self, value: object) -> str:
@@ -55,73 +58,73 @@ class DuckDbDialect:
             "Use strings, numbers, booleans, null or lists.",
         )
 
+    @override
     def rows(
         self, relation: str, *, limit: int | None = None, offset: int | None = None, where: str = "", order_by: str = ""
     ) -> str:
-        """See `Dialect`."""
         condition = f" WHERE {where}" if where else ""
         order = f" ORDER BY {order_by}" if order_by else ""
         most = "" if limit is None else f" LIMIT {limit}"
         skip = "" if offset is None else f" OFFSET {offset}"
         return f"FROM {relation}{condition}{order}{most}{skip}"
 
+    @override
     def all_columns_but(self, column: str) -> str:
-        """See `Dialect`."""
         return f"* EXCLUDE ({identifier(column)})"
 
+    @override
     def group_by(self, keys: Sequence[str]) -> str:
-        """See `Dialect`."""
         del keys
         return "GROUP BY ALL"
 
+    @override
     def count_of(self, condition: str) -> str:
-        """See `Dialect`."""
         return f"count(*) FILTER ({condition})"
 
+    @override
     def contains(self, expression: str, text: str) -> str:
-        """See `Dialect`."""
         pattern = quoted("%" + re.sub(r"([\\%_])", r"\\\1", text) + "%")
         escape = r" ESCAPE '\'" if "\\" in pattern else ""
         return f"{self.text(expression)} ILIKE {pattern}{escape}"
 
+    @override
     def matches(self, expression: str, pattern: str) -> str:
-        """See `Dialect`."""
         return f"regexp_matches({expression}, {quoted(pattern)})"
 
+    @override
     def text(self, expression: str, most: int | None = None) -> str:
-        """See `Dialect`."""
         return f"{expression}::VARCHAR" if most is None else f"left({expression}::VARCHAR, {most})"
 
+    @override
     def number_of_text(self, expression: str) -> str:
-        """See `Dialect`."""
         return f"try_cast(trim({expression}) AS DOUBLE)"
 
+    @override
     def cut_time(self, expression: str, step: TimeStep) -> str:
-        """See `Dialect`."""
         return f"date_trunc('{step}', {expression})"
 
+    @override
     def date(self, expression: str) -> str:
-        """See `Dialect`."""
         return f"{expression}::DATE"
 
+    @override
     def median(self, expression: str) -> str:
-        """See `Dialect`."""
         return f"median({expression})"
 
+    @override
     def quantile(self, expression: str, share: float) -> str:
-        """See `Dialect`."""
         return f"quantile_cont({expression}, {share:g})"
 
+    @override
     def distinct_count(self, expression: str) -> str:
-        """See `Dialect`."""
         return f"approx_count_distinct({expression})"
 
+    @override
     def frequent_values(self, expression: str, most: int) -> str:
-        """See `Dialect`."""
         return f"approx_top_k({expression}, {most})"
 
+    @override
     def text_range(self, expression: str) -> str:
-        """See `Dialect`."""
         return f"[{self.text(f'min({expression})')}, {self.text(f'max({expression})')}]"
 
 

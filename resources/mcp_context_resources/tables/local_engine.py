@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from typing_extensions import override
 
 from mcp_context_resources.cache import Cache
 from mcp_context_resources.tables.access import Access
 from mcp_context_resources.tables.columnar_cache import COPIES_AT_ONCE, COPY, ColumnarCache
 from mcp_context_resources.tables.discovery import Discovery
 from mcp_context_resources.tables.duckdb_dialect import DUCKDB
+from mcp_context_resources.tables.engine import RowFiles, TableEngine
 from mcp_context_resources.tables.reader import Readers
 from mcp_context_resources.tables.row_counts import RowCounts
 from mcp_context_resources.tables.spec import EngineLimits, Export, Exported, Fetch, Fetched
@@ -61,7 +63,7 @@ _PRELOADED_TO_COPY: Final = (COPY.module, "pytz", "charset_normalizer")
 _PARTNERS_LOOKED_AT: Final = 40
 
 
-class LocalEngine:
+class LocalEngine(TableEngine, RowFiles):
     """DuckDB over a workspace's files (see `TableEngine`), and over rows in files of the cache (see `RowFiles`)."""
 
     def __init__(self, workspace: Workspace, settings: TableSettings, cache_dir: Path, max_cache_bytes: int) -> None:
@@ -95,12 +97,12 @@ class LocalEngine:
         """The readers as they are installed: an extra that is added reads what was unreadable."""
         return self._readers.version
 
+    @override
     def warm_up(self) -> None:
-        """See `TableEngine`."""
         self._pool.warm_up()
 
+    @override
     async def aclose(self) -> None:
-        """See `TableEngine`."""
         await self._copies.aclose()
         async with anyio.create_task_group() as group:
             group.start_soon(self._pool.aclose)
@@ -110,8 +112,8 @@ class LocalEngine:
         """Return every source there is now; tables inside files and folders that are tables, too."""
         return await self._discovery.catalogue()
 
+    @override
     async def admit(self, sql: str, *, deadline: float) -> ParsedStatement:
-        """See `TableEngine`."""
         return await self._pool.run(_PARSE, sql, deadline=deadline)
 
     async def query(
@@ -131,6 +133,7 @@ class LocalEngine:
         )
         return self._read(fetched, specs, missing)
 
+    @override
     async def export(
         self,
         statement: Statement,
@@ -142,7 +145,6 @@ class LocalEngine:
         direct: bool = False,
         on_progress: Progress | None = None,
     ) -> tuple[Fetched, Exported]:
-        """See `TableEngine`."""
         specs, missing = await self._specs(statement, tables, ends, on_progress, direct=direct)
         fetched, exported = await self._pool.run(
             _EXPORT, statement, specs, fetch, wanted, self._limits, deadline=_left(ends), on_progress=on_progress
@@ -176,10 +178,11 @@ class LocalEngine:
         self._access.copy_later([spec])
         return profile
 
+    @override
     async def count_rows(self, tables: Sequence[Source]) -> list[RowCount]:
-        """See `TableEngine`."""
         return await self._row_counts.of(tables)
 
+    @override
     async def take_rows(
         self,
         statement: Statement,
@@ -189,18 +192,17 @@ class LocalEngine:
         ends: float,
         on_progress: Progress | None = None,
     ) -> TakenRows:
-        """See `RowFiles`."""
         specs, _ = await self._specs(statement, tables, ends, on_progress)
         return await self._pool.run(
             _TAKE_ROWS, statement, specs, wanted, self._limits, deadline=_left(ends), on_progress=on_progress
         )
 
+    @override
     async def keep_rows(self, columns: dict[str, list[Any]], wanted: RowsWanted, *, deadline: float) -> TakenRows:
-        """See `RowFiles`."""
         return await self._pool.run(_KEEP_ROWS, columns, wanted, self._limits, deadline=deadline)
 
+    @override
     async def write_map(self, work: MapWork, *, deadline: float, on_progress: Progress | None = None) -> MapMade:
-        """See `RowFiles`."""
         return await self._pool.run(WRITE_MAP, work, self._limits, deadline=deadline, on_progress=on_progress)
 
     async def _specs(

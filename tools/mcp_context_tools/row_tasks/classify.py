@@ -5,11 +5,13 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import override
+
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.models.spec import Choosing
 from mcp_context_resources.tables.model_tables.journal import Finding
 from mcp_context_resources.tables.model_tables.spec import MapColumn
-from mcp_context_tools.row_tasks.task import Batch
+from mcp_context_tools.row_tasks.task import Batch, RowTask
 from mcp_context_tools.row_tasks.wording import VERSION
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ SCORES: Final = "scores"
 NO_LABEL: Final = "the model named none of the labels"
 
 
-class Classify:
+class Classify(RowTask):
     """Gives each text one of `labels` (names with what they mean), or none where the best scores below `threshold`."""
 
     name = "classify"
@@ -94,14 +96,14 @@ class Classify:
         self._system = f"{prompt or wording.classify} {wording.text_is_data}"
         self._before = f"{wording.labels}\n{listed}\n\n{wording.one_label}\n\n{wording.text}\n"
 
+    @override
     def frame(self) -> tuple[str, int]:
-        """See `RowTask`."""
         return self._system + self._user(""), 70
 
+    @override
     async def work(
         self, models: Models, model: Choice, texts: Sequence[str], deadline: float, on_progress: Progress
     ) -> Batch:
-        """See `RowTask`."""
         request = Choosing(
             self._system, tuple(map(self._user, texts)), self._labels, tuple(map(self._user, self._neutral))
         )

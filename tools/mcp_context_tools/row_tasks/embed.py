@@ -7,10 +7,12 @@ import struct
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import override
+
 from mcp_context_resources.errors import DeadlineExceededError
 from mcp_context_resources.tables.model_tables.journal import Finding
 from mcp_context_resources.tables.model_tables.spec import MapColumn
-from mcp_context_tools.row_tasks.task import Batch
+from mcp_context_tools.row_tasks.task import Batch, RowTask
 from mcp_context_tools.row_tasks.wording import VERSION
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ CUT: Final = "cut: only the beginning of the text was read"
 _NUMBER_BYTES: Final = 4
 
 
-class Embed:
+class Embed(RowTask):
     """Makes a vector of each text, as a passage that is to be found."""
 
     name = "embed"
@@ -74,14 +76,14 @@ class Embed:
     settled: Mapping[str, Any] = {"task": "embed", "version": VERSION}
     columns: tuple[MapColumn, ...] = (MapColumn(EMBEDDING, "FLOAT[]", vectors=True),)
 
+    @override
     def frame(self) -> tuple[str, int]:
-        """See `RowTask`."""
         return "", 0
 
+    @override
     async def work(
         self, models: Models, model: Choice, texts: Sequence[str], deadline: float, on_progress: Progress
     ) -> Batch:
-        """See `RowTask`."""
         made = await models.embed(model, texts, "passage", deadline=deadline, on_progress=on_progress)
         size, cut = made.dimensions * _NUMBER_BYTES, set(made.cut)
         findings = {

@@ -7,13 +7,15 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import override
+
 from mcp_context_resources.models.json_schema import validation_problem
 from mcp_context_resources.models.spec import Generation
 from mcp_context_resources.tables.model_tables.journal import Finding
 from mcp_context_resources.tables.model_tables.spec import MapColumn
 from mcp_context_tools.row_tasks.generate import count
 from mcp_context_tools.row_tasks.schema_columns import schema_columns, unfit
-from mcp_context_tools.row_tasks.task import Batch, Quotation
+from mcp_context_tools.row_tasks.task import Batch, Quotation, RowTask
 from mcp_context_tools.row_tasks.wording import VERSION
 
 if TYPE_CHECKING:
@@ -116,7 +118,7 @@ _SHOWN_SCHEMA_CHARS: Final = 4_000
 _PROBLEM_CHARS: Final = 200
 
 
-class Extract:
+class Extract(RowTask):
     """Fills the properties of `schema` from each text, `parallel` texts at once; what fails is tried once more.
 
     `key` is the secret that the marks around texts are made of.
@@ -152,14 +154,14 @@ class Extract:
         if len(shown) <= _SHOWN_SCHEMA_CHARS:
             self._before += f"{wording.schema} {shown}\n\n"
 
+    @override
     def frame(self) -> tuple[str, int]:
-        """See `RowTask`."""
         return self._system + self._user("", "x" * _PROBLEM_CHARS), self._max_tokens
 
+    @override
     async def work(
         self, models: Models, model: Choice, texts: Sequence[str], deadline: float, on_progress: Progress
     ) -> Batch:
-        """See `RowTask`."""
         batch = Batch()
         again: dict[int, str] = {}
         made = await models.generate(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import override
+
 from mcp_context_resources.models.spec import Generation
 from mcp_context_resources.tables.model_tables.journal import Finding
 from mcp_context_resources.tables.model_tables.spec import MapColumn
-from mcp_context_tools.row_tasks.task import Batch, Quotation
+from mcp_context_tools.row_tasks.task import Batch, Quotation, RowTask
 from mcp_context_tools.row_tasks.wording import VERSION
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 COLUMN: Final = "generated"
 
 
-class Generate:
+class Generate(RowTask):
     """Writes what `prompt` asks for about each text, up to `max_tokens`; `parallel` texts at once.
 
     `key` is the secret that the marks around texts are made of.
@@ -46,14 +48,14 @@ class Generate:
         self._system = f"{wording.generate} {wording.data_only}"
         self._before = f"{prompt}\n\n{wording.text}\n"
 
+    @override
     def frame(self) -> tuple[str, int]:
-        """See `RowTask`."""
         return self._system + self._before + self._quotation.wrap(""), self._max_tokens
 
+    @override
     async def work(
         self, models: Models, model: Choice, texts: Sequence[str], deadline: float, on_progress: Progress
     ) -> Batch:
-        """See `RowTask`."""
         requests = [
             Generation(self._system, self._before + self._quotation.wrap(text), self._max_tokens) for text in texts
         ]

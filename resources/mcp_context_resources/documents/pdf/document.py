@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pypdfium2
+from typing_extensions import override
 
 from mcp_context_resources.documents.clean_text import clean_text
 from mcp_context_resources.documents.pdf import scans, structure
@@ -18,7 +19,7 @@ from mcp_context_resources.documents.pdf.pages import PdfPages
 from mcp_context_resources.documents.pdf.rendering import rendered
 from mcp_context_resources.documents.pdf.running_heads import NEAREST, NEXT_NEAREST, edges, part_running
 from mcp_context_resources.documents.pdf.scans import RecognisedText
-from mcp_context_resources.documents.reading.open_document import PageText
+from mcp_context_resources.documents.reading.open_document import OpenDocument, PageText
 from mcp_context_resources.documents.spec import Hidden
 from mcp_context_resources.errors import ContextError, UnreadableSourceError
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mcp_context_resources.documents.pdf.content import PageContent
     from mcp_context_resources.documents.pdf.lines import Line
     from mcp_context_resources.documents.pdf.running_heads import Edge
-    from mcp_context_resources.documents.reading.open_document import OpenDocument, Rendered, Renderer
+    from mcp_context_resources.documents.reading.open_document import Rendered, Renderer
     from mcp_context_resources.documents.spec import DocumentFile, DocumentTable, OutlineEntry
     from mcp_context_resources.workers.job import Job
 
@@ -47,7 +48,7 @@ def open_pdf(_job: Job, file: DocumentFile) -> OpenDocument:
     return PdfDocument(file)
 
 
-class PdfDocument:
+class PdfDocument(OpenDocument):
     """An open PDF; see `OpenDocument`."""
 
     def __init__(self, file: DocumentFile) -> None:
@@ -68,16 +69,16 @@ class PdfDocument:
         """Return what draws its pages; it raises `UnreadableSourceError` for what PDFium can't read."""
         return self._draw
 
+    @override
     def label(self, index: int) -> str:
-        """See `OpenDocument`."""
         return self._file.label(index)
 
+    @override
     def text(self, job: Job, index: int) -> PageText:
-        """See `OpenDocument`."""
         return self._placed(job, index)[0]
 
+    @override
     def markdown(self, job: Job, index: int) -> PageText:
-        """See `OpenDocument`."""
         from mcp_context_resources.documents.pdf import markdown
 
         page = self.text(job, index)
@@ -95,27 +96,27 @@ class PdfDocument:
             shown.close()
         return PageText(text, page.engine, page.header, page.footer, page.hidden)
 
+    @override
     def tables(self, job: Job, index: int) -> list[DocumentTable]:
-        """See `OpenDocument`."""
         return self._tables.beginning_on(job, index, self.label(index)) if self._tables is not None else []
 
+    @override
     def missing(self, index: int) -> str:
-        """See `OpenDocument`."""
         content = self._neighbour(index)
         return scans.SCAN if content is not None and content.pictured else ""
 
+    @override
     def outline(self) -> list[OutlineEntry]:
-        """See `OpenDocument`."""
         if self._outline is None:
             self._outline = structure.outline(self._file)
         return self._outline
 
+    @override
     def properties(self, job: Job) -> tuple[dict[str, Any], list[str]]:
-        """See `OpenDocument`."""
         return structure.properties(job, self._file, self._layer)
 
+    @override
     def boxes(self, index: int, start: int, end: int) -> list[Box]:
-        """See `OpenDocument`."""
         kept = self._texts.get(index)
         if kept is None or self._pages is None:
             return []
@@ -124,8 +125,8 @@ class PdfDocument:
             return placed.boxes(start, end)
         return self._pages.boxes(index, placed.pieces(start, end))
 
+    @override
     def close(self) -> None:
-        """See `OpenDocument`."""
         self._file.close()
 
     def _draw(self, index: int, region: Box | None, marks: Sequence[Box], dpi: float, max_bytes: int) -> Rendered:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from mcp_context_resources.documents.clean_text import one_line
 from mcp_context_resources.documents.reading.converters import convert
-from mcp_context_resources.documents.reading.open_document import PageText
+from mcp_context_resources.documents.reading.open_document import OpenDocument, PageText
 from mcp_context_resources.documents.spec import DocumentTable, OutlineEntry
 from mcp_context_resources.errors import InvalidInputError, UnreadableSourceError
 
@@ -28,7 +30,7 @@ _FIGURE = re.compile(r"[-+−▲△(]?\W?\d[\d.,]*\W?\)?")
 _YEAR = re.compile(r"(?:1[89]|2[01])\d\d")
 
 
-class ConvertedDocument:
+class ConvertedDocument(OpenDocument):
     """An open document without pages of its own; see `OpenDocument`."""
 
     def __init__(self, job: Job, file: DocumentFile) -> None:
@@ -46,22 +48,22 @@ class ConvertedDocument:
         self.title = one_line(self._converted.title, _TITLE_CHARS)
         self.notes = list(self._converted.notes)
 
+    @override
     def label(self, index: int) -> str:
-        """See `OpenDocument`."""
         return one_line(self._sections[index].label, _LABEL_CHARS) or str(index + 1)
 
+    @override
     def text(self, job: Job, index: int) -> PageText:
-        """See `OpenDocument`."""
         del job
         return PageText(self._sections[index].text, self._engine)
 
+    @override
     def markdown(self, job: Job, index: int) -> PageText:
-        """See `OpenDocument`."""
         del job
         return PageText(self._sections[index].markdown, self._engine)
 
+    @override
     def tables(self, job: Job, index: int) -> list[DocumentTable]:
-        """See `OpenDocument`."""
         del job
         found = []
         for number, rows in enumerate(self._sections[index].tables, start=1):
@@ -81,35 +83,35 @@ class ConvertedDocument:
             )
         return found
 
+    @override
     def missing(self, index: int) -> str:
-        """See `OpenDocument`."""
         del index
         return ""
 
+    @override
     def outline(self) -> list[OutlineEntry]:
-        """See `OpenDocument`."""
         return [
             OutlineEntry(section.level, self.label(index), index + 1, str(index + 1))
             for index, section in enumerate(self._sections)
             if section.level
         ]
 
+    @override
     def properties(self, job: Job) -> tuple[dict[str, Any], list[str]]:
-        """See `OpenDocument`."""
         del job
         return {"sections": self.total} | self._converted.properties, []
 
+    @override
     def boxes(self, index: int, start: int, end: int) -> list[Box]:
-        """See `OpenDocument`."""
         del index, start, end
         return []
 
+    @override
     def renderer(self) -> Renderer:
-        """See `OpenDocument`."""
         raise InvalidInputError("Only pages of PDFs can be drawn.", 'Read this document with view "text".')
 
+    @override
     def close(self) -> None:
-        """See `OpenDocument`."""
         self._sections = []
 
 
