@@ -1,4 +1,4 @@
-"""Limits on what one answer may hold."""
+"""Budget: limits on what one answer may hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions of libraries as they are installed: what was read with others is read again."""
+"""Installed versions of libraries: what was read with others is read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a fact comes from: the source and when it was read."""
+"""Provenance: where a fact comes from, the source and when it was read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the folder for derived files."""
+"""Storage: settings of the folder for derived files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of document readers, and the files they are asked about: plain data that crosses the process border."""
+"""Specification of what crosses the border: answers of document readers, and the files they are asked about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Index data: what crosses the borders of the index, plain and picklable, and how vectors are compared."""
+"""Specification of index data: what crosses the borders of the index, and how vectors are compared."""
 
 from __future__ import annotations
 

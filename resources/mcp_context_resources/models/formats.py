@@ -1,4 +1,4 @@
-"""Which files are models, and what the others are that carry a model's name."""
+"""Formats: which files are models, and what the others are that carry a model's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetching models from the Hugging Face hub, and nothing else of the network: only when a user says so."""
+"""Hub: models fetched from Hugging Face, and nothing else of the network, only when a user says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an embedding model wants its texts: cleaned, and with the words before them that it was trained with."""
+"""Instructions of embedding models: how they want their texts, with the words they were trained with before them."""
 
 from __future__ import annotations
 

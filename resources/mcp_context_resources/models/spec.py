@@ -1,4 +1,4 @@
-"""What crosses the border between the model service and a runtime: plain, picklable data."""
+"""Specification of what crosses the border between the model service and a runtime: plain, picklable data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What crosses the process border between the table service and its workers: plain, picklable data."""
+"""Specification of what crosses the process border between the table engine's client and its workers."""
 
 from __future__ import annotations
 

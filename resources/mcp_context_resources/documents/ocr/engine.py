@@ -1,4 +1,4 @@
-"""Tesseract, loaded once in a worker process and asked for one picture at a time; pictures in quarter turns."""
+"""Engine of text recognition: Tesseract, loaded once in a worker and asked for one picture at a time."""
 
 from __future__ import annotations
 

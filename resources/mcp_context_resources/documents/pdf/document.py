@@ -1,4 +1,4 @@
-"""PDF as an open document."""
+"""Document: a PDF as an open document."""
 
 from __future__ import annotations
 

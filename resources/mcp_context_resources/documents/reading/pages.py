@@ -1,4 +1,4 @@
-"""Reading documents inside a worker process: pages, tables, outline, properties."""
+"""Pages of documents read inside a worker process: text, tables, outline, properties."""
 
 from __future__ import annotations
 

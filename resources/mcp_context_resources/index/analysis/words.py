@@ -1,4 +1,4 @@
-"""Tokenizer: a folded text cut into words, numbers, identifiers and runs of scripts without spaces."""
+"""Words: a folded text cut into words, numbers, identifiers and runs of scripts without spaces (tokenizer)."""
 
 from __future__ import annotations
 

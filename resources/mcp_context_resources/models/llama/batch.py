@@ -1,4 +1,4 @@
-"""The tokens of one evaluation, in memory that llama.cpp reads."""
+"""Batch: the tokens of one evaluation, in memory that llama.cpp reads."""
 
 from __future__ import annotations
 

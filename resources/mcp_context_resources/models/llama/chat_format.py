@@ -1,4 +1,4 @@
-"""Writing a conversation as a model was trained to read it, and telling its thoughts from its answer."""
+"""Chat format: a conversation written as a model was trained to read it; its thoughts told from its answer."""
 
 from __future__ import annotations
 

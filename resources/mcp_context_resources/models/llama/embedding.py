@@ -1,4 +1,4 @@
-"""Texts to vectors, and passages ranked for a question."""
+"""Embedding: texts to vectors, and passages ranked for a question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphics processors that this build of llama.cpp can use, and how much of a model fits on them."""
+"""GPUs that this build of llama.cpp can use, and how much of a model fits on them."""
 
 from __future__ import annotations
 

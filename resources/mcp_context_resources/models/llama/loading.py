@@ -1,4 +1,4 @@
-"""Bringing a model into memory: its weights, on graphics processors as far as they fit, a context, and adapters."""
+"""Loading: a model's weights brought into memory, on GPUs as far as they fit, a context, and adapters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing the next token of a text."""
+"""Sampling: choosing the next token of a text."""
 
 from __future__ import annotations
 

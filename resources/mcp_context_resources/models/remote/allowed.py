@@ -1,4 +1,4 @@
-"""Which servers may be asked: those on this machine, and hosts that the settings name.
+"""Allowed servers: those on this machine, and hosts that the settings name.
 
 A name is resolved anew for each connection and every address it has is looked at, so that a name which later points
 elsewhere is not followed there.

@@ -1,4 +1,4 @@
-"""The words a server understands: requests for chat completions, and what to leave out when one is refused.
+"""Capabilities of a server: the words it understands, and what to leave out when a request is refused.
 
 Servers share OpenAI's protocol but differ in how a JSON schema is given and in which options they know. Each request
 begins with the form that worked last; when the server refuses, `retreat` tells the next one to try.

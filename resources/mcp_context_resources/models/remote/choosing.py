@@ -1,4 +1,4 @@
-"""One label out of several from a server: the request, and the probabilities its answer tells."""
+"""Choosing one label of several by a server: the request, and the probabilities its answer tells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to a server, bounded in time and bytes: no redirects, no proxies, nothing from the environment."""
+"""Client of a server: requests bounded in time and bytes, no redirects, no proxies, nothing of the environment."""
 
 from __future__ import annotations
 

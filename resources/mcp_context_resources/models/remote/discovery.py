@@ -1,4 +1,4 @@
-"""Which models servers have. A server that can't be reached is a notice, never a failure."""
+"""Discovery: which models servers have. A server that can't be reached is a notice, never a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What servers say when they refuse, and what that means for the caller."""
+"""Failures: what servers say when they refuse, and what that means for the caller."""
 
 from __future__ import annotations
 

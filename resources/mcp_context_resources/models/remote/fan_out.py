@@ -1,4 +1,4 @@
-"""Several requests at once, all of them before one deadline."""
+"""Fan-out: several requests at once, all of them before one deadline."""
 
 from __future__ import annotations
 

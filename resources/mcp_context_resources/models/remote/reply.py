@@ -1,4 +1,4 @@
-"""An answer as it grows out of a server's stream, bounded in length whatever the server does."""
+"""Reply: an answer as it grows out of a server's stream, bounded in length whatever the server does."""
 
 from __future__ import annotations
 

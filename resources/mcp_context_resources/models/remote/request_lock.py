@@ -1,4 +1,4 @@
-"""Whose turn it is at a server that drops one request when the next one comes."""
+"""Request lock: whose turn it is at a server that drops one request when the next one comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model thought aloud before its answer."""
+"""Thinking: what a model thought aloud before its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that go to a checked address and nowhere else."""
+"""Transport: connections that go to a checked address and nowhere else."""
 
 from __future__ import annotations
 

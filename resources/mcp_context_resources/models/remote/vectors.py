@@ -1,4 +1,4 @@
-"""Embeddings from a server."""
+"""Vectors: embeddings from a server."""
 
 from __future__ import annotations
 

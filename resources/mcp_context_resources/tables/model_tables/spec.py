@@ -1,4 +1,4 @@
-"""What crosses the border between the service of mapped tables and its workers: plain, picklable data."""
+"""Specification of what crosses the border between the service of model tables and its workers."""
 
 from __future__ import annotations
 

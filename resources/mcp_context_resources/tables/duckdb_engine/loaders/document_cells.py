@@ -1,4 +1,4 @@
-"""Tables taken out of documents: a JSON file of texts, `{"columns": […], "rows": [[…]], "notes": […]}`."""
+"""Document cells: tables taken out of documents, a JSON file `{"columns": […], "rows": [[…]], "notes": […]}`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workbooks (.xlsx, .xlsm, .xlsb, .xls, .ods) through python-calamine: each visible sheet with cells is a table."""
+"""Excel and other workbooks (.xlsx, .xlsm, .xlsb, .xls, .ods) by python-calamine: a table for each visible sheet."""
 
 from __future__ import annotations
 

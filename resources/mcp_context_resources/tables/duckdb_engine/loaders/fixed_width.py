@@ -1,4 +1,4 @@
-"""Text files with columns of fixed width, found by pandas from the first lines."""
+"""Fixed-width text files: columns found by pandas from the first lines."""
 
 from __future__ import annotations
 

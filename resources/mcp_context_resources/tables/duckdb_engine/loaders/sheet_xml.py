@@ -1,4 +1,4 @@
-"""What the workbook reader doesn't tell of a sheet in an Office Open XML workbook: error cells, and how far it goes."""
+"""Sheet XML: what the workbook reader doesn't tell of an Office Open XML sheet, error cells and how far it goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements whose result is one row."""
+"""Single row: statements whose result is one row."""
 
 from __future__ import annotations
 
