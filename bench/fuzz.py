@@ -21,7 +21,7 @@ from bench.measure import BenchError, Row, Table
 from bench.mutations import mutated
 from bench.serving import EXAMPLE_DATA, our_arguments
 from bench.wire_client import wired
-from tests.pdf_files import CRAFTED
+from tests.support.pdf_files import CRAFTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -16,8 +16,8 @@ import anyio
 
 from bench.measure import OURS, BenchError, Row
 from bench.table_rivals import motherduck, our_server
-from tests.files import folder_bytes
-from tests.sql_statements import REACHING, READING, WRITING, Place
+from tests.support.files import folder_bytes
+from tests.support.sql_statements import REACHING, READING, WRITING, Place
 
 if TYPE_CHECKING:
     from bench.table_rivals import RunningServer, TableServer
