@@ -198,7 +198,7 @@ async def test_without_a_model_one_sentence_says_how_to_get_one(cache: Path) -> 
 async def test_without_the_runtime_tables_and_documents_are_served_all_the_same(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcp_context_resources.models.service.runtime_installed", lambda: False)
+    monkeypatch.setattr("mcp_context_resources.models.local_runtime.runtime_installed", lambda: False)
     async with connect(EXAMPLE_DATA, cache=cache) as client:
         error = error_of(await client.call_tool("run_model", {"task": "generate", "prompt": "x"}))
         assert "fresh-context[starter]" in error["hint"]
