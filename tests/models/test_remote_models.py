@@ -38,10 +38,9 @@ from mcp_context_resources.models.remote.allowed import checked_url
 from mcp_context_resources.models.remote.candidates import candidate
 from mcp_context_resources.models.remote.choosing import label_probabilities, without_prior
 from mcp_context_resources.models.remote.discovery import Discovery, RemoteModel
-from mcp_context_resources.models.remote.reply import TokenChances
+from mcp_context_resources.models.remote.reply import TokenChances, split_thinking
 from mcp_context_resources.models.remote.runtime import RemoteRuntime
 from mcp_context_resources.models.remote.servers import configured_servers
-from mcp_context_resources.models.remote.thinking import split_thinking
 from mcp_context_resources.models.remote.token_estimate import tokens_by_length
 from mcp_context_resources.models.settings import ModelSettings
 from mcp_context_resources.models.spec import Choosing, Generation, ModelSpec

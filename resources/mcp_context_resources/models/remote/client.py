@@ -10,8 +10,8 @@ import anyio
 import httpx2
 
 from mcp_context_resources.errors import ContextError, ModelUnavailableError
+from mcp_context_resources.models.remote.concurrency import Turns
 from mcp_context_resources.models.remote.failures import Refused, said_in
-from mcp_context_resources.models.remote.request_lock import Turns
 from mcp_context_resources.models.remote.transport import CheckedTransport
 
 if TYPE_CHECKING:

@@ -1,18 +1,39 @@
-"""Reply: an answer as it grows out of a server's stream, bounded in length whatever the server does."""
+"""Reply: an answer as it grows out of a server's stream, bounded whatever the server does, its thinking apart."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mcp_context_resources.models.remote.failures import Refused, message_of, one_line
-from mcp_context_resources.models.remote.thinking import split_thinking
 from mcp_context_resources.models.remote.token_estimate import other_characters, tokens_by_counts, tokens_by_length
 
 if TYPE_CHECKING:
     from mcp_context_resources.models.remote.client import ServerClient
+
+_NAMES: Final = r"(?:think|thinking|thought|reasoning|seed:think)"
+_OPENING: Final = re.compile(rf"\s*(?:<{_NAMES}>|\[THINK\])", re.IGNORECASE)
+_CLOSING: Final = re.compile(rf"(?:</{_NAMES}>|\[/THINK\])", re.IGNORECASE)
+
+
+def split_thinking(text: str) -> tuple[str, str]:
+    """Return the answer and the thinking before it.
+
+    A beginning without an end is all thinking. An end without a beginning closes what the chat template had opened.
+    """
+    answer, thoughts = text, []
+    while (opening := _OPENING.match(answer)) is not None:
+        closing = _CLOSING.search(answer, opening.end())
+        thoughts.append(answer[opening.end() : closing.start() if closing else len(answer)])
+        answer = answer[closing.end() :] if closing else ""
+    if not thoughts and (closing := _CLOSING.search(answer)) is not None:
+        thoughts.append(answer[: closing.start()])
+        answer = answer[closing.end() :]
+    return answer.strip(), "\n".join(thought.strip() for thought in thoughts)
+
 
 _CHARS_A_TOKEN: Final = 64
 _SPARE_CHARS: Final = 16_384

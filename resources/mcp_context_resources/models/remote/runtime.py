@@ -23,10 +23,9 @@ from mcp_context_resources.models.remote.choosing import (
     without_prior,
 )
 from mcp_context_resources.models.remote.client import ServerClient
+from mcp_context_resources.models.remote.concurrency import Meter, fan_out
 from mcp_context_resources.models.remote.discovery import Discovery, served_models
 from mcp_context_resources.models.remote.failures import Refused, explained
-from mcp_context_resources.models.remote.fan_out import fan_out
-from mcp_context_resources.models.remote.joint_progress import Meter
 from mcp_context_resources.models.remote.reply import Reply
 from mcp_context_resources.models.remote.servers import configured_servers
 from mcp_context_resources.models.remote.token_estimate import tokens_by_length

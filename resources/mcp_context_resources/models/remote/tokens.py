@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import ModelUnavailableError
+from mcp_context_resources.models.remote.concurrency import fan_out
 from mcp_context_resources.models.remote.failures import Refused
-from mcp_context_resources.models.remote.fan_out import fan_out
 from mcp_context_resources.models.remote.token_estimate import tokens_by_length
 
 if TYPE_CHECKING:
