@@ -64,13 +64,13 @@ def run(data: Path | None = None, *, with_model: bool = True) -> int:
 
 def _shipped_data() -> Path:
     """Find the example data: inside the installed package, or beside it in a checkout."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     shipped = here / "demo_data"
     return shipped if shipped.is_dir() else here.parent / "examples" / "data"
 
 
 def _in_checkout() -> bool:
-    return (Path(__file__).parent.parent / "pyproject.toml").is_file()
+    return (Path(__file__).parents[2] / "pyproject.toml").is_file()
 
 
 class _Demo:
