@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_context_resources.charts.service import Charts
-from mcp_context_resources.documents.reader import Readers as DocumentReaders
+from mcp_context_resources.documents.reader import DocumentReaders
 from mcp_context_resources.documents.service import Documents
 from mcp_context_resources.errors import ConfigurationError
 from mcp_context_resources.index.expired_indexes import remove_unused
@@ -22,7 +22,7 @@ from mcp_context_resources.index.worker_index import WorkerIndex
 from mcp_context_resources.models.formats import MODEL_FORMATS
 from mcp_context_resources.models.service import Models
 from mcp_context_resources.tables.local_engine import LocalEngine
-from mcp_context_resources.tables.reader import Readers as TableReaders
+from mcp_context_resources.tables.reader import TableReaders
 from mcp_context_resources.tables.service import Tables
 from mcp_context_resources.workspace.workspace import Workspace
 from mcp_context_tools.index_feeds.documents import DocumentFeed

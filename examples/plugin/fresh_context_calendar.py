@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mcp_context_resources.documents.converted import Converted, Section
-from mcp_context_resources.documents.reader import Reader as DocumentReader
+from mcp_context_resources.documents.reader import DocumentReader
 from mcp_context_resources.errors import UnreadableSourceError
-from mcp_context_resources.tables.reader import Reader as TableReader
+from mcp_context_resources.tables.reader import TableReader
 from mcp_context_resources.text_encoding import decode_text
 from mcp_context_resources.workers.job import deadline_exceeded
 

@@ -22,7 +22,7 @@ from mcp_context_resources.documents.citation import Citation, parse_place, plac
 from mcp_context_resources.documents.clean_text import clean_line, clean_positions
 from mcp_context_resources.documents.page_range import format_page_range, merged_ranges, parse_page_range
 from mcp_context_resources.documents.pdf.document import PdfDocument
-from mcp_context_resources.documents.reader import PDF, Readers
+from mcp_context_resources.documents.reader import PDF, DocumentReaders
 from mcp_context_resources.documents.spec import DocumentFile, DocumentTable, FromDocument, TablesFound
 from mcp_context_resources.documents.sql_tables import SqlTables
 from mcp_context_resources.documents.table_names import table_prefixes
@@ -898,7 +898,7 @@ async def test_tables_kept_by_another_server_are_used_only_where_they_are_the_sa
         tables = SqlTables(
             find_tables,
             Cache(cache, "documents", 1 << 20),
-            readers=Readers(),
+            readers=DocumentReaders(),
             settings=made_with,
             is_locked=lambda _: locked,
         )

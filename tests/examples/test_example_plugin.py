@@ -160,9 +160,9 @@ def test_a_plugin_that_is_not_installed_is_told_before_anything_is_served(
 
 
 DECLARED = """\
-from mcp_context_resources.documents.reader import Reader
+from mcp_context_resources.documents.reader import DocumentReader
 
-READER = Reader({arguments})
+READER = DocumentReader({arguments})
 """
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-DECLARED = "from mcp_context_resources.tables.reader import Reader\n\nREADER = Reader({arguments})\n"
+DECLARED = "from mcp_context_resources.tables.reader import TableReader\n\nREADER = TableReader({arguments})\n"
 LEDGER = """\
 import socket
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Reader: a format of documents, declared: its endings, what reads it, and what can be done with what was read.
+"""Reader of documents: a format, declared: its endings, what reads it, and what can be done with what was read.
 
 The formats of this package are declared here, those of other packages by entry points of the group
-`fresh_context.document_readers`, each naming a `Reader`. The code that reads is named, not imported: it runs in
+`fresh_context.document_readers`, each naming a `DocumentReader`. The code that reads is named, not imported: it runs in
 confined worker processes only.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 GROUP: Final = "fresh_context.document_readers"
-"""The group of entry points under which other packages offer a `Reader`."""
+"""The group of entry points under which other packages offer a `DocumentReader`."""
 
 _HOME: Final = "mcp_context_resources.documents"
 _EXTRA: Final = "fresh-context[documents]"
@@ -27,7 +27,7 @@ _VERSION: Final = "2"
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class DocumentReader:
     """A format of documents and what reads it.
 
     `format` is its name, `title` what one of its files is called in messages, such as `a web page`; `endings` are those
@@ -66,7 +66,7 @@ class Reader:
         return "page" if self.paged else "section"
 
 
-PDF: Final = Reader(
+PDF: Final = DocumentReader(
     "pdf",
     "a PDF",
     (".pdf",),
@@ -77,7 +77,7 @@ PDF: Final = Reader(
     recognised=True,
     fixed_properties=True,
 )
-_MARKDOWN: Final = Reader(
+_MARKDOWN: Final = DocumentReader(
     "markdown",
     "a text file",
     (".md", ".markdown", ".mdx"),
@@ -86,7 +86,7 @@ _MARKDOWN: Final = Reader(
     libraries=("charset-normalizer",),
     markdown=True,
 )
-_TEXT: Final = Reader(
+_TEXT: Final = DocumentReader(
     "text",
     "a text file",
     (".txt", ".text", ".rst", ".log"),
@@ -95,7 +95,7 @@ _TEXT: Final = Reader(
     libraries=("charset-normalizer",),
     outlined=False,
 )
-_HTML: Final = Reader(
+_HTML: Final = DocumentReader(
     "html",
     "a web page",
     (".html", ".htm", ".xhtml"),
@@ -104,7 +104,7 @@ _HTML: Final = Reader(
     libraries=("charset-normalizer", "lxml"),
     extra=_EXTRA,
 )
-_WORD: Final = Reader(
+_WORD: Final = DocumentReader(
     "docx",
     "a Word document",
     (".docx", ".docm", ".dotx"),
@@ -114,7 +114,7 @@ _WORD: Final = Reader(
     extra=_EXTRA,
     zipped=True,
 )
-_SLIDES: Final = Reader(
+_SLIDES: Final = DocumentReader(
     "pptx",
     "a PowerPoint presentation",
     (".pptx", ".pptm", ".ppsx", ".potx"),
@@ -124,7 +124,7 @@ _SLIDES: Final = Reader(
     extra=_EXTRA,
     zipped=True,
 )
-_EPUB: Final = Reader(
+_EPUB: Final = DocumentReader(
     "epub",
     "an EPUB book",
     (".epub",),
@@ -134,7 +134,7 @@ _EPUB: Final = Reader(
     extra=_EXTRA,
     zipped=True,
 )
-_MAIL: Final = Reader(
+_MAIL: Final = DocumentReader(
     "email",
     "an e-mail message",
     (".eml",),
@@ -142,7 +142,7 @@ _MAIL: Final = Reader(
     _VERSION,
     libraries=("charset-normalizer", "lxml"),
 )
-_NOTEBOOK: Final = Reader(
+_NOTEBOOK: Final = DocumentReader(
     "notebook",
     "a notebook",
     (".ipynb",),
@@ -155,7 +155,7 @@ BUILT_IN: Final = (PDF, _MARKDOWN, _TEXT, _HTML, _WORD, _SLIDES, _EPUB, _MAIL, _
 """The readers of this package."""
 
 
-class Readers:
+class DocumentReaders:
     """The readers that are in use: those built in, and those of other packages that are allowed by name."""
 
     def __init__(self, plugins: Sequence[str] = ()) -> None:
@@ -165,7 +165,7 @@ class Readers:
         """
         offered = allowed_readers(GROUP, plugins)
         others = [_checked(name, reader) for name, reader in zip(dict.fromkeys(plugins), offered, strict=True)]
-        self._by_format: dict[str, Reader] = {}
+        self._by_format: dict[str, DocumentReader] = {}
         self.endings: dict[str, str] = {}
         for reader in (*BUILT_IN, *others):
             self._add(reader)
@@ -174,10 +174,10 @@ class Readers:
         )
         self._versions: dict[str, str] = {}
 
-    def __iter__(self) -> Iterator[Reader]:
+    def __iter__(self) -> Iterator[DocumentReader]:
         return iter(self._by_format.values())
 
-    def of(self, form: str) -> Reader:
+    def of(self, form: str) -> DocumentReader:
         """Return the reader of a format, which is one of theirs."""
         return self._by_format[form]
 
@@ -187,7 +187,7 @@ class Readers:
             self._versions[form] = reading_version(self.of(form))
         return self._versions[form]
 
-    def _add(self, reader: Reader) -> None:
+    def _add(self, reader: DocumentReader) -> None:
         if reader.format in self._by_format:
             raise ConfigurationError(f"Two readers read documents of the format {reader.format!r}.", _ALLOW_FEWER)
         self._by_format[reader.format] = reader
@@ -206,14 +206,14 @@ DOCUMENT_FORMATS: Final[dict[str, str]] = {ending: reader.format for reader in B
 """File name ending → format, of the readers that are built in."""
 
 
-def reading_version(reader: Reader) -> str:
+def reading_version(reader: DocumentReader) -> str:
     """Name a reader as it is installed now: its version and those of its libraries and its recogniser of text."""
     named = f"{reader.version} {versions(reader.libraries)}"
     return f"{named} {engine_version() or ''}" if reader.recognised else named
 
 
-def _checked(name: str, reader: object) -> Reader:
-    if not isinstance(reader, Reader):
+def _checked(name: str, reader: object) -> DocumentReader:
+    if not isinstance(reader, DocumentReader):
         raise ConfigurationError(
             f"The plugin {name!r} is a {type(reader).__name__}, not a reader of documents.", "Install one that fits."
         )

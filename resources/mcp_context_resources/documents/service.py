@@ -13,7 +13,7 @@ from mcp_context_resources.documents.citation import Citation, parse_place
 from mcp_context_resources.documents.ocr_models import system_folders
 from mcp_context_resources.documents.page_problems import problem_notes, unreadable_page
 from mcp_context_resources.documents.parallel_reading import MANY_CHARS, READ_PAGES, ParallelReading
-from mcp_context_resources.documents.reader import PDF, Readers
+from mcp_context_resources.documents.reader import PDF, DocumentReaders
 from mcp_context_resources.documents.spec import (
     DocumentFile,
     FromDocument,
@@ -75,7 +75,7 @@ class Documents:
 
     def __init__(self, workspace: Workspace, settings: DocumentSettings, cache_dir: Path, max_cache_bytes: int) -> None:
         self.settings = settings
-        self.readers = Readers(settings.plugins)
+        self.readers = DocumentReaders(settings.plugins)
         self._workspace = workspace
         self._cache_dir = cache_dir / "documents"
         self._max_cache_bytes = max_cache_bytes

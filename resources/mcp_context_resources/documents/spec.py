@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from mcp_context_resources.documents.geometry import Box
-    from mcp_context_resources.documents.reader import Reader
+    from mcp_context_resources.documents.reader import DocumentReader
     from mcp_context_resources.provenance import SourceRef
     from mcp_context_resources.workspace.source import Source
 
@@ -24,7 +24,7 @@ class DocumentFile:
 
     path: str
     fingerprint: str
-    reader: Reader
+    reader: DocumentReader
     passwords: tuple[str, ...] = field(default=(), repr=False)
     encoding: str | None = None
     ocr: bool = True
@@ -203,5 +203,5 @@ class FromDocument(Generic[T]):
 
     source: Source
     ref: SourceRef
-    reader: Reader
+    reader: DocumentReader
     content: T

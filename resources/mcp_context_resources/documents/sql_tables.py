@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_context_resources.cache import Cache
-    from mcp_context_resources.documents.reader import Readers
+    from mcp_context_resources.documents.reader import DocumentReaders
     from mcp_context_resources.documents.spec import DocumentTable, FromDocument, TablesFound
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.catalogue import Catalogue
@@ -49,7 +49,7 @@ class SqlTables(DerivedTables):
         find: Callable[[str, str, Progress | None], Awaitable[FromDocument[TablesFound]]],
         cache: Cache,
         *,
-        readers: Readers,
+        readers: DocumentReaders,
         settings: str,
         is_locked: Callable[[Source], bool],
     ) -> None:

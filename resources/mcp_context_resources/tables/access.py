@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mcp_context_resources.tables.columnar_cache import ColumnarCache
     from mcp_context_resources.tables.discovery import Discovery
-    from mcp_context_resources.tables.reader import Readers
+    from mcp_context_resources.tables.reader import TableReaders
     from mcp_context_resources.workers.pool import Progress
     from mcp_context_resources.workspace.source import Source
 
@@ -24,7 +24,9 @@ _NAMED_MISSING: Final = 10
 class Access:
     """Tells how tables are read now: directly, or from a copy; `encoding` is that of CSV files that don't tell."""
 
-    def __init__(self, discovery: Discovery, copies: ColumnarCache, readers: Readers, encoding: str | None) -> None:
+    def __init__(
+        self, discovery: Discovery, copies: ColumnarCache, readers: TableReaders, encoding: str | None
+    ) -> None:
         self._discovery = discovery
         self._copies = copies
         self._readers = readers

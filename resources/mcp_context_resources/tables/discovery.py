@@ -18,7 +18,7 @@ from mcp_context_resources.workspace.folders import set_apart_partitioned, share
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcp_context_resources.tables.reader import Readers
+    from mcp_context_resources.tables.reader import TableReaders
     from mcp_context_resources.tables.settings import TableSettings
     from mcp_context_resources.tables.spec import EngineLimits
     from mcp_context_resources.workers.pool import WorkerPool
@@ -38,7 +38,12 @@ class Discovery:
     """Makes catalogues in which every table inside a file, and every folder that is one table, has its name."""
 
     def __init__(
-        self, workspace: Workspace, pool: WorkerPool, readers: Readers, settings: TableSettings, limits: EngineLimits
+        self,
+        workspace: Workspace,
+        pool: WorkerPool,
+        readers: TableReaders,
+        settings: TableSettings,
+        limits: EngineLimits,
     ) -> None:
         self._limits = limits
         self._workspace = workspace

@@ -15,7 +15,7 @@ from mcp_context_resources.tables.columnar_cache import COPIES_AT_ONCE, COPY, Co
 from mcp_context_resources.tables.discovery import Discovery
 from mcp_context_resources.tables.duckdb_dialect import DUCKDB
 from mcp_context_resources.tables.engine import RowFiles, TableEngine
-from mcp_context_resources.tables.reader import Readers
+from mcp_context_resources.tables.reader import TableReaders
 from mcp_context_resources.tables.row_counts import RowCounts
 from mcp_context_resources.tables.spec import EngineLimits, Export, Exported, Fetch, Fetched
 from mcp_context_resources.workers.confinement import Confinement
@@ -68,7 +68,7 @@ class LocalEngine(TableEngine, RowFiles):
 
     def __init__(self, workspace: Workspace, settings: TableSettings, cache_dir: Path, max_cache_bytes: int) -> None:
         self._limits = _limits(settings, cache_dir, max_cache_bytes)
-        self._readers = readers = Readers(settings.plugins)
+        self._readers = readers = TableReaders(settings.plugins)
         self._pool, self._copy_pool = _pools(workspace, readers, settings, cache_dir)
         self._discovery = Discovery(workspace, self._pool, readers, settings, self._limits)
         self._copies = ColumnarCache(
@@ -240,7 +240,7 @@ def _limits(settings: TableSettings, cache_dir: Path, max_cache_bytes: int) -> E
 
 
 def _pools(
-    workspace: Workspace, readers: Readers, settings: TableSettings, cache_dir: Path
+    workspace: Workspace, readers: TableReaders, settings: TableSettings, cache_dir: Path
 ) -> tuple[WorkerPool, WorkerPool]:
     """Make the processes for statements and those for copies: they read the roots and plugins, and write the cache."""
     confinement = Confinement(

@@ -1,7 +1,7 @@
-"""Reader: a format of tables, declared: its endings, what loads it, and what else belongs to its files.
+"""Reader of tables: a format of tables, declared: its endings, what loads it, and what else belongs to its files.
 
 The formats of this package are declared here, those of other packages by entry points of the group
-`fresh_context.table_readers`, each naming a `Reader`. The code that loads is named, not imported: it runs in confined
+`fresh_context.table_readers`, each naming a `TableReader`. The code that loads is named, not imported: it runs in confined
 worker processes only.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GROUP: Final = "fresh_context.table_readers"
-"""The group of entry points under which other packages offer a `Reader`."""
+"""The group of entry points under which other packages offer a `TableReader`."""
 
 DERIVED: Final = "cells"
 """Format of the files in which tables taken out of documents are kept."""
@@ -31,7 +31,7 @@ _LOADERS: Final = "mcp_context_resources.tables.duckdb_engine.loaders"
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class TableReader:
     """A format of tables and what loads it.
 
     `format` is its name; `endings` are those of its files, in lower case, such as `.xlsx`.
@@ -65,11 +65,11 @@ class Reader:
 
 def _built_in(
     form: str, endings: str, load: str = "", *, several: bool = False, companions: tuple[str, ...] = ()
-) -> Reader:
+) -> TableReader:
     module, _, function = load.partition(":")
     target = f"{_LOADERS}.{module}:{function or 'load'}" if load else ""
     parts = f"{_LOADERS}.{module}:parts" if several else ""
-    return Reader(form, tuple(endings.split()), target, parts, version="", companions=companions)
+    return TableReader(form, tuple(endings.split()), target, parts, version="", companions=companions)
 
 
 BUILT_IN: Final = (
@@ -105,7 +105,7 @@ COMPANIONS: Final = {reader.format: reader.companions for reader in BUILT_IN if 
 """Format → endings of files beside one of it that hold its newest rows."""
 
 
-class Readers:
+class TableReaders:
     """The readers that are in use: those built in, and those of other packages that are allowed by name."""
 
     def __init__(self, plugins: Sequence[str] = ()) -> None:
@@ -124,12 +124,12 @@ class Readers:
         self.plugin_folders = tuple(dict.fromkeys(folder for target in targets for folder in code_folders(*target)))
         self.version = " ".join([f"{_VERSION} {versions(_LIBRARIES)}", *(reader.installed for reader in others)])
 
-    def loader(self, form: str) -> Reader | None:
+    def loader(self, form: str) -> TableReader | None:
         """Return the reader of a format whose files are loaded; None for one that the engine reads itself."""
         reader = self._by_format[form]
         return reader if reader.load else None
 
-    def _add(self, reader: Reader) -> None:
+    def _add(self, reader: TableReader) -> None:
         if reader.format in self._by_format:
             raise ConfigurationError(f"Two readers read tables of the format {reader.format!r}.", _ALLOW_FEWER)
         self._by_format[reader.format] = reader
@@ -145,8 +145,8 @@ class Readers:
 _ALLOW_FEWER: Final = "Allow fewer plugins in tables.plugins."
 
 
-def _checked(name: str, reader: object) -> Reader:
-    if not isinstance(reader, Reader):
+def _checked(name: str, reader: object) -> TableReader:
+    if not isinstance(reader, TableReader):
         raise ConfigurationError(
             f"The plugin {name!r} is a {type(reader).__name__}, not a reader of tables.", "Install one that fits."
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from mcp_context_resources.tables.reader import Reader
+    from mcp_context_resources.tables.reader import TableReader
 
 Row = list[Any]
 """One row of JSON values: null, boolean, number, string, list or object."""
@@ -33,7 +33,7 @@ class TableSpec:
     partitioned: bool = False
     size: int = 0
     state: tuple[int, ...] = ()
-    reader: Reader | None = None
+    reader: TableReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class TableFile:
 
     path: str
     format: str
-    reader: Reader | None = None
+    reader: TableReader | None = None
 
 
 @dataclass(frozen=True, slots=True)

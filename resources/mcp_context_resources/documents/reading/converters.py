@@ -12,7 +12,7 @@ from mcp_context_resources.file_errors import broken
 from mcp_context_resources.workers.function import WorkerFunction
 
 if TYPE_CHECKING:
-    from mcp_context_resources.documents.reader import Reader
+    from mcp_context_resources.documents.reader import DocumentReader
     from mcp_context_resources.documents.spec import DocumentFile
     from mcp_context_resources.workers.job import Job
 
@@ -55,7 +55,7 @@ def convert(job: Job, file: DocumentFile) -> Converted:
     return converted
 
 
-def _told(error: Exception, path: str, form: Reader) -> ContextError:
+def _told(error: Exception, path: str, form: DocumentReader) -> ContextError:
     """Make the error that says what is wrong with the file, or with the installation."""
     if isinstance(error, RecursionError):
         return broken(path, "is nested too deeply to be read.")
@@ -73,7 +73,7 @@ def _told(error: Exception, path: str, form: Reader) -> ContextError:
     return broken(path, f"can't be read as {form.title}: {reason(error, path)}.")
 
 
-def _refuse_others(path: str, form: Reader) -> None:
+def _refuse_others(path: str, form: DocumentReader) -> None:
     """Tell a file that is empty, encrypted or plainly of another kind from one worth reading."""
     with open(path, "rb") as file:
         start = file.read(_START_BYTES)
@@ -91,7 +91,7 @@ def _refuse_others(path: str, form: Reader) -> None:
         raise broken(path, told, "Give it the ending .html." if page else "Save it again, or get a whole copy.")
 
 
-def _refuse_old_office(path: str, form: Reader) -> None:
+def _refuse_old_office(path: str, form: DocumentReader) -> None:
     name = Path(path).name
     with open(path, "rb") as file:
         content = file.read(64 << 20)

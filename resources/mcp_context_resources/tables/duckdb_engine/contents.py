@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from mcp_context_resources.tables.reader import Reader
+    from mcp_context_resources.tables.reader import TableReader
     from mcp_context_resources.tables.spec import EngineLimits, TableFile
     from mcp_context_resources.workers.job import Job
 
@@ -53,7 +53,7 @@ def look_into(
     return found
 
 
-def _parts(job: Job, path: str, reader: Reader, limits: EngineLimits) -> list[str]:
+def _parts(job: Job, path: str, reader: TableReader, limits: EngineLimits) -> list[str]:
     from mcp_context_resources.tables.duckdb_engine.connections import work_folder
     from mcp_context_resources.tables.duckdb_engine.loaders import registry
 

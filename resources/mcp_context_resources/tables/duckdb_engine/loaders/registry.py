@@ -18,7 +18,7 @@ from mcp_context_resources.tables.reader import BY_FORMAT, DERIVED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcp_context_resources.tables.reader import Reader
+    from mcp_context_resources.tables.reader import TableReader
     from mcp_context_resources.workers.job import Job
 
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
@@ -35,7 +35,7 @@ class _Parts(Protocol):
     def __call__(self, job: Job, path: str, scratch: Path, /) -> list[str]: ...
 
 
-def parts(job: Job, path: str, reader: Reader, scratch: Path) -> list[str]:
+def parts(job: Job, path: str, reader: TableReader, scratch: Path) -> list[str]:
     """Return the names of the tables in a file; `[""]` for a format that holds one without a name.
 
     `scratch` is a folder for temporary files. Raises `UnreadableSourceError`, `DeadlineExceededError`.
@@ -56,7 +56,7 @@ def load(
     job: Job,
     connection: duckdb.DuckDBPyConnection,
     path: str,
-    reader: Reader,
+    reader: TableReader,
     part: str,
     scratch: Path,
 ) -> list[str]:
@@ -93,7 +93,7 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _function(target: str, reader: Reader, path: str) -> object:
+def _function(target: str, reader: TableReader, path: str) -> object:
     module, _, name = target.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
@@ -101,7 +101,7 @@ def _function(target: str, reader: Reader, path: str) -> object:
         raise broken(path, f"needs the package {error.name}.", f"Install {reader.extra or error.name}.") from error
 
 
-def _by_content(path: str, reader: Reader) -> Reader:
+def _by_content(path: str, reader: TableReader) -> TableReader:
     """Tell SQLite and DuckDB databases apart, which share file name endings."""
     if reader not in (BY_FORMAT["sqlite"], BY_FORMAT["duckdb"]):
         return reader
