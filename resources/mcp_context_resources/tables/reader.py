@@ -1,8 +1,8 @@
 """Reader of tables: a format of tables, declared: its endings, what loads it, and what else belongs to its files.
 
 The formats of this package are declared here, those of other packages by entry points of the group
-`fresh_context.table_readers`, each naming a `TableReader`. The code that loads is named, not imported: it runs in confined
-worker processes only.
+`fresh_context.table_readers`, each naming a `TableReader`. The code that loads is named, not imported: it runs in
+confined worker processes only.
 """
 
 from __future__ import annotations
