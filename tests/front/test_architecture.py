@@ -41,7 +41,7 @@ SHARED = {
         "spec",
     ),
     "index": ("analysis", "spec", "store"),
-    "models": ("formats", "json_schema", "model_card", "pattern_rules", "spec"),
+    "models": ("formats", "json_schema", "model_card", "patterns", "spec"),
     "charts": ("spec",),
 }
 """What the face and the engine of a room both need; `docs/architecture.md` names the same."""

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,8 +18,7 @@ from hypothesis import strategies as st
 from mcp_context_resources.errors import InvalidInputError
 from mcp_context_resources.models.json_schema import check_json_schema, validation_problem
 from mcp_context_resources.models.llama import loaded_model
-from mcp_context_resources.models.llama.number_rules import integers_between, numbers_between
-from mcp_context_resources.models.llama.schema_rules import schema_grammar
+from mcp_context_resources.models.llama.grammar import Grammar, Grammars
 from tests.support.model_engine import EngineJob, asking, generate, model_spec
 from tests.support.vision_model import write_model
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Schema = dict[str, Any]
     Write = Callable[..., Generated]
+    MayBe = Callable[[Schema, str], bool]
 
 pytestmark = pytest.mark.model
 
@@ -44,6 +45,32 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Write]:
         return generate(spec, request, job=EngineJob(seconds))[0]
 
     yield under
+    loaded_model.release()
+
+
+@pytest.fixture(scope="module")
+def may_be(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MayBe]:
+    """Tell whether a text, byte by byte, is one that a schema lets a model write."""
+    model = loaded_model.held(model_spec(write_model(tmp_path_factory.mktemp("models") / "tiny.gguf")))
+    byte = {model.bytes_of(token): token for token in range(model.vocabulary_size)}
+    grammars = Grammars(model.json_tokens)
+
+    def allowed(grammar: Grammar, token: int) -> bool:
+        logits = np.zeros(model.vocabulary_size, np.float32)
+        logits[token] = 1.0
+        return grammar.best(logits) == token
+
+    def check(schema: Schema, text: str) -> bool:
+        check_json_schema(schema)
+        grammar = grammars.of(schema)
+        assert grammar is not None
+        for piece in (bytes([one]) for one in text.encode()):
+            if grammar.is_complete or not allowed(grammar, byte[piece]):
+                return False
+            grammar.accept(byte[piece], piece)
+        return grammar.is_complete or allowed(grammar, model.end_token)
+
+    yield check
     loaded_model.release()
 
 
@@ -76,6 +103,7 @@ FOLLOWED: dict[str, Schema] = {
     "enum of all kinds": {"enum": [1.5, "1", None, True, [1], {"a": 1}]},
     "enum within a type": {"type": "integer", "enum": ["a", 3]},
     "enum of pictures": {"enum": ["🚋", "🚌"]},
+    "much text": {"enum": ["x" * 130 + str(number) for number in range(200)]},
     "five hundred values": {"enum": [f"値{number}" for number in range(500)]},
     "const": {"const": {"a": [1, None, "x"]}},
     "const with signs": {"const": 'line\nbreak "quoted" \\ back\ttab | ::= \x07 🚋'},
@@ -113,6 +141,10 @@ FOLLOWED: dict[str, Schema] = {
         },
         "$ref": "#/$defs/node",
     },
+    "a tree with descriptions": {
+        "$defs": {"n": {"properties": {"next": {"$ref": "#/$defs/n", "description": "what follows"}}}},
+        "$ref": "#/$defs/n",
+    },
     "a list of lists": {**record(next={"anyOf": [{"type": "null"}, {"$ref": "#"}]})},
     "pattern": {"type": "string", "pattern": "^[A-Z]{3}-[0-9]{2,4}$"},
     "pattern of classes": {"type": "string", "pattern": r"^\d{3}-\d{4}\s\w\S$"},
@@ -124,22 +156,29 @@ FOLLOWED: dict[str, Schema] = {
     "time": {"type": "string", "format": "date-time"},
     "uuid": {"type": "string", "format": "uuid"},
     "an unknown format": {"type": "string", "format": "no-such", "maxLength": 4},
+    "an address": {"type": "string", "format": "email", "maxLength": 40},
+    "pattern of a length": {"type": "string", "pattern": "^[a-z]+$", "minLength": 3, "maxLength": 5},
     "length": {"type": "string", "minLength": 3, "maxLength": 6},
     "year": {"type": "integer", "minimum": 1899, "maximum": 2107},
     "negative": {"type": "integer", "exclusiveMinimum": -5, "exclusiveMaximum": -2},
     "share": {"type": "number", "minimum": 0, "maximum": 1},
     "positive": {"type": "number", "exclusiveMinimum": 0},
     "temperature": {"type": "number", "exclusiveMinimum": -273, "exclusiveMaximum": 60},
+    "bounds beyond 64 bits": {"type": "integer", "minimum": -1e300, "exclusiveMaximum": 9},
     "several types": {"type": ["string", "null", "integer"], "maxLength": 5, "maximum": 7},
     "boolean": {"type": "boolean"},
     "null": {"type": "null"},
     "optional": {"type": "object", "properties": {"a": INTEGER, "b": TEXT, "c": {"type": "null"}}},
     "optional before required": {"type": "object", "properties": {"a": INTEGER, "b": TEXT}, "required": ["b"]},
     "a hundred optional": {"type": "object", "properties": {f"p{number}": INTEGER for number in range(100)}},
+    "six hundred optional": {"type": "object", "properties": {f"property {number}": INTEGER for number in range(600)}},
     "required without a schema": {"type": "object", "required": ["名前"], "maxProperties": 1},
     "free keys": {"type": "object", "additionalProperties": INTEGER, "minProperties": 1, "maxProperties": 2},
     "keys of a pattern": {"type": "object", "patternProperties": {"^[a-z]{3}$": INTEGER}, "maxProperties": 2},
     "keys of a length": {"propertyNames": {"maxLength": 3}, "additionalProperties": INTEGER, "maxProperties": 2},
+    "keys of a list": {"propertyNames": {"enum": ["a", "b"]}, "additionalProperties": INTEGER},
+    "at least two of three": {"type": "object", "properties": {"a": INTEGER, "b": INTEGER}, "required": ["a"]}
+    | {"minProperties": 1, "maxProperties": 3},
     "more than the properties": {"type": "object", "properties": {"a": INTEGER}, "additionalProperties": INTEGER},
     "forbidden property": {"type": "object", "properties": {"a": False, "b": INTEGER}, "required": ["b"]},
     "no properties": record(),
@@ -166,8 +205,6 @@ REFUSED: dict[str, tuple[Schema, str]] = {
     "a long text": ({"type": "string", "maxLength": 1_000_000}, "maxLength"),
     "a long array": ({"type": "array", "items": INTEGER, "maxItems": 5_000}, "maxItems"),
     "many values": ({"enum": list(range(501))}, "501 values"),
-    "much text": ({"enum": ["x" * 300 + str(number) for number in range(100)]}, "too large a grammar"),
-    "many properties": ({"properties": {f"property {number}": INTEGER for number in range(600)}}, "too large"),
     "a huge schema": ({"description": "x" * 40_000}, "longer than"),
     "another document": ({"$ref": "https://example.com/schema.json"}, "another document"),
     "a missing definition": ({"items": {"$ref": "#/$defs/missing"}}, "isn't in it"),
@@ -200,8 +237,11 @@ REFUSED: dict[str, tuple[Schema, str]] = {
     "no choice": ({"enum": []}, "No value can follow"),
     "no type": ({"allOf": [{"type": "string"}, INTEGER]}, "No value can follow"),
     "no number": ({"type": "integer", "minimum": 9, "maximum": 3}, "No value can follow"),
+    "no number that is written": ({"type": "integer", "minimum": 1e300}, "too far out"),
+    "a number that is not exact": ({"enum": [1, {"id": 2**53 + 1}]}, "as a string"),
+    "one number beyond 64 bits": ({"type": "integer", "minimum": -1e300, "maximum": -1e300}, "too far out"),
     "no length": ({"type": "string", "minLength": 9, "maxLength": 3}, "No value can follow"),
-    "required and forbidden": ({**record(a=INTEGER), "required": ["b"]}, "both required and forbidden"),
+    "required and forbidden": ({**record(a=INTEGER), "required": ["b"]}, "required property 'b' is unsatisfiable"),
     "false": ({**record(a=False)}, "No value can follow"),
     "a look ahead": ({"type": "string", "pattern": "^(?=a)a$"}, "pattern"),
     "a reference back": ({"type": "string", "pattern": r"^(a)\1$"}, "pattern"),
@@ -308,33 +348,110 @@ BOUNDS = [(None, 5), (-3, None), (0, 0), (7, 123), (-120, 45), (-99, -10), (1899
 
 
 @pytest.mark.parametrize(("least", "most"), BOUNDS)
-def test_integers_between_bounds_are_exactly_those(least: int | None, most: int | None) -> None:
-    matching = as_regex(integers_between(least, most))
-    for number in range(-1_200, 3_000):
+def test_integers_between_bounds_are_exactly_those(may_be: MayBe, least: int | None, most: int | None) -> None:
+    schema = {"type": "integer"} | bounds(least, most)
+    for number in {
+        *range(-12, 12),
+        *near(least),
+        *near(most),
+        -1_200,
+        -119,
+        -46,
+        44,
+        99,
+        101,
+        990,
+        1_006,
+        1_900,
+        3_000,
+    }:
         inside = (least is None or number >= least) and (most is None or number <= most)
-        assert bool(matching.fullmatch(str(number))) is inside, number
-    assert not matching.fullmatch("007")
+        assert may_be(schema, str(number)) is inside, number
+    assert not may_be(schema, "007")
 
 
 @pytest.mark.parametrize(("least", "most"), [*BOUNDS, (-0.5, 0.5), (0.2, 7.9), (-7.5, -2)])
 @pytest.mark.parametrize("open_ends", [False, True])
-def test_numbers_beyond_their_bounds_do_not_match(least: float | None, most: float | None, open_ends: bool) -> None:
-    matching = as_regex(numbers_between(least, most, above=open_ends, below=open_ends) or "[^\\s\\S]")
-    found = 0
-    for number in [n / 4 for n in range(-8_000, 12_000)]:
-        for text in (f"{number:g}", f"{number:.3f}"):
-            if matching.fullmatch(text):
-                found += 1
-                assert least is None or number >= least
-                assert most is None or number <= most
-                assert not open_ends or number not in (least, most)
-    assert found or (least, most) == (0, 0)
+def test_numbers_beyond_their_bounds_do_not_match(
+    may_be: MayBe, least: float | None, most: float | None, open_ends: bool
+) -> None:
+    schema = {"type": "number"} | bounds(least, most, "exclusiveMinimum" if open_ends else "minimum")
+    if (least, most) == (0, 0) and open_ends:
+        with pytest.raises(InvalidInputError):
+            may_be(schema, "0")
+        return
+    for number in {n / 4 for n in range(-40, 40)} | {n + k / 4 for n in (*near(least), *near(most)) for k in range(4)}:
+        inside = validation_problem(number, schema) is None
+        assert may_be(schema, f"{number:g}") is inside, number
+        assert inside or not may_be(schema, f"{number:.3f}"), number
 
 
-def as_regex(rules: str) -> re.Pattern[str]:
-    """Read an expression of GBNF without rule names as a regular expression."""
-    literals = re.sub(r'"([^"]*)"', lambda match: re.escape(match[1]), rules)
-    return re.compile(literals.replace(" ", ""))
+def near(bound: float | None) -> range:
+    return range(int(bound or 0) - 3, int(bound or 0) + 4)
+
+
+def bounds(least: float | None, most: float | None, lower: str = "minimum") -> Schema:
+    found = {lower: least, lower.replace("min", "max").replace("Min", "Max"): most}
+    return {key: bound for key, bound in found.items() if bound is not None}
+
+
+@pytest.mark.parametrize(
+    ("schema", "fits", "does_not"),
+    [
+        ({"type": "integer"}, "9" * 15, "9" * 16),
+        ({"type": "number"}, "0." + "1" * 15, "0." + "1" * 16),
+        ({"type": "number"}, "-1.5e-99", "1e100"),
+        ({}, "[123456789012345,1]", "[1234567890123456]"),
+        ({"const": "1" * 40}, '"' + "1" * 40 + '"', '"1"'),
+        ({"enum": [2**53, 7]}, "9007199254740992", "900719925474099"),
+    ],
+)
+def test_numbers_are_no_longer_than_any_reader_takes_exactly(
+    may_be: MayBe, schema: Schema, fits: str, does_not: str
+) -> None:
+    assert may_be(schema, fits)
+    assert not may_be(schema, does_not)
+
+
+OPEN_BASE = {"type": "object", "properties": {"id": INTEGER}, "required": ["id"]}
+COMPOSED: dict[str, Schema] = {
+    "one": {"properties": {"id": INTEGER, "a": INTEGER}},
+    "allOf": {"$defs": {"base": OPEN_BASE}, "allOf": [{"$ref": "#/$defs/base"}, {"properties": {"a": INTEGER}}]},
+    "a reference and more": {"$defs": {"base": OPEN_BASE}, "$ref": "#/$defs/base", "properties": {"a": INTEGER}},
+    "alternatives": OPEN_BASE | {"oneOf": [{"properties": {"a": INTEGER}}, {"required": ["b"]}]},
+    "within": {"items": {"allOf": [OPEN_BASE, {"properties": {"a": INTEGER}}]}},
+}
+
+
+@pytest.mark.parametrize("schema", COMPOSED.values(), ids=COMPOSED)
+def test_an_object_takes_only_properties_that_are_named_somewhere(may_be: MayBe, schema: Schema) -> None:
+    opened, closed = ("[{", "}]") if "items" in schema else ("{", "}")
+    both = '"a": 1, "id": 7' if "properties" in schema and "$ref" in schema else '"id": 7, "a": 1'
+    required = ', "b": 2' if "oneOf" in schema else ""
+    assert may_be(schema, f"{opened}{both}{required}{closed}") or may_be(schema, f"{opened}{both}{closed}")
+    assert not may_be(schema, f'{opened}{both}{required}, "other": 2{closed}')
+
+
+def test_an_object_may_say_that_it_takes_more(may_be: MayBe) -> None:
+    assert may_be(OPEN_BASE | {"additionalProperties": True}, '{"id": 7, "other": 2}')
+    assert not may_be(OPEN_BASE | {"additionalProperties": INTEGER}, '{"id": 7, "other": "2"}')
+
+
+def test_properties_keep_the_order_of_the_schema_and_little_white_space(may_be: MayBe) -> None:
+    schema = record(z=INTEGER, a=INTEGER)
+    for text in ('{"z":1,"a":2}', '{"z": 1, "a": 2}', '{ "z": 1, "a": 2 }'):
+        assert may_be(schema, text)
+    for text in ('{"a":1,"z":2}', '{"z":  1,"a":2}', '{\n"z":1,"a":2}', ' {"z":1,"a":2}', '{"z":1,"a":2} '):
+        assert not may_be(schema, text)
+
+
+def test_a_text_that_can_be_read_in_many_ways_takes_no_longer(may_be: MayBe) -> None:
+    twice = {"anyOf": [{"prefixItems": [{"$ref": "#"}]}, {"prefixItems": [{"$ref": "#"}]}]}
+    assert may_be(twice, "[" * 60 + "]" * 60)
+
+
+def test_a_whole_text_ends_without_another_token(write: Write) -> None:
+    assert write({"const": "tram"}, len('"tram"')).finish == "stop"
 
 
 names = st.sampled_from(
@@ -387,8 +504,3 @@ def test_any_schema_is_followed_or_refused(write: Write, root: Any, one: Any, tw
         return
     if made.finish == "stop":
         json.loads(made.text)
-
-
-def test_a_grammar_is_written_once_for_the_same_schema() -> None:
-    schema = record(a=INTEGER, b={"type": "array", "items": TEXT})
-    assert schema_grammar(schema) == schema_grammar(json.loads(json.dumps(schema)))

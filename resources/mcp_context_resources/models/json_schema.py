@@ -1,7 +1,4 @@
-"""Whether a JSON schema is one that a grammar can be made of, safely.
-
-llama.cpp crashes on grammars that grow without bound, so size is limited before any grammar is built.
-"""
+"""JSON schemas: whether one is valid and within the limits, and whether a value follows it."""
 
 from __future__ import annotations
 
@@ -10,21 +7,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_context_resources.errors import InvalidInputError
-from mcp_context_resources.models.pattern_rules import matching_steps, text_matching
+from mcp_context_resources.models.patterns import MAX_STEPS, check_pattern, matching_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-MAX_GRAMMAR_CHARS: Final = 16_384
 _MAX_SCHEMA_BYTES: Final = 32_768
 _MAX_DEPTH: Final = 64
 _MAX_REPEATS: Final = 1_000
 _MAX_ENUM: Final = 500
 _COUNTS: Final = ("maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties")
 _AT_THE_TOP: Final = ("$id", "$schema", "$anchor", "$dynamicAnchor")
-_MAX_STEPS: Final = 50_000_000
 _KEYWORD_STEPS: Final = 2_000
-_SHORT_TEXT: Final = 50
 
 
 def check_json_schema(schema: dict[str, Any]) -> None:
@@ -75,7 +69,7 @@ _SPENT: Final = "spent_steps"
 
 @cache
 def _bounded_validator() -> Any:
-    """Return a validator that gives up after `_MAX_STEPS`; the count is kept on its format checker."""
+    """Return a validator that gives up after `MAX_STEPS`; the count is kept on its format checker."""
     import jsonschema
 
     base = jsonschema.Draft202012Validator
@@ -91,7 +85,7 @@ def _counted(keyword: Callable[..., Any]) -> Callable[..., Any]:
         elif isinstance(instance, dict):
             patterns = schema.get("patternProperties", ())
             spent += sum(matching_steps(pattern, len(key)) for pattern in patterns for key in instance)
-        if spent > _MAX_STEPS:
+        if spent > MAX_STEPS:
             raise _TooManyStepsError
         setattr(validator.format_checker, _SPENT, spent)
         return keyword(validator, value, instance, schema)
@@ -139,8 +133,4 @@ def _check_patterns(node: dict[str, Any]) -> None:
     patterns: Iterable[object] = [node.get("pattern"), *(by_name if isinstance(by_name, dict) else ())]
     for pattern in patterns:
         if isinstance(pattern, str):
-            text_matching(pattern)
-            if matching_steps(pattern, _SHORT_TEXT) > _MAX_STEPS:
-                raise InvalidInputError(
-                    f"The pattern {pattern[:80]!r} can match one text in too many ways.", "Use a simpler pattern."
-                )
+            check_pattern(pattern)

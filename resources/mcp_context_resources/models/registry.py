@@ -41,8 +41,8 @@ _COMMON: Final = frozenset("gguf mmproj proj model f16 f32 bf16 q4 q5 q6 q8 of i
 
 
 def runtime_installed() -> bool:
-    """Tell whether llama-cpp-python is there, without importing it."""
-    return importlib.util.find_spec("llama_cpp") is not None
+    """Tell whether llama-cpp-python and llguidance are there, without importing them."""
+    return all(importlib.util.find_spec(name) is not None for name in ("llama_cpp", "llguidance"))
 
 
 def models(catalogue: Catalogue, settings: ModelSettings) -> list[Source]:

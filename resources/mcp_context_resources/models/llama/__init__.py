@@ -1,1 +1,1 @@
-"""llama.cpp inside a worker process. The only importer of llama_cpp."""
+"""llama.cpp inside a worker process. The only importer of llama_cpp and llguidance."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_context_resources.errors import PromptTooLongError
 from mcp_context_resources.models.llama.chat_format import without_thinking
-from mcp_context_resources.models.llama.grammar import Grammars, grammars
+from mcp_context_resources.models.llama.grammar import Grammars
 from mcp_context_resources.models.llama.loaded_model import Aborted, Held
 from mcp_context_resources.models.llama.sampling import Sampler
 from mcp_context_resources.models.spec import Finish, Generated, Generation
@@ -77,6 +77,9 @@ class Text:
         self.pieces.append(piece)
         self.written += piece
         if self.request.json_schema is not None:  # its grammar alone ends it; what looks like a mark is a value
+            if self.sampler is not None and self.sampler.is_complete:
+                self.finish = "stop"
+                return True
             return len(self.made) >= self.request.max_tokens
         if again := _repeated(self.made):
             del self.written[len(self.written) - len(b"".join(self.pieces[-again:])) :]
@@ -207,8 +210,8 @@ def generate(job: Job, held: Held, requests: Sequence[Generation], load_seconds:
         texts.append(Text(number, request, prompt, held.prompt_tokens(prompt)))
         check_room(held, len(texts[-1].tokens), request.max_tokens)
     started = time.perf_counter()
-    with grammars(held.vocabulary, held.closers) as made, held.abort.heeding(job):
-        work = _Work(job, held, texts, made)
+    with held.abort.heeding(job):
+        work = _Work(job, held, texts, Grammars(held.json_tokens))
         try:
             work.run()
         except Aborted:

@@ -12,7 +12,7 @@ import numpy as np
 from mcp_context_resources.models.llama import llama_log
 from mcp_context_resources.models.llama.batch import MAX_BATCH, Batch
 from mcp_context_resources.models.llama.chat_format import CHATML_END, ChatFormat
-from mcp_context_resources.models.llama.grammar import Closers
+from mcp_context_resources.models.llama.grammar import JsonTokens
 from mcp_context_resources.models.llama.loading import load_loras, load_model, make_context
 from mcp_context_resources.models.llama.stopping import AbortFlag
 from mcp_context_resources.models.llama.threads import Threads
@@ -56,7 +56,7 @@ class Held:
         self.tokens: list[int] = []
         self.priors: dict[object, npt.NDArray[np.float64]] = {}
         self._attached: dict[object, Any] = {}
-        self._closers: Closers | None = None
+        self._json_tokens: JsonTokens | None = None
         self._closing = contextlib.ExitStack()
         try:
             self._load(embedding=embedding)
@@ -200,11 +200,13 @@ class Held:
             raise RuntimeError("the context is full")
         raise RuntimeError(f"llama_decode failed ({code}): {llama_log.last_complaint()}")
 
-    def closers(self) -> Closers:
-        """Return the tokens that only close what is open in a JSON text."""
-        if self._closers is None:
-            self._closers = Closers(self.bytes_of(token) for token in range(self.vocabulary_size))
-        return self._closers
+    def json_tokens(self) -> JsonTokens:
+        """Return the tokens as a JSON text is written with them."""
+        if self._json_tokens is None:
+            every = range(self.vocabulary_size)
+            pieces, ends = [self.bytes_of(token) for token in every], [token for token in every if self.ends(token)]
+            self._json_tokens = JsonTokens(self.vocabulary, pieces, ends)
+        return self._json_tokens
 
     def logits(self, place: int) -> npt.NDArray[np.float32]:
         """Return the logits after the token at a place of the batch: a view that the next evaluation overwrites."""

@@ -53,14 +53,18 @@ class Sampler:
         self._made += 1
         return token
 
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether nothing can follow what was chosen."""
+        return self._grammar is not None and self._grammar.is_complete
+
     def _pick(self, logits: npt.NDArray[np.float32]) -> int:
+        hurry = self._made >= self._hurry_after
         if self._temperature <= 0:
-            if self._grammar is None:
-                return int(logits.argmax())
-            return self._grammar.best(logits, hurry=self._made >= self._hurry_after)
+            return int(logits.argmax()) if self._grammar is None else self._grammar.best(logits, hurry=hurry)
         if self._grammar is not None:
             logits = logits.copy()
-            self._grammar.restrict(logits)
+            self._grammar.restrict(logits, hurry=hurry)
         scaled = (logits - logits.max()).astype(np.float64) / self._temperature
         likely = np.exp(scaled)
         order = np.argsort(-likely)

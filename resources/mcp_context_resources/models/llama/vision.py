@@ -17,7 +17,7 @@ from mcp_context_resources.errors import InvalidInputError, ModelUnavailableErro
 from mcp_context_resources.models.llama import llama_log
 from mcp_context_resources.models.llama.batch import MAX_BATCH
 from mcp_context_resources.models.llama.generating import Text, check_room, generated
-from mcp_context_resources.models.llama.grammar import Grammars, grammars
+from mcp_context_resources.models.llama.grammar import Grammars
 from mcp_context_resources.models.llama.loaded_model import Aborted
 from mcp_context_resources.models.llama.pictures import check_pictures
 from mcp_context_resources.models.llama.projector import Projector
@@ -139,7 +139,8 @@ def generate(job: Job, held: Held, requests: Sequence[Generation], load_seconds:
     projector = held.attached(Projector)
     load_seconds += time.perf_counter() - started
     prompts = [Prompt(request, held) for request in requests]
-    with grammars(held.vocabulary, held.closers) as made, held.abort.heeding(job):
+    made = Grammars(held.json_tokens)
+    with held.abort.heeding(job):
         waiting = list(prompts)
         try:
             for prompt in prompts:
@@ -188,7 +189,7 @@ def _write(
         position, place = prompt.read(job, held, projector, report)
         prompt.prompt_seconds = time.perf_counter() - started
         grammar = made.of(text.request.json_schema)
-        sampler = Sampler(text.tokens, text.request, grammar=grammar, piece=held.bytes_of)
+        sampler = text.sampler = Sampler(text.tokens, text.request, grammar=grammar, piece=held.bytes_of)
         while True:
             token = sampler.next(held.logits(place))
             if held.ends(token):
