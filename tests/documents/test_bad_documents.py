@@ -124,6 +124,7 @@ async def read(client: Client, document: str, **arguments: Any) -> dict[str, Any
     return data_of(await client.call_tool("read_document", {"document": document, **arguments}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CRAFTED)
 async def test_a_hostile_file_costs_one_call_in_every_view_and_a_good_one_is_read_after_it(
     client: Client, name: str
@@ -160,6 +161,7 @@ async def test_the_list_of_sources_counts_the_good_among_the_hostile(client: Cli
     assert [source["pages"] for source in data["sources"]] == [1]
 
 
+@pytest.mark.slow
 async def test_a_pattern_that_never_ends_is_stopped_at_the_deadline(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(pdf("a" * 60 + "b"))
     async with connect(tmp_path, cache=cache, documents=LIMITS | {"deadline_seconds": 1.0}) as client:
@@ -177,6 +179,7 @@ async def test_properties_of_ten_thousand_fields_say_how_many_and_how_many_are_s
     assert f"Shown only: {len(shown)} of 10000 form_fields." in data["notes"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])
 async def test_a_locked_file_opens_with_the_password_of_its_pattern_and_no_other(
     tmp_path: Path,

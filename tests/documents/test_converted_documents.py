@@ -960,6 +960,7 @@ def test_a_header_with_one_name_stays_the_header(tmp_path: Path, rows: list[str]
     assert len(table[1]) == len(rows) - 1
 
 
+@pytest.mark.slow
 def test_short_rows_below_a_very_wide_one_are_not_filled_up_without_end(tmp_path: Path) -> None:
     page = "<table><tr>" + "<td colspan=1000>x" * 400 + "<tr><td>y" * 50_000 + "</table>"
     document = read(tmp_path, "t.html", page)

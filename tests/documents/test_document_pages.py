@@ -45,6 +45,7 @@ async def read(client: Client, document: str, **arguments: Any) -> dict[str, Any
     return data_of(await client.call_tool("read_document", {"document": document, **arguments}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["text", "markdown"])
 @pytest.mark.parametrize("budget", [30_000, 300_000])
 async def test_a_page_that_cannot_be_read_is_named_and_costs_the_others_nothing(
@@ -93,6 +94,7 @@ async def test_titles_that_count_up_and_rows_of_numbers_are_no_running_heads(tmp
         assert start == 0
 
 
+@pytest.mark.slow
 async def test_a_table_longer_than_sixty_pages_goes_on_as_another_and_loses_no_row(tmp_path: Path, cache: Path) -> None:
     pages = 64
 

@@ -118,6 +118,7 @@ def vertical_page(path: Path) -> Scan:
     return Scan(JAPANESE, drawn.quality, drawn.pixels, drawn.width, drawn.height, "".join(COLUMNS))
 
 
+@pytest.mark.slow
 @recognising
 @pytest.mark.parametrize(("language", "most"), [(JAPANESE, 0.03), (ENGLISH, 0.02)])
 async def test_a_clean_page_is_read_with_few_wrong_characters(pool: WorkerPool, language: str, most: float) -> None:
@@ -130,6 +131,7 @@ async def test_a_clean_page_is_read_with_few_wrong_characters(pool: WorkerPool, 
     assert (page.rotation, page.notes) == (0, ())
 
 
+@pytest.mark.slow
 @recognising
 @pytest.mark.parametrize(("language", "most"), [(JAPANESE, 0.06), (ENGLISH, 0.03)])
 async def test_a_grey_noisy_page_that_is_askew_is_read_nearly_as_well(
@@ -139,6 +141,7 @@ async def test_a_grey_noisy_page_that_is_askew_is_read_nearly_as_well(
     assert error_rate(await read(pool, scan), scan.truth) < most
 
 
+@pytest.mark.slow
 @recognising
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 async def test_a_page_on_its_side_or_head_is_read_as_if_upright(pool: WorkerPool, quarters: int) -> None:
@@ -169,6 +172,7 @@ async def test_lines_lie_where_the_page_has_them(pool: WorkerPool) -> None:
     assert height - top - 2 <= line.box.top < line.box.bottom <= height - bottom + 2
 
 
+@pytest.mark.slow
 @recognising
 async def test_japanese_is_written_without_spaces_and_english_with_them(pool: WorkerPool) -> None:
     japanese, english = await read(pool, guide(JAPANESE)), await read(pool, guide(ENGLISH))
@@ -176,6 +180,7 @@ async def test_japanese_is_written_without_spaces_and_english_with_them(pool: Wo
     assert "carries passengers between the railway station" in english.text
 
 
+@pytest.mark.slow
 @recognising
 @pytest.mark.skipif(importlib.util.find_spec(FONT) is None, reason="the extra charts, whose font is used, is missing")
 async def test_vertical_japanese_is_read_from_right_to_left(pool: WorkerPool, tmp_path: Path) -> None:
@@ -192,6 +197,7 @@ async def test_paper_without_text_has_no_lines(pool: WorkerPool) -> None:
     assert (page.lines, page.text, page.confidence) == ((), "", 0.0)
 
 
+@pytest.mark.slow
 @recognising
 async def test_reading_stops_at_the_deadline_and_the_worker_reads_on(pool: WorkerPool) -> None:
     scan = guide(JAPANESE)

@@ -430,6 +430,7 @@ async def test_following_find_to_its_end_gives_every_match_once(client: Client) 
     ]
 
 
+@pytest.mark.slow
 async def test_matches_that_many_readers_found_at_once_are_all_told(tmp_path: Path, cache: Path) -> None:
     few, many = page_of("twelve"), page_of(*["twelve " * 5] * 2)
     (tmp_path / "long.pdf").write_bytes(drawn(*([few] * 40), *([many] * 60)))
@@ -521,6 +522,7 @@ async def test_a_cited_passage_is_marked_yellow_and_nothing_else(client: Client)
     assert len(yellow) > (right - left) * (bottom - top) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 async def test_marks_lie_on_their_words_on_turned_and_cropped_pages(
     client: Client, folder: Path, rotation: int
@@ -553,6 +555,7 @@ async def test_an_exact_find_passes_over_ruby(client: Client) -> None:
     assert [match["page"] for match in data["matches"]] == [1]
 
 
+@pytest.mark.slow
 async def test_a_picture_too_large_is_drawn_smaller_and_says_so(folder: Path, cache: Path) -> None:
     def noisy(canvas: Canvas) -> None:
         for number in range(3_000):
@@ -568,6 +571,7 @@ async def test_a_picture_too_large_is_drawn_smaller_and_says_so(folder: Path, ca
     assert "fewer dots than asked" in text_of(result)
 
 
+@pytest.mark.slow
 async def test_a_table_of_a_document_is_a_table_of_sql_with_types_and_joins_a_csv(client: Client) -> None:
     (table,) = (await read(client, "fares.pdf", view="tables"))["tables"]
     assert (table["name"], table["columns"]) == ("fares_p1_t1", FARES[0])
@@ -639,6 +643,7 @@ def letter() -> bytes:
     return bytes(message)
 
 
+@pytest.mark.slow
 async def test_other_documents_are_read_by_the_same_tool(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "guide.md").write_text("# Fares\n\nTwo hundred.\n\n## Children\n\nRide free.\n", encoding="utf-8")
     (tmp_path / "page.html").write_text(
@@ -698,6 +703,7 @@ async def pieces(client: Client, arguments: dict[str, Any], most_calls: int) -> 
     raise AssertionError("it never ends")
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pages=PAGES, max_chars=st.integers(100, 400), view=st.sampled_from(["text", "markdown"]), kind=KINDS)
 async def test_going_on_gives_every_character_once(
@@ -850,6 +856,7 @@ def page_with_table(fare: str) -> str:
     )
 
 
+@pytest.mark.slow
 async def test_the_name_of_a_table_does_not_pass_to_another_document(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "rep.md").write_text("|Line|Fare|\n|-|-|\n|Blue|210|\n", encoding="utf-8")
     async with connect(tmp_path, cache=cache) as client:
@@ -864,6 +871,7 @@ async def test_the_name_of_a_table_does_not_pass_to_another_document(tmp_path: P
         assert "rep_p1_t1" in error["message"]
 
 
+@pytest.mark.slow
 async def test_the_title_of_a_table_is_not_told_as_ours(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "fares.html").write_text(page_with_table("210"), encoding="utf-8")
     async with connect(tmp_path, cache=cache) as client:
@@ -952,6 +960,7 @@ async def bounded(unruly: Path, cache: Path, request: pytest.FixtureRequest) -> 
         yield connected, request.param
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["front.md", "keys.md", "header.html", "columns.html", "hidden.pdf", "lines.pdf"])
 async def test_no_view_of_any_document_costs_more_than_the_budget(bounded: tuple[Client, int], name: str) -> None:
     client, budget = bounded

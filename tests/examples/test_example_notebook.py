@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 UTC = dt.UTC
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sql", "dtype", "value"),
     [
@@ -84,6 +85,7 @@ async def test_all_pages_and_columns_of_one_name_arrive(tmp_path: Path, cache: P
     assert frame.shape == (2_000, 2)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_as_it_stands() -> None:
     done = subprocess.run([sys.executable, notebook.__file__], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

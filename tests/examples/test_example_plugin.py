@@ -92,6 +92,7 @@ async def listed(client: Client) -> dict[str, dict[str, Any]]:
     return {source["name"]: source for source in sources}
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_plugin_that_is_allowed_reads_its_files_as_documents(
     installed: Path, calendars: Path, cache: Path
@@ -118,6 +119,7 @@ async def test_a_plugin_that_is_allowed_reads_its_files_as_documents(
         assert hits[0]["uri"].startswith("document://depot.ics/page/2")
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_the_same_files_are_tables_where_the_plugin_may_read_tables(
     installed: Path, calendars: Path, cache: Path
@@ -142,6 +144,7 @@ async def test_a_plugin_that_is_not_allowed_is_as_if_it_were_not_there(
         assert error_of(await client.call_tool("read_document", {"document": "depot.ics"}))["message"]
 
 
+@pytest.mark.slow
 def test_a_plugin_that_is_not_installed_is_told_before_anything_is_served(
     installed: Path, calendars: Path, cache: Path
 ) -> None:
@@ -229,6 +232,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("case", BROKEN)
 async def test_what_goes_wrong_in_a_plugin_is_told_of_its_file_and_costs_no_other(

@@ -147,6 +147,7 @@ async def test_rows_without_numbers_are_told(browser: Browser, client: Client) -
         await app.until("document.querySelector('.plots').textContent === 'There is no column of numbers to draw.'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Bars", "Line", "Scatter"])
 @pytest.mark.parametrize(
     "sql",

@@ -74,6 +74,7 @@ async def marks(app: App) -> list[list[float]]:
     return found
 
 
+@pytest.mark.slow
 async def test_a_cited_passage_is_marked_on_its_page_and_in_its_text(browser: Browser, client: Client) -> None:
     result, given = await read(client, "document://handbook.pdf/page/1#chars=4-17")
     async with shown(browser, client, result, given) as app:
@@ -101,6 +102,7 @@ async def test_a_cited_passage_is_marked_on_its_page_and_in_its_text(browser: Br
         assert blue < 120
 
 
+@pytest.mark.slow
 async def test_pages_are_turned_through_the_server(browser: Browser, client: Client) -> None:
     async with shown(browser, client, *await read(client, "handbook.pdf", pages="1")) as app:
         await app.until(_DRAWN)

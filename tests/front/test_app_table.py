@@ -141,6 +141,7 @@ async def test_one_column_can_be_compared(browser: Browser, client: Client) -> N
         assert await cells(app, 1) == ["Tea"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "wanted", "found"),
     [

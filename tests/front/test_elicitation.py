@@ -123,6 +123,7 @@ async def test_the_choice_takes_the_place_of_a_name_within_a_cited_place(folder:
     assert "The north" not in text_of(result)
 
 
+@pytest.mark.slow
 @ERAS
 async def test_only_arguments_that_name_sources_are_changed_by_a_choice(folder: Path, cache: Path, era: str) -> None:
     person = Person("east")
@@ -225,6 +226,7 @@ async def test_what_a_client_says_was_chosen_before_must_be_a_candidate(folder: 
                 assert isinstance(answer, InputRequiredResult)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", [LEGACY, MODERN])
 async def test_over_stateless_http_only_the_stateless_versions_can_ask(folder: Path, cache: Path, era: str) -> None:
     person = Person("north")

@@ -143,6 +143,7 @@ def manifest() -> Manifest:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_the_manifest_is_what_the_server_says_today(request: pytest.FixtureRequest) -> None:
     text = manifest_writer.text(await manifest_writer.manifest())
@@ -172,6 +173,7 @@ VARYING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 async def test_the_door_says_what_the_live_server_says_in_every_configuration(name: str, manifest: Manifest) -> None:
@@ -487,6 +489,7 @@ posix = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @posix
 def test_nothing_heavy_is_imported_before_the_first_answers_and_they_are_the_live_servers_to_the_byte(
     tmp_path: Path, cache: Path
@@ -542,6 +545,7 @@ def _served() -> list[str]:
     return [method for method in LISTS if found.result(MODERN, method) is not None]
 
 
+@pytest.mark.slow
 @posix
 def test_a_call_that_waits_already_has_its_worker_started_while_the_sdk_is_imported(
     tmp_path: Path, cache: Path
@@ -557,6 +561,7 @@ def test_a_call_that_waits_already_has_its_worker_started_while_the_sdk_is_impor
     assert not psutil.wait_procs(family, timeout=10)[1]
 
 
+@pytest.mark.slow
 def test_a_host_that_only_connects_has_no_worker_started(tmp_path: Path, cache: Path) -> None:
     with serving(tmp_path, str(EXAMPLE_DATA), "--set", f"storage.cache_dir={cache / 'unused'}") as server:
         server.tell(initialize(0), {"jsonrpc": "2.0", "method": "notifications/initialized"})
@@ -580,6 +585,7 @@ def test_the_end_of_input_ends_the_process_at_once_even_while_it_starts(doing: s
         assert json.loads(rest)["error"]["message"] == "Connection closed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -609,6 +615,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Serv
         yield server
 
 
+@pytest.mark.slow
 def test_a_live_server_answers_what_is_broken_and_goes_on(live: Server) -> None:
     live.send(b'{"jsonrpc": \n')
     assert live.heard()["error"]["code"] == -32700
@@ -641,6 +648,7 @@ def test_two_requests_of_one_number_both_get_an_answer(live: Server) -> None:
     assert sum("resultType" in answer["result"] for answer in answers) == 1
 
 
+@pytest.mark.slow
 def test_a_thousand_calls_at_once_are_all_answered(live: Server) -> None:
     sources = {"name": "list_sources", "arguments": {}}
     nothing = {"name": "query_tables", "arguments": {}}
@@ -668,6 +676,7 @@ def test_a_cancelled_call_is_not_answered_and_the_next_one_is(live: Server, era:
     assert live.ask(query("next", "SELECT 5", **params))["result"]["structuredContent"]["rows"] == [[5]]
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_does_not_hold_up_the_end(tmp_path: Path, cache: Path) -> None:
     with serving(tmp_path, str(EXAMPLE_DATA), "--set", f"storage.cache_dir={cache}") as server:
         server.ask(query("up", "SELECT 1", **ENVELOPE))
@@ -677,6 +686,7 @@ def test_a_client_that_does_not_read_does_not_hold_up_the_end(tmp_path: Path, ca
         assert server.process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_a_client_that_dies_in_the_middle_of_a_call_leaves_no_process_behind(tmp_path: Path, cache: Path) -> None:
     with serving(tmp_path, str(EXAMPLE_DATA), "--set", f"storage.cache_dir={cache}") as server:
         server.ask(initialize(0))

@@ -78,6 +78,7 @@ async def ask(http: httpx2.AsyncClient, url: str, era: str = MODERN, **changes: 
     return await http.post(url, json=request_of(era, "tools/list"), headers=headers)
 
 
+@pytest.mark.slow
 @MODES
 async def test_a_client_of_either_era_lists_and_calls_tools(server: HttpServer, mode: str) -> None:
     async with client_of(server.url, mode) as client:
@@ -86,6 +87,7 @@ async def test_a_client_of_either_era_lists_and_calls_tools(server: HttpServer, 
         assert data_of(result)["columns"][0]["name"] == "n"
 
 
+@pytest.mark.slow
 @MODES
 async def test_fifty_calls_at_once_are_all_answered(server: HttpServer, mode: str) -> None:
     answers: dict[int, Any] = {}
@@ -100,6 +102,7 @@ async def test_fifty_calls_at_once_are_all_answered(server: HttpServer, mode: st
     assert answers == {number: [[number]] for number in range(50)}
 
 
+@pytest.mark.slow
 async def test_a_cursor_of_one_replica_is_good_at_another(tmp_path: Path, start: Callable[..., HttpServer]) -> None:
     folder = tmp_path / "shared"
     folder.mkdir()
@@ -183,6 +186,7 @@ async def test_other_paths_and_methods_are_not_served(server: HttpServer, http: 
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST"), method
 
 
+@pytest.mark.slow
 @ERAS
 @pytest.mark.parametrize(
     "body",
@@ -232,6 +236,7 @@ async def test_a_head_too_large_is_refused(server: HttpServer, http: httpx2.Asyn
     assert (await ask(http, server.url, X_Long="x" * 100_000)).status_code in (400, 431)
 
 
+@pytest.mark.slow
 @MODES
 async def test_work_stops_when_its_client_is_gone(server: HttpServer, mode: str) -> None:
     era = LEGACY if mode == "legacy" else MODERN
@@ -284,6 +289,7 @@ async def in_flight(http: httpx2.AsyncClient, origin: str) -> None:
         await anyio.lowlevel.checkpoint()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send SIGTERM")
 async def test_a_call_may_end_after_sigterm_and_no_process_is_left(
     start: Callable[..., HttpServer], http: httpx2.AsyncClient
@@ -308,6 +314,7 @@ async def test_a_call_may_end_after_sigterm_and_no_process_is_left(
     assert not psutil.wait_procs(workers, timeout=10)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send SIGTERM")
 async def test_a_call_that_does_not_end_is_cut_off_and_no_process_is_left(
     start: Callable[..., HttpServer], http: httpx2.AsyncClient
@@ -333,6 +340,7 @@ async def test_a_call_that_does_not_end_is_cut_off_and_no_process_is_left(
     assert not [line for line in server.log if "Traceback" in line]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send SIGTERM")
 async def test_a_balancer_is_told_before_the_door_closes(
     start: Callable[..., HttpServer], http: httpx2.AsyncClient
@@ -346,6 +354,7 @@ async def test_a_balancer_is_told_before_the_door_closes(
     assert await anyio.to_thread.run_sync(server.stop) == 0
 
 
+@pytest.mark.slow
 async def test_it_speaks_tls_behind_a_trusted_proxy(
     start: Callable[..., HttpServer], tmp_path: Path, certificate: Callable[[str], Path], http: httpx2.AsyncClient
 ) -> None:
@@ -583,6 +592,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
             assert b" 408 " in (await read_all(stream)).split(b"\r\n")[0]
 
 
+@pytest.mark.slow
 async def test_a_client_that_reads_nothing_is_cut_off_and_one_that_reads_is_not() -> None:
     left = anyio.Event()
 
@@ -671,6 +681,7 @@ def test_addresses_are_read_in_all_usual_forms() -> None:
     assert Address.parse("files.example:443") == Address("files.example", 443)
 
 
+@pytest.mark.slow
 def test_a_listening_socket_is_one_whose_answers_asyncio_does_not_hold_back() -> None:
     for host in ("127.0.0.1", "localhost"):
         with Address(host, 0).bind() as listener:

@@ -165,6 +165,7 @@ async def test_usual_ways_to_write_a_good_token_are_understood(
     assert (await protected.ask(issuer.token(**claims))).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("claims", "told"),
     [
@@ -256,6 +257,7 @@ async def test_a_client_finds_its_way_to_the_issuer(issuer: Issuer, protected: P
         assert told["scopes_supported"] == ["read"]
 
 
+@pytest.mark.slow
 async def test_the_server_as_a_process_takes_access_tokens(issuer: Issuer, cache: Path) -> None:
     with servers(cache) as start:
         server = start(EXAMPLE_DATA, issuer=issuer.url, resource_url=RESOURCE)

@@ -766,6 +766,7 @@ def test_adding_and_removing_a_server_on_disk_comes_back_to_the_same_configurati
         assert ordered(read(path)) == ordered(config)
 
 
+@pytest.mark.slow
 @given(config=configs())
 def test_what_is_rendered_reads_back_the_same(config: dict[str, Any]) -> None:
     assert ordered(json.loads(config_file.render(config))) == ordered(config)

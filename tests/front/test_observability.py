@@ -88,6 +88,7 @@ def calls_of(log: str) -> list[dict[str, Any]]:
 # The line of a call
 
 
+@pytest.mark.slow
 @ERAS
 def test_each_call_is_one_json_line_that_says_how_it_went_and_nothing_of_contents(
     era: str, folder: Path, cache: Path
@@ -149,6 +150,7 @@ def told(caplog: pytest.LogCaptureFixture) -> Iterator[list[dict[str, Any]]]:
     log.removeHandler(handler)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["legacy", MODERN])
 async def test_the_size_told_is_that_of_the_answer_on_the_wire(
@@ -161,6 +163,7 @@ async def test_the_size_told_is_that_of_the_answer_on_the_wire(
     assert told[-1]["rows"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_prompts_and_resources_are_told_by_name_with_the_code_of_their_error(
     folder: Path, cache: Path, told: list[dict[str, Any]]
@@ -188,6 +191,7 @@ async def test_prompts_and_resources_are_told_by_name_with_the_code_of_their_err
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_who_called_over_http_and_the_number_of_a_proxy_are_told(
     folder: Path, cache: Path, told: list[dict[str, Any]]
@@ -233,6 +237,7 @@ async def test_a_name_of_a_stranger_is_shortened_and_what_fails_to_hear_fails_no
     assert [call.outcome for call in heard if call.method == "tools/call"] == ["refused", "ok"]
 
 
+@pytest.mark.slow
 def test_arguments_are_told_when_asked_for_and_redacted_where_redaction_is_on(folder: Path, cache: Path) -> None:
     flags = ("--set", "server.log_arguments=true", "--log-format", "json", "--redact")
     with logged(folder, cache, *flags) as server:
@@ -245,6 +250,7 @@ def test_arguments_are_told_when_asked_for_and_redacted_where_redaction_is_on(fo
     assert "taro@" not in log
 
 
+@pytest.mark.slow
 def test_text_lines_name_what_they_tell_and_can_not_be_forged(folder: Path, cache: Path) -> None:
     with logged(folder, cache) as server:
         server.call("query_tables", sql="SELECT * FROM people")
@@ -258,12 +264,14 @@ def test_text_lines_name_what_they_tell_and_can_not_be_forged(folder: Path, cach
     assert r"x\u000a2026-01-01 ERROR fresh_context: forged\u001b[2J refused -32602" in unknown
 
 
+@pytest.mark.slow
 def test_at_level_warning_calls_are_not_told(folder: Path, cache: Path) -> None:
     with logged(folder, cache, "--log-level", "warning") as server:
         server.call("query_tables", sql="SELECT 1")
         assert server.end() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSEGV")
 def test_a_worker_that_crashes_is_told_in_the_line_of_its_call(folder: Path, cache: Path) -> None:
     with logged(folder, cache, "--log-format", "json") as server:
@@ -354,6 +362,7 @@ def test_with_redaction_what_is_printed_and_tracebacks_are_redacted(form: str) -
         assert said in log
 
 
+@pytest.mark.slow
 def test_a_server_that_can_not_start_says_why_in_json(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mcp_server", "serve"]
     for arguments, environ, code in (
@@ -622,6 +631,7 @@ async def test_metrics_have_errors_rows_bytes_and_the_time_of_workers_by_tool() 
 # Traces
 
 
+@pytest.mark.slow
 @ERAS
 def test_traces_tell_what_was_done_under_the_span_of_the_caller_and_nothing_of_contents(
     era: str, folder: Path, cache: Path
@@ -660,6 +670,7 @@ def test_traces_tell_what_was_done_under_the_span_of_the_caller_and_nothing_of_c
         assert secret not in sent
 
 
+@pytest.mark.slow
 def test_a_collector_that_does_not_answer_keeps_no_server(folder: Path, cache: Path) -> None:
     with collecting(answers=False) as collector:
         with logged(folder, cache, "--set", f"telemetry.endpoint={collector.url}/v1/traces") as server:
@@ -668,6 +679,7 @@ def test_a_collector_that_does_not_answer_keeps_no_server(folder: Path, cache: P
         assert collector.paths == ["/v1/traces"]
 
 
+@pytest.mark.slow
 def test_standard_variables_of_this_machine_are_enough(folder: Path, cache: Path) -> None:
     with collecting() as collector:
         environ = {
@@ -743,6 +755,7 @@ def test_without_the_extra_a_chosen_endpoint_is_an_error_and_a_variable_is_a_hin
         assert "install fresh-context[telemetry]" in caplog.text
 
 
+@pytest.mark.slow
 def test_nothing_of_traces_is_imported_where_nobody_wants_them() -> None:
     code = (
         "import sys; from mcp_server import stdio, server; from mcp_server.logging.telemetry import exporting;"

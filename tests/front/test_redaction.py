@@ -436,6 +436,7 @@ async def test_documents_are_redacted_and_pictures_refused(people: Path, cache: 
         assert "Pictures can't be redacted" in error_of(chart)["message"]
 
 
+@pytest.mark.slow
 async def test_names_of_files_are_redacted_and_still_open_them(people: Path, cache: Path) -> None:
     (people / "taro@example.com.csv").write_text("a\n1\n")
     async with connect(people, cache=cache, redaction=ON) as client:
@@ -608,6 +609,7 @@ def test_without_its_libraries_redaction_refuses_to_start(
     assert "fresh-context[redact]" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_nothing_of_it_is_imported_while_it_is_off(tmp_path: Path) -> None:
     code = (
         "import sys; from mcp_server.server import create_server; from mcp_server.settings import Settings;"

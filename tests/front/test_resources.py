@@ -133,6 +133,7 @@ async def test_the_list_holds_every_table_document_and_model_and_what_is_known_w
     assert schemes[-1] == "ui"
 
 
+@pytest.mark.slow
 async def test_everything_listed_can_be_read_and_says_what_it_is(client: Client) -> None:
     for resource in await everything(client):
         result = await client.read_resource(resource.uri)
@@ -436,6 +437,7 @@ async def test_files_that_come_and_go_between_pages_skip_and_repeat_no_other(
         assert files[0] in await refused(client, first.resources[0].uri)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ERAS)
 async def test_what_is_private_is_taken_out_of_lists_reads_and_completions(
     tmp_path: Path, cache: Path, era: Any
@@ -609,6 +611,7 @@ async def test_what_is_there_and_cannot_be_read_is_no_wrong_uri(tmp_path: Path, 
         assert caught.value.error.data == {"uri": "document://broken.pdf"}
 
 
+@pytest.mark.slow
 async def test_a_wide_table_and_a_long_outline_stay_within_the_budget(tmp_path: Path, cache: Path) -> None:
     columns = [f"売上の列{number}" for number in range(100)]
     (tmp_path / "wide.csv").write_text(f"{','.join(columns)}\n{','.join('1' * 100)}\n", encoding="utf-8")

@@ -141,6 +141,7 @@ def served(folder: Path, kind: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["client", "server"])
 @pytest.mark.parametrize("kind", CALLS)
 def test_nothing_is_left_when_one_side_is_killed_in_the_middle_of_a_call(
@@ -154,6 +155,7 @@ def test_nothing_is_left_when_one_side_is_killed_in_the_middle_of_a_call(
     assert nothing_is_left(mark)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["client", "server"])
 @pytest.mark.parametrize("moment", ["spawned", "first worker"])
 def test_nothing_is_left_when_one_side_is_killed_while_the_server_starts(
@@ -199,6 +201,7 @@ def test_what_is_asked_right_before_the_end_is_answered_once_or_not_at_all(
     assert nothing_is_left(mark)
 
 
+@pytest.mark.slow
 def test_a_client_that_reads_only_later_gets_every_answer_and_the_server_holds_few(tmp_path: Path, cache: Path) -> None:
     count = 4_000
     asked = [{"jsonrpc": "2.0", "id": n, "method": "tools/list", "params": ENVELOPE} for n in range(count)]
@@ -221,6 +224,7 @@ def test_a_client_that_reads_only_later_gets_every_answer_and_the_server_holds_f
     assert held < 64 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_thousand_calls_at_once_over_http_are_all_answered(cache: Path) -> None:
     statuses: list[int] = []
@@ -242,6 +246,7 @@ async def test_a_thousand_calls_at_once_over_http_are_all_answered(cache: Path) 
     assert statuses == [200] * 1_000
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_what_is_asked_of_a_server_that_stops_is_refused_at_once(cache: Path, mark: str) -> None:
     headers = headers_for(MODERN, "tools/call", name="query_tables")
@@ -269,6 +274,7 @@ async def test_what_is_asked_of_a_server_that_stops_is_refused_at_once(cache: Pa
     assert nothing_is_left(mark)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.anyio
 async def test_nothing_is_left_of_a_killed_http_server(cache: Path, mark: str) -> None:

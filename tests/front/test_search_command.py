@@ -29,6 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_is_indexed_searched_and_forgotten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["index", str(folder)]) == 0
     told = capsys.readouterr().out
@@ -52,6 +53,7 @@ def test_a_folder_is_indexed_searched_and_forgotten(folder: Path, capsys: pytest
     assert json.loads(capsys.readouterr().out) == {"dropped": 3}
 
 
+@pytest.mark.slow
 def test_the_folder_one_is_in_is_searched_where_none_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,6 +62,7 @@ def test_the_folder_one_is_in_is_searched_where_none_is_named(
     assert json.loads(capsys.readouterr().out)["hits"][0]["source"] == "handbook.pdf"
 
 
+@pytest.mark.slow
 def test_a_word_with_a_minus_excludes_and_is_no_option(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "draft.txt").write_text("Lost property, a draft about help.\n", encoding="utf-8")
     for words in (["lost", "-draft"], ["-draft", "lost"], ["lost", "-help"], ["--k", "3", "--json", "-draft", "lost"]):

@@ -74,6 +74,7 @@ class RawServer:
         return rest
 
 
+@pytest.mark.slow
 def test_nothing_but_protocol_is_ever_on_standard_output(tmp_path: Path, cache: Path) -> None:
     server = RawServer(EXAMPLE_DATA, cache, tmp_path)
     server.call(1, "list_sources")
@@ -87,6 +88,7 @@ def test_nothing_but_protocol_is_ever_on_standard_output(tmp_path: Path, cache: 
     assert server.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_the_server_leaves_when_its_client_does_and_takes_its_workers_along(tmp_path: Path, cache: Path) -> None:
     server = RawServer(EXAMPLE_DATA, cache, tmp_path)
     server.call(1, "query_tables", sql="SELECT 1")
@@ -97,6 +99,7 @@ def test_the_server_leaves_when_its_client_does_and_takes_its_workers_along(tmp_
     assert not alive
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_killed_server_leaves_no_worker_behind(tmp_path: Path, cache: Path) -> None:
     server = RawServer(EXAMPLE_DATA, cache, tmp_path)
@@ -108,6 +111,7 @@ def test_a_killed_server_leaves_no_worker_behind(tmp_path: Path, cache: Path) ->
     assert not alive
 
 
+@pytest.mark.slow
 def test_a_folder_that_does_not_exist_is_told_on_stderr_before_anything_is_served(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mcp_server", "serve", str(tmp_path / "nowhere")],
@@ -121,6 +125,7 @@ def test_a_folder_that_does_not_exist_is_told_on_stderr_before_anything_is_serve
     assert "nowhere does not exist" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", [[], ["--http", "127.0.0.1:0"]])
 def test_a_cache_folder_that_cannot_be_is_told_in_one_sentence(transport: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
@@ -134,6 +139,7 @@ def test_a_cache_folder_that_cannot_be_is_told_in_one_sentence(transport: list[s
     assert "Traceback" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_a_real_client_works_in_both_protocol_eras(mode: str, tmp_path: Path, cache: Path) -> None:
@@ -147,6 +153,7 @@ async def test_a_real_client_works_in_both_protocol_eras(mode: str, tmp_path: Pa
     assert data["rows"] == [[24]]
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_two_servers_side_by_side_share_a_cache(tmp_path: Path) -> None:
     parameters = StdioServerParameters(

@@ -142,6 +142,7 @@ def of(kind: str, name: str) -> str:
     return f"{kind}://{quote(name)}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [EVENTS, POLLING], ids=["events", "polling"])
 @by_era
 async def test_a_table_and_its_schema_change_with_its_file(
@@ -374,6 +375,7 @@ class Raw:
         self.outgoing.close()
 
 
+@pytest.mark.slow
 async def test_a_connection_hears_only_of_its_own_and_holds_up_no_other(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -482,6 +484,7 @@ def process(root: Path, cache: Path) -> StdioServerParameters:
     return StdioServerParameters(command=sys.executable, args=arguments)
 
 
+@pytest.mark.slow
 @by_era
 async def test_a_client_over_stdio_hears_of_changes(era: str, tmp_path: Path, cache: Path) -> None:
     root = tmp_path / "資料"
@@ -530,6 +533,7 @@ async def over_http(url: str, era: str, *uris: str) -> AsyncIterator[tuple[Clien
         yield connected
 
 
+@pytest.mark.slow
 async def test_a_client_over_http_hears_of_changes_until_the_server_stops(
     tmp_path: Path, start: Callable[..., HttpServer]
 ) -> None:

@@ -102,6 +102,7 @@ async def test_a_fault_of_ours_is_an_error_result_without_its_details(
     assert "secret" not in json.dumps(error)
 
 
+@pytest.mark.slow
 def test_making_a_server_starts_nothing_and_imports_no_engine(cache: Path) -> None:
     engines = {"duckdb", "pandas", "pypdf", "pypdfium2", "llama_cpp"}
     script = (

@@ -256,6 +256,7 @@ async def test_rows_of_words_are_numbered_as_sql_counts_them(cache: Path) -> Non
             assert chunk.text.startswith(f"停留所番号: {row['停留所番号']}; 停留所名: {row['停留所名']}; ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "parquet", "json", "sqlite", "xlsx"])
 async def test_rows_keep_the_order_of_the_file_in_every_format(form: str, tmp_path: Path, cache: Path) -> None:
     names = [f"Person number {n * 7919 % 6_000} of the town" for n in range(6_000 if form != "xlsx" else 600)]
@@ -410,6 +411,7 @@ async def test_without_a_model_there_are_no_vectors(tmp_path: Path, cache: Path)
             await embedder.query("a question")
 
 
+@pytest.mark.slow
 async def test_vectors_of_passages_and_queries_come_in_order_and_find_what_is_meant(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -432,6 +434,7 @@ async def test_vectors_of_passages_and_queries_come_in_order_and_find_what_is_me
     assert all(sum(a * a for a in vector) == pytest.approx(1, abs=1e-3) for vector in [*vectors, wanted])
 
 
+@pytest.mark.slow
 async def test_for_metrics_that_need_it_vectors_keep_the_length_the_model_gave_them(
     tmp_path: Path, cache: Path
 ) -> None:

@@ -449,6 +449,7 @@ async def test_an_index_that_cant_be_asked_is_an_error() -> None:
             await search.search(SearchRequest("cat"))
 
 
+@pytest.mark.slow
 async def test_twenty_thousand_current_sources_cost_a_search_no_question_to_the_index_about_them() -> None:
     feed, index = ScriptedFeed(), MemoryIndex()
     for number in range(20_000):

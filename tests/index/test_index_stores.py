@@ -116,6 +116,7 @@ def assert_same_hits(local: SearchResults, memory: SearchResults, *, tolerance: 
     assert local.mode == memory.mode
 
 
+@pytest.mark.slow
 async def test_both_engines_hold_the_same_chunks_and_vectors(engines: Engines) -> None:
     ours, theirs = await engines.local.state(), await engines.memory.state()
     assert ours.chunks == theirs.chunks > 100
@@ -179,7 +180,7 @@ async def test_both_rankings_are_fused_alike_over_both_engines(engines: Engines,
 
 
 async def test_a_store_is_opened_by_the_name_of_what_makes_it(tmp_path: Path) -> None:
-    index = WorkerIndex(tmp_path, IndexSettings(), engine="tests.memory_index:open_store")
+    index = WorkerIndex(tmp_path, IndexSettings(), engine="tests.support.memory_index:open_store")
     try:
         answer = await index.search(IndexQuery("fare"), deadline=60)
         size = await index.size()

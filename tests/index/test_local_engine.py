@@ -142,6 +142,7 @@ def copied(filled: Path, tmp_path: Path) -> Path:
 # What is found
 
 
+@pytest.mark.slow
 async def test_words_of_both_languages_are_found_in_any_form(shared: WorkerIndex) -> None:
     for query, line in {
         "lost property": 0,
@@ -193,6 +194,7 @@ async def test_scores_by_words_tell_how_much_of_the_query_is_there(shared: Worke
     assert stop_words.score < 1
 
 
+@pytest.mark.slow
 async def test_a_word_is_found_in_the_other_script_after_those_in_its_own(tmp_path: Path) -> None:
     texts = ["サーバーの話", "The server is here.", "nothing"]
     async with opened(tmp_path / "index") as index:
@@ -233,6 +235,7 @@ async def test_endless_queries_and_stop_words_are_answered(shared: WorkerIndex) 
     assert await found(shared, "for the")
 
 
+@pytest.mark.slow
 async def test_headings_and_names_find_a_chunk_too(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         of = source("timetable.pdf")
@@ -243,6 +246,7 @@ async def test_headings_and_names_find_a_chunk_too(tmp_path: Path) -> None:
             assert (await ask(index, query)).hits[0].chunk == chunk, query
 
 
+@pytest.mark.slow
 async def test_one_source_cannot_crowd_out_the_others(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         many, one = source("many.pdf"), source("one.pdf")
@@ -252,6 +256,7 @@ async def test_one_source_cannot_crowd_out_the_others(tmp_path: Path) -> None:
         assert [hit.source.name for hit in hits] == ["many.pdf", "many.pdf", "one.pdf"]
 
 
+@pytest.mark.slow
 async def test_only_sources_and_kinds_asked_for_answer(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         await fill(index, ["fare one"], source("a.pdf"))
@@ -272,6 +277,7 @@ async def test_only_sources_and_kinds_asked_for_answer(tmp_path: Path) -> None:
 # Sources
 
 
+@pytest.mark.slow
 async def test_a_new_version_takes_the_place_of_the_old_one_in_one_step(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         await fill(index, ["old text", "old other"])
@@ -289,6 +295,7 @@ async def test_a_new_version_takes_the_place_of_the_old_one_in_one_step(tmp_path
         assert (await ask(index, "new")).total == 2
 
 
+@pytest.mark.slow
 async def test_chunks_are_put_in_once_whoever_puts_them_in(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         of = source()
@@ -302,6 +309,7 @@ async def test_chunks_are_put_in_once_whoever_puts_them_in(tmp_path: Path) -> No
         assert (await index.size()).chunks == 3
 
 
+@pytest.mark.slow
 async def test_dropped_sources_answer_no_more(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         await fill(index, ["fare one"], source("a.pdf"))
@@ -314,6 +322,7 @@ async def test_dropped_sources_answer_no_more(tmp_path: Path) -> None:
         assert set(await found(index, "fare")) == {"fare two", "fare again"}
 
 
+@pytest.mark.slow
 async def test_a_source_that_turns_out_unreadable_is_complete_and_empty(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         await index.begin(source())
@@ -327,6 +336,7 @@ async def test_a_source_that_turns_out_unreadable_is_complete_and_empty(tmp_path
 # Vectors
 
 
+@pytest.mark.slow
 async def test_meaning_finds_what_no_word_of_the_query_holds(copied: Path) -> None:
     async with opened(copied) as index:
         matrix = vectors(len(LINES))
@@ -350,6 +360,7 @@ async def test_meaning_finds_what_no_word_of_the_query_holds(copied: Path) -> No
         assert [hit.vector_rank for hit in lexical.hits] == [None]
 
 
+@pytest.mark.slow
 async def test_text_that_has_no_vector_yet_is_not_put_behind_what_is_merely_near(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         await fill(index, [f"machine number {number} of the hall" for number in range(12)])
@@ -362,6 +373,7 @@ async def test_text_that_has_no_vector_yet_is_not_put_behind_what_is_merely_near
         assert answer.hits[0].chunk.text == "the new deburrer of the hall"
 
 
+@pytest.mark.slow
 async def test_passages_are_claimed_by_one_server_at_a_time(copied: Path) -> None:
     async with opened(copied) as one, opened(copied) as other:
         first = await one.without_vector(MODEL, 4)
@@ -371,6 +383,7 @@ async def test_passages_are_claimed_by_one_server_at_a_time(copied: Path) -> Non
         assert not {item.digest for item in first} & {item.digest for item in second}
 
 
+@pytest.mark.slow
 async def test_vectors_outlive_a_file_that_is_touched_renamed_or_partly_edited(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         await fill(index, ["first", "second"])
@@ -386,6 +399,7 @@ async def test_vectors_outlive_a_file_that_is_touched_renamed_or_partly_edited(t
         assert answer.hits[0].source.name == "renamed.pdf"
 
 
+@pytest.mark.slow
 async def test_the_same_text_in_two_files_is_embedded_once_and_found_in_both(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         await fill(index, ["same"], source("a.pdf"))
@@ -396,6 +410,7 @@ async def test_the_same_text_in_two_files_is_embedded_once_and_found_in_both(tmp
         assert answer.vectors == 2
 
 
+@pytest.mark.slow
 async def test_vectors_of_another_length_are_those_of_another_model(copied: Path) -> None:
     async with opened(copied) as index:
         await embed(index, vectors(len(LINES)))
@@ -411,6 +426,7 @@ async def test_vectors_of_another_length_are_those_of_another_model(copied: Path
         assert len(await index.without_vector(MODEL, 100)) == len(LINES) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"", b"abc", b"\x00" * 5, np.full(4, np.nan, "<f4").tobytes()])
 async def test_bytes_that_are_no_vectors_are_refused(copied: Path, sent: bytes) -> None:
     async with opened(copied) as index:
@@ -419,6 +435,7 @@ async def test_bytes_that_are_no_vectors_are_refused(copied: Path, sent: bytes) 
             await index.put_vectors(MODEL, [passage.digest], sent)
 
 
+@pytest.mark.slow
 async def test_beyond_exact_vectors_nearly_all_true_neighbours_are_found(tmp_path: Path) -> None:
     count, dimension = 6_000, 48
     lengths = np.random.default_rng(3).uniform(0.2, 30, (count, 1)).astype("<f4")
@@ -459,6 +476,7 @@ def by(metric: Metric, matrix: np.ndarray[Any, Any], query: np.ndarray[Any, Any]
     return np.argsort(-products / (np.linalg.norm(matrix, axis=1) if metric == "cosine" else 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 1e6, 1e-9])
 async def test_each_metric_has_its_own_nearest_passage(tmp_path: Path, scale: float) -> None:
     texts = {"same direction": (0.2, 0.0), "beside it": (1.0, 0.3), "far out": (10.0, 10.0)}
@@ -503,6 +521,7 @@ def test_weak_words_of_a_query_do_not_outweigh_what_is_near() -> None:
 # Several servers, and what happens to them
 
 
+@pytest.mark.slow
 async def test_two_servers_share_one_folder(tmp_path: Path) -> None:
     folder = tmp_path / "index"
     async with opened(folder) as one, opened(folder) as other:
@@ -532,6 +551,7 @@ async def test_looking_for_an_index_where_there_is_none_starts_and_makes_nothing
         assert not (tmp_path / "index").exists()
 
 
+@pytest.mark.slow
 async def test_a_search_tells_what_it_cannot_find_by_its_words_yet(copied: Path) -> None:
     new = [source(name) for name in ("a.md", "b.md")]
     async with opened(copied) as index:
@@ -559,6 +579,7 @@ async def test_what_was_put_in_alone_is_found_at_once_however_long_it_is(tmp_pat
         assert await found(index, "common") == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 async def test_nothing_is_lost_or_doubled_when_workers_are_killed_twenty_times(tmp_path: Path) -> None:
     folder, luck, before = tmp_path / "index", random.Random(6), set(psutil.Process().children(recursive=True))
@@ -633,6 +654,7 @@ def _older(path: Path) -> None:
     database.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [_truncate, _scribble, _older])
 async def test_a_damaged_or_foreign_database_is_made_anew_and_says_so(copied: Path, harm: Any) -> None:
     database = sqlite3.connect(copied / "index.sqlite3")
@@ -647,6 +669,7 @@ async def test_a_damaged_or_foreign_database_is_made_anew_and_says_so(copied: Pa
         assert await found(index, "property") == [LINES[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["lexical", "hybrid"])
 async def test_a_database_written_over_under_way_is_made_anew_by_the_search_that_meets_it(
     copied: Path, mode: Any
@@ -668,6 +691,7 @@ async def test_a_database_written_over_under_way_is_made_anew_by_the_search_that
         assert again.identity == after.identity
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [_truncate, _scribble])
 @pytest.mark.parametrize("what", ["meta.json", "*.term", "*.store", "*.idx", "*.fast"])
 async def test_damaged_files_of_words_are_made_anew_from_the_database(copied: Path, harm: Any, what: str) -> None:
@@ -689,6 +713,7 @@ async def test_files_of_words_that_are_gone_are_made_anew(copied: Path) -> None:
         assert await found(index, "property") == [LINES[0]]
 
 
+@pytest.mark.slow
 async def test_a_folder_removed_under_way_is_made_again(copied: Path) -> None:
     async with opened(copied) as index:
         assert await found(index, "property")
@@ -781,6 +806,7 @@ async def test_the_files_are_readable_by_their_owner_only(copied: Path) -> None:
         assert (folder / "index.sqlite3").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 async def test_it_goes_on_after_memory_was_given_back(copied: Path) -> None:
     async with opened(copied) as index:
         assert await found(index, "property")
@@ -938,6 +964,7 @@ def test_a_graph_that_another_server_finished_first_is_dropped(tmp_path: Path, m
     assert engine._vector_files._graph is None
 
 
+@pytest.mark.slow
 async def test_what_the_disk_had_no_room_for_is_tried_again_without_a_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ async def test_a_fault_in_a_feed_is_a_problem_of_that_source_alone() -> None:
     assert (await search.build()).sources_unreadable == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", range(1, 9))
 async def test_a_server_killed_at_any_put_goes_on_where_it_stopped(killed_at: int) -> None:
     feed, index = ScriptedFeed(), MemoryIndex()
@@ -138,6 +139,7 @@ async def test_a_server_killed_at_any_put_goes_on_where_it_stopped(killed_at: in
         assert lines == list(range(there[name], 700))
 
 
+@pytest.mark.slow
 async def test_two_servers_on_one_index_lose_nothing_and_double_nothing() -> None:
     index, feeds = MemoryIndex(), [ScriptedFeed(), ScriptedFeed()]
     for feed in feeds:

@@ -83,6 +83,7 @@ def test_where_there_are_no_models_no_process_is_started(tmp_path: Path) -> None
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
+@pytest.mark.slow
 def test_what_was_read_is_kept_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "chat.gguf"
     file.write_bytes(chat_model(general__name="first"))

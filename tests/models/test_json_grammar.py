@@ -191,6 +191,7 @@ FOLLOWED: dict[str, Schema] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schema", FOLLOWED.values(), ids=FOLLOWED)
 def test_what_is_written_follows_the_schema(write: Write, schema: Schema) -> None:
     for temperature in (0.0, 1.2):
@@ -289,6 +290,7 @@ def test_no_schema_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == []
 
 
+@pytest.mark.slow
 def test_validation_takes_a_limited_number_of_steps() -> None:
     twice = {f"a{step}": {"allOf": [{"$ref": f"#/$defs/a{step + 1}"}] * 2} for step in range(40)}
     doubled = {"const": 1, "not": {"not": {"$ref": "#/$defs/a0"}}, "$defs": {**twice, "a40": {"type": "number"}}}
@@ -336,6 +338,7 @@ def test_what_is_open_is_closed_before_the_tokens_run_out(write: Write, limit: i
         assert made.completion_tokens <= limit
 
 
+@pytest.mark.slow
 def test_a_text_has_no_raw_control_characters_and_no_half_characters(write: Write) -> None:
     for temperature in (0.8, 1.5, 2.5):
         text = write({"type": "string", "minLength": 150, "maxLength": 160}, 1_000, temperature=temperature).text
@@ -494,6 +497,7 @@ def _with(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 schemas = st.recursive(leaves, _with, max_leaves=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(root=schemas, one=schemas, two=schemas)
 def test_any_schema_is_followed_or_refused(write: Write, root: Any, one: Any, two: Any) -> None:

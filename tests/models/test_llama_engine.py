@@ -102,6 +102,7 @@ def test_a_repeat_penalty_changes_what_is_written(tiny: Path) -> None:
     assert plain.text != penalised.text
 
 
+@pytest.mark.slow
 def test_a_model_that_goes_round_in_circles_is_stopped() -> None:
     [made] = generate(model_spec(), asking("Write the word tram fifty times:\n" + "tram tram tram " * 12, 150))
     assert made.finish == "repeating"
@@ -376,6 +377,7 @@ def test_labelling_that_is_stopped_returns_the_rows_done(tiny: Path) -> None:
 # Context, adapters, graphics memory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache_type", ["q8_0", "q4_0"])
 def test_a_context_can_be_held_in_less_memory(cache_type: str) -> None:
     spec = model_spec(cache_type=cache_type, context_tokens=512)

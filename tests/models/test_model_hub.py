@@ -231,6 +231,7 @@ def test_a_projector_and_all_parts_come_along(tmp_path: Path, fake: FakeHub) -> 
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "error", "says"),
     [
@@ -274,6 +275,7 @@ def test_a_full_disk_is_told_before_anything_is_fetched(
     assert fake.ranges() == []
 
 
+@pytest.mark.slow
 def test_the_command_line_pulls_with_progress_and_then_lists_the_model(tmp_path: Path, fake: FakeHub) -> None:
     environment = {"HF_ENDPOINT": fake.url}
     done = fresh_context(tmp_path, "pull", "hf:someone/some-GGUF", environment=environment)

@@ -129,6 +129,7 @@ def test_a_file_cut_short_says_how_many_bytes_are_missing(tmp_path: Path) -> Non
         read_header(tmp_path / "cut.gguf")
 
 
+@pytest.mark.slow
 def test_a_file_cut_anywhere_and_a_byte_changed_anywhere_is_either_read_or_refused(tmp_path: Path) -> None:
     whole = chat_model(general__languages=["ja"], **{"llama.numbers": list(range(600))})
     file = tmp_path / "broken.gguf"
@@ -394,6 +395,7 @@ def test_a_model_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
             registry.card(broken)
 
 
+@pytest.mark.slow
 def test_the_embedder_of_a_package_is_listed_before_it_is_converted_and_stays_the_same_model(tmp_path: Path) -> None:
     registry = registry_of(tmp_path, starter=True)
     [embedding] = [model for model in registry.models(NO_MODELS) if model.name == "multilingual-e5-small"]
@@ -427,6 +429,7 @@ REFERENCE_VECTORS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_converted_embedder_makes_the_vectors_of_the_packages_own_engine(tmp_path: Path) -> None:
     [model] = [model for model in packaged_models() if model.converted]
     path = make_ready(model, Cache(tmp_path, "models", 1 << 30))
@@ -440,6 +443,7 @@ def test_the_converted_embedder_makes_the_vectors_of_the_packages_own_engine(tmp
         llama.close()
 
 
+@pytest.mark.slow
 def test_two_servers_that_convert_at_once_make_the_same_file(tmp_path: Path) -> None:
     [model] = [model for model in packaged_models() if model.converted]
     made: list[Path] = []
@@ -648,6 +652,7 @@ def fresh_context(
     )
 
 
+@pytest.mark.slow
 def test_the_command_line_adds_lists_tells_and_removes_a_model(tmp_path: Path) -> None:
     file = tmp_path / "日本語.gguf"
     file.write_bytes(chat_model(general__languages=["ja"]))
@@ -686,6 +691,7 @@ def test_removing_a_model_leaves_the_projector_of_another(tmp_path: Path) -> Non
     assert [path.name for path in store.rglob("*")] == ["mmproj-b.gguf"]
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_no_controls_of_a_file_name(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "a\x1b[2J\x9b1m\nz.gguf").write_bytes(chat_model())
@@ -698,6 +704,7 @@ def test_the_command_line_shows_no_controls_of_a_file_name(tmp_path: Path) -> No
     assert not {"\x1b", "\x07", "\x9b"} & set(listed.stdout + as_json)
 
 
+@pytest.mark.slow
 def test_the_command_line_refuses_what_is_no_model_and_what_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "page.gguf").write_bytes(b"<!doctype html>")
     for arguments, says in (
@@ -715,6 +722,7 @@ def test_the_command_line_refuses_what_is_no_model_and_what_is_not_its_own(tmp_p
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_an_adapter_is_told_about_and_removed_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "style.gguf").write_bytes(adapter())
     assert fresh_context(tmp_path, "add", str(tmp_path / "style.gguf"), "--name", "mine").returncode == 0
@@ -723,6 +731,7 @@ def test_an_adapter_is_told_about_and_removed_by_its_name(tmp_path: Path) -> Non
     assert "Removed mine.gguf" in fresh_context(tmp_path, "rm", "mine").stdout
 
 
+@pytest.mark.slow
 def test_pulling_the_starter_makes_the_embedder_ready(tmp_path: Path) -> None:
     done = fresh_context(tmp_path, "pull", "starter", "--json")
     assert done.returncode == 0, done.stderr
@@ -731,6 +740,7 @@ def test_pulling_the_starter_makes_the_embedder_ready(tmp_path: Path) -> None:
     assert {card_of(file).roles for file in files} == {("chat",), ("embed",)}
 
 
+@pytest.mark.slow
 def test_a_file_is_told_about_and_measured_by_its_path(tmp_path: Path) -> None:
     [model] = [model for model in packaged_models() if model.name == STARTER]
     copied = tmp_path / "copied.gguf"

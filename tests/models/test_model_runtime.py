@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from mcp.client.client import Client
 
-pytestmark = [pytest.mark.anyio, pytest.mark.model]
+pytestmark = [pytest.mark.anyio, pytest.mark.model, pytest.mark.slow]
 
 REFERENCE = Path(__file__).parents[1] / "data" / "e5_small_vectors.json"
 TRAM = {"const": "tram"}

@@ -488,6 +488,7 @@ async def test_cancelling_closes_the_connection() -> None:
             await server.left.wait()
 
 
+@pytest.mark.slow
 async def test_other_work_at_its_deadline() -> None:
     def slow(request: Request) -> Answer:
         if request.path == "/v1/embeddings" and request.body["input"] != ["slow"]:
@@ -1048,6 +1049,7 @@ async def real(real_server: str) -> AsyncIterator[tuple[RemoteRuntime, ModelSpec
     await runtime.aclose()
 
 
+@pytest.mark.slow
 @needs_server
 async def test_a_real_server_lists_its_model(real_server: str) -> None:
     listing = await Discovery(settings_for(real_server, KEY)).list_models()
@@ -1061,6 +1063,7 @@ async def test_a_real_server_refuses_a_wrong_key(real_server: str) -> None:
         await generate(real_server, key="sk-wrong")
 
 
+@pytest.mark.slow
 @needs_server
 async def test_a_real_server_answers_several_at_once_as_one_by_one(real: tuple[RemoteRuntime, ModelSpec]) -> None:
     runtime, spec = real
@@ -1097,6 +1100,7 @@ async def test_a_real_server_tells_a_prompt_beyond_its_context(real: tuple[Remot
         await runtime.generate(spec, [asking("word " * 2_000)], deadline=120)
 
 
+@pytest.mark.slow
 @needs_server
 async def test_a_real_server_chooses_among_labels(real: tuple[RemoteRuntime, ModelSpec]) -> None:
     runtime, spec = real

@@ -110,6 +110,7 @@ async def listed(client: Client) -> dict[str, dict[str, Any]]:
     return {source["file"]: source for source in data_of(await client.call_tool("list_sources", {}))["sources"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", BROKEN_TABLES)
 async def test_a_broken_table_is_a_clear_error_in_every_tool_and_the_server_lives(
     client: Client, folder: Path, listed: dict[str, dict[str, Any]], file: str
@@ -233,6 +234,7 @@ async def test_list_sources_shows_the_problem_of_each_broken_file_and_none_for_a
     assert no_place(listed.values(), folder)
 
 
+@pytest.mark.slow
 async def test_a_problem_goes_away_with_its_cause(tmp_path: Path, cache: Path) -> None:
     table, document = tmp_path / "table.csv", tmp_path / "document.pdf"
     table.write_bytes(b"\x00\x01")

@@ -290,6 +290,7 @@ async def refused_everywhere(client: Client, folder: Path, file: str) -> None:
     await lives(client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", [*(name for name in BROKEN if name not in SLOW), "sparse.csv"])
 async def test_a_damaged_or_hostile_file_is_a_clear_error_and_the_next_query_is_answered(
     client: Client, folder: Path, file: str
@@ -299,11 +300,13 @@ async def test_a_damaged_or_hostile_file_is_a_clear_error_and_the_next_query_is_
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", HARD_TO_READ)
 async def test_a_file_that_is_hard_to_judge_is_a_clear_error(client: Client, folder: Path, file: str) -> None:
     await refused_everywhere(client, folder, f"{file.replace('.', '_')}/{file}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", SLOW)
 async def test_a_file_that_is_long_to_see_through_is_given_up(tmp_path: Path, cache: Path, file: str) -> None:
     (healthy(tmp_path) / "bad").mkdir()
@@ -361,6 +364,7 @@ async def odd(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> AsyncIte
         yield connected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ODD)
 async def test_columns_of_any_name_can_be_asked_for_by_the_names_that_describe_table_gives(
     odd: Client, file: str
@@ -374,6 +378,7 @@ async def test_columns_of_any_name_can_be_asked_for_by_the_names_that_describe_t
     await lives(odd)
 
 
+@pytest.mark.slow
 async def test_ten_thousand_columns_are_described_and_each_can_be_asked_for(tmp_path: Path, cache: Path) -> None:
     wide = {f"c{n}": [n] for n in range(10_000)}
     pyarrow.parquet.write_table(pa.table(wide), healthy(tmp_path) / "wide.parquet")
@@ -409,6 +414,7 @@ async def marked(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Async
         yield connected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MARKED)
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
 async def test_marks_of_patterns_in_a_file_name_mean_themselves(marked: Client, name: str, ending: str) -> None:
@@ -453,6 +459,7 @@ async def test_partition_folders_of_any_name_give_values_and_lead_nowhere(tmp_pa
         await lives(client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", [b"a,b\n1\n1,2,3,4\n", b"a,b\n1,2\n3,\xff\xfe\x00\x01\n", b"", bytes(range(256)) * 10]
 )
@@ -496,6 +503,7 @@ async def until_open(path: Path) -> None:
             await anyio.lowlevel.checkpoint()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["replaced", "deleted", "truncated"])
 async def test_a_file_that_changes_while_it_is_read_never_gives_a_mixture(
     tmp_path: Path, cache: Path, how: str
@@ -538,6 +546,7 @@ async def ask_while(client: Client, sql: str, table: Path, how: str) -> CallTool
     return got[0]
 
 
+@pytest.mark.slow
 async def test_a_locked_database_is_told_and_read_once_it_is_free(tmp_path: Path, cache: Path) -> None:
     root = healthy(tmp_path)
     writer = sqlite3.connect(root / "s.sqlite", isolation_level=None)
@@ -564,6 +573,7 @@ def workbook(path: Path, rows: int) -> None:
             sheet.write_row(row + 1, 0, [row, row * 2])
 
 
+@pytest.mark.slow
 async def test_twenty_calls_at_once_make_one_copy(tmp_path: Path) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     root.mkdir()
@@ -582,6 +592,7 @@ async def test_twenty_calls_at_once_make_one_copy(tmp_path: Path) -> None:
         assert not list((cache / "tables").glob(".new-*"))
 
 
+@pytest.mark.slow
 async def test_a_call_that_is_cancelled_while_a_copy_is_made_leaves_the_copy_to_the_next(tmp_path: Path) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     root.mkdir()
@@ -622,6 +633,7 @@ def hostile_sqlite(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 async def test_a_hostile_sqlite_file_harms_no_one_and_its_tables_of_any_name_are_read(
     hostile_sqlite: Path, cache: Path
 ) -> None:
@@ -637,6 +649,7 @@ async def test_a_hostile_sqlite_file_harms_no_one_and_its_tables_of_any_name_are
         assert await rows_of(client, "FROM h_good") == [[1]]
 
 
+@pytest.mark.slow
 async def test_an_endless_view_keeps_no_other_file_from_being_read(tmp_path: Path, cache: Path) -> None:
     for name in ("endless", "good"):
         connection = sqlite3.connect(healthy(tmp_path) / f"{name}.sqlite")
@@ -649,6 +662,7 @@ async def test_an_endless_view_keeps_no_other_file_from_being_read(tmp_path: Pat
         assert await rows_of(client, "FROM good") == []
 
 
+@pytest.mark.slow
 async def test_tables_beyond_the_first_thousand_of_a_file_are_not_left_out_silently(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -664,6 +678,7 @@ async def test_tables_beyond_the_first_thousand_of_a_file_are_not_left_out_silen
         assert not answer.is_error or "1,000" in text_of(answer)
 
 
+@pytest.mark.slow
 async def test_views_of_a_duckdb_file_reach_nothing_outside_it(tmp_path: Path, cache: Path) -> None:
     make = database(
         "CREATE TABLE good AS SELECT 1 AS a",
@@ -686,6 +701,7 @@ async def test_views_of_a_duckdb_file_reach_nothing_outside_it(tmp_path: Path, c
         await lives(client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["settings", "databases"])
 async def test_a_view_of_a_duckdb_file_tells_no_folder_of_the_machine(tmp_path: Path, view: str) -> None:
     make = database(
@@ -698,6 +714,7 @@ async def test_a_view_of_a_duckdb_file_tells_no_folder_of_the_machine(tmp_path: 
         assert hidden(await run(client, f"FROM d_{view}"), tmp_path)
 
 
+@pytest.mark.slow
 async def test_a_workbook_of_oddities_is_read_without_reaching_out(tmp_path: Path, cache: Path) -> None:
     with xlsxwriter.Workbook(str(healthy(tmp_path) / "odd.xlsx")) as book:
         drop = book.add_worksheet("x'; DROP TABLE healthy")
@@ -717,6 +734,7 @@ async def test_a_workbook_of_oddities_is_read_without_reaching_out(tmp_path: Pat
         await lives(client)
 
 
+@pytest.mark.slow
 async def test_a_very_wide_sheet_is_read(tmp_path: Path, cache: Path) -> None:
     with xlsxwriter.Workbook(str(healthy(tmp_path) / "wide.xlsx")) as book:
         sheet = book.add_worksheet("wide")
@@ -727,6 +745,7 @@ async def test_a_very_wide_sheet_is_read(tmp_path: Path, cache: Path) -> None:
         await lives(client)
 
 
+@pytest.mark.slow
 async def test_a_page_of_a_thousand_tables_is_listed_and_each_is_read(tmp_path: Path, cache: Path) -> None:
     rows = "<table><tr><td>a</td><td>b</td></tr><tr><td>{}</td><td>2</td></tr></table>"
     (healthy(tmp_path) / "page.html").write_text("".join(map(rows.format, range(1_000))), encoding="utf-8")
@@ -744,6 +763,7 @@ async def hurried(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Asyn
         yield connected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sql", "code"),
     [
@@ -773,6 +793,7 @@ COUNTS: tuple[Any, ...] = (0, -1, 1.5, 1 << 80, "x", None, [])
 VALUES: tuple[Any, ...] = ("x", 1, [object], [[[[[]]]]] * 5_000, {"": 1}, {"a": {"b": 1}}, [1e999])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -812,6 +833,7 @@ async def test_a_guess_at_a_result_is_refused(hurried: Client, uri: str) -> None
     await lives(hurried)
 
 
+@pytest.mark.slow
 async def test_a_cache_that_can_not_be_written_is_told_without_its_place(tmp_path: Path) -> None:
     """A file in the place of the folder for results stops even root, as a full or read-only disk would others."""
     cache = tmp_path / "cache"
@@ -878,6 +900,7 @@ CELLS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=30, deadline=None, database=None, derandomize=True)
 @hypothesis.given(cells=st.lists(CELLS, max_size=40), raw=st.binary(max_size=12))
 async def test_any_text_as_csv_is_read_or_refused_and_the_server_lives(
@@ -903,6 +926,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=40, deadline=None, database=None, derandomize=True)
 @hypothesis.given(
     pieces=st.lists(PIECES, min_size=1, max_size=14), params=st.none() | st.lists(st.integers(), max_size=2)

@@ -97,6 +97,7 @@ _CELLS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, database=None)
 @given(
     rows=st.lists(st.lists(_CELLS, min_size=3, max_size=3), min_size=1, max_size=8),
@@ -186,6 +187,7 @@ async def test_pages_of_one_result_stay_as_they_were_when_a_copy_appears_between
         assert [row[0] for row in first["rows"] + second["rows"]] == list(range(len(first["rows"] + second["rows"])))
 
 
+@pytest.mark.slow
 async def test_two_servers_share_copies_and_small_files_get_none(tmp_path: Path) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     root.mkdir()
@@ -202,6 +204,7 @@ async def test_two_servers_share_copies_and_small_files_get_none(tmp_path: Path)
         assert [path.stat().st_ino for path in copies_in(cache)] == [made_at]
 
 
+@pytest.mark.slow
 async def test_a_copy_that_vanishes_costs_no_answer(tmp_path: Path) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     root.mkdir()
@@ -242,6 +245,7 @@ def test_the_cache_keeps_to_its_size_over_all_kinds_of_files(tmp_path: Path) -> 
     assert (tmp_path / "results" / "4.bin") in kept
 
 
+@pytest.mark.slow
 async def test_a_file_that_would_fill_the_cache_is_read_directly(tmp_path: Path) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     root.mkdir()
@@ -253,6 +257,7 @@ async def test_a_file_that_would_fill_the_cache_is_read_directly(tmp_path: Path)
         assert copies_in(cache) == []
 
 
+@pytest.mark.slow
 async def test_a_large_foreign_file_is_prepared_in_the_background_while_the_call_says_so(tmp_path: Path) -> None:
     import sqlite3
 

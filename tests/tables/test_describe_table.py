@@ -48,6 +48,7 @@ async def test_a_column_joins_with_the_table_whose_key_holds_its_values_whatever
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mine", "theirs", "joined"),
     [
@@ -87,6 +88,7 @@ async def test_a_table_of_hundreds_of_columns_is_described(tmp_path: Path, cache
     assert "Only the first 200 columns were measured." in data["notes"]
 
 
+@pytest.mark.slow
 async def test_a_large_table_is_measured_by_a_sample_and_the_answer_says_so(tmp_path: Path, cache: Path) -> None:
     columns = ", ".join(f"i + {n} AS c{n}" for n in range(59))
     with duckdb.connect() as connection:

@@ -215,6 +215,7 @@ def test_visible_sheets_with_cells_are_tables_and_hidden_ones_are_told(tmp_path:
         load(path, scratch, "Secret")
 
 
+@pytest.mark.slow
 def test_a_sheet_of_ten_thousand_columns_is_read(tmp_path: Path, scratch: Path) -> None:
     names = [f"c{number}" for number in range(10_000)]
     loaded = load(workbook(tmp_path / "t.xlsx", [names, list(range(10_000)), list(range(10_000))]), scratch)
@@ -223,6 +224,7 @@ def test_a_sheet_of_ten_thousand_columns_is_read(tmp_path: Path, scratch: Path) 
     assert loaded.rows == [tuple(range(10_000))] * 2
 
 
+@pytest.mark.slow
 def test_types_widen_when_a_value_far_down_needs_it(tmp_path: Path, scratch: Path) -> None:
     rows: list[list[Any]] = [[number, number, number, dt.date(2024, 1, 1), None] for number in range(60_000)]
     rows.append([0.5, "x", None, dt.datetime(2024, 1, 1, 1), dt.time(1)])

@@ -23,6 +23,7 @@ async def describe(folder: Path, cache: Path, content: bytes, name: str = "t.csv
         return data_of(await client.call_tool("describe_table", {"table": name.partition(".")[0]}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [

@@ -100,6 +100,7 @@ async def notes_of(tables: Tables, sql: str) -> str:
 # What is written.
 
 
+@pytest.mark.slow
 async def test_a_value_its_column_cannot_hold_is_null_with_a_problem_and_costs_no_other_row(tables: Tables) -> None:
     found = {"one": {"n": 1, "l": [1, None]}, "two": {"n": 1e20, "l": []}, "three": {"n": 3, "l": [1e20, 2]}}
     await written(tables, found, WHOLE, MapColumn("l", "BIGINT[]"))
@@ -119,6 +120,7 @@ def test_a_number_fits_or_not_by_the_type_of_its_column(kind: str, value: Any, f
     assert (unfit({"n": value}, [MapColumn("n", kind)]) is None) == fits
 
 
+@pytest.mark.slow
 async def test_what_the_journal_lost_meanwhile_is_told_as_unfinished(tables: Tables) -> None:
     made = await written(tables, {"one": {"n": 1}, "three": {"n": 3}}, WHOLE)
     assert (made.missing, made.unfinished) == (("two",), 1)
@@ -126,6 +128,7 @@ async def test_what_the_journal_lost_meanwhile_is_told_as_unfinished(tables: Tab
     assert "1 of 3 rows of map_found are not done yet" in await notes_of(tables, "FROM map_found")
 
 
+@pytest.mark.slow
 async def test_vectors_are_written_as_they_were_found_and_one_of_another_length_is_a_problem(tables: Tables) -> None:
     vectors = {text: np.array([place / 3, -1.5, 1e-30], "<f4") for place, text in enumerate(TEXTS)}
     vectors["two"] = vectors["two"][:2]
@@ -144,11 +147,13 @@ async def test_vectors_are_written_as_they_were_found_and_one_of_another_length_
     assert [bool(row[1]) for row in rows] == [False, True, False, False, False]
 
 
+@pytest.mark.slow
 async def test_a_table_is_written_where_no_text_got_a_vector(tables: Tables) -> None:
     await written(tables, {}, MapColumn("e", "FLOAT[]", vectors=True))
     assert await rows_of(tables, "SELECT e, problem FROM map_found") == [[None, "given up"]] * 3
 
 
+@pytest.mark.slow
 async def test_more_vectors_than_are_handed_over_at_once_stay_with_their_rows(tables: Tables) -> None:
     count, size = 700, 4_096
     found = {f"t{row}": {"e": base64.b64encode(np.full(size, row, "<f4").tobytes()).decode()} for row in range(count)}
@@ -158,6 +163,7 @@ async def test_more_vectors_than_are_handed_over_at_once_stay_with_their_rows(ta
     assert await rows_of(tables, same) == [[count]]
 
 
+@pytest.mark.slow
 async def test_long_findings_get_more_time_to_be_written(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     run = WorkerPool.run
     given: list[float] = []
@@ -191,6 +197,7 @@ async def mapped_source(tables: Tables) -> Source:
     return source
 
 
+@pytest.mark.slow
 async def test_a_replaced_table_is_still_there_for_who_was_given_it(tables: Tables) -> None:
     await written(tables, {"one": {"n": 1}}, WHOLE)
     before = await mapped_source(tables)
@@ -212,6 +219,7 @@ async def test_replaced_tables_do_not_pile_up(tables: Tables, monkeypatch: pytes
     assert [path.is_file() for path in paths] == [False, True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sql", "gives"),
     [

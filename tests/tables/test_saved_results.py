@@ -118,6 +118,7 @@ async def test_a_call_may_ask_for_less_time_or_more_up_to_a_cap(client: Client) 
     assert data_of(await client.call_tool("query_tables", {"sql": "SELECT 1", "timeout_seconds": 300}))["rows"] == [[1]]
 
 
+@pytest.mark.slow
 async def test_a_long_statement_says_how_far_it_is(client: Client) -> None:
     told: list[float] = []
 

@@ -66,6 +66,7 @@ async def failure_of(client: Client, sql: str, params: Any = None, **arguments: 
     return error_of(await client.call_tool("query_tables", {"sql": sql, **arguments}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sql", "rows"), READING)
 async def test_a_reading_statement_runs(client: Client, sql: str, rows: list[list[Any]]) -> None:
     assert sorted(await rows_of(client, sql), key=repr) == sorted(rows, key=repr)
@@ -370,6 +371,7 @@ async def hurried(place: Place) -> AsyncIterator[Client]:
         yield connected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sql",
     [
@@ -387,6 +389,7 @@ async def test_a_runaway_is_stopped_at_the_deadline_and_the_next_call_works(hurr
     assert await rows_of(hurried, "SELECT sum(amount) FROM sales") == [[65]]
 
 
+@pytest.mark.slow
 async def test_a_value_too_large_for_memory_is_an_error_and_the_next_call_works(client: Client) -> None:
     for sql in ("SELECT repeat('x', 4000000000)", "SELECT length(repeat('x', 4000000000)) FROM sales"):
         error = await failure_of(client, sql)
@@ -412,6 +415,7 @@ async def test_a_result_without_end_is_truncated_and_says_so(hurried: Client, sq
     assert "more rows" in text_of(result)
 
 
+@pytest.mark.slow
 async def test_while_a_runaway_runs_another_call_is_answered(place: Place) -> None:
     finished: list[str] = []
     async with connect(place.root, cache=place.cache, tables={"deadline_seconds": 2.0, "workers": 2}) as client:

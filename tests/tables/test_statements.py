@@ -32,6 +32,7 @@ async def test_samples_are_drawn(tmp_path: Path, cache: Path, clause: str) -> No
     assert data_of(await call(tmp_path, cache, "query_tables", sql=f"SELECT * FROM t {clause}"))["row_count"] <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sql", ["SHOW TABLES", "SHOW ALL TABLES", "FROM query('FROM t')", "DESCRIBE"])
 async def test_one_broken_file_does_not_spoil_statements_about_all(tmp_path: Path, cache: Path, sql: str) -> None:
     csv(tmp_path, "t.csv")
@@ -48,6 +49,7 @@ async def test_ragged_rows_are_not_dropped_in_silence(tmp_path: Path, cache: Pat
         assert error_of(result)["code"] == "unreadable_source"
 
 
+@pytest.mark.slow
 async def test_information_schema_knows_the_tables(tmp_path: Path, cache: Path) -> None:
     csv(tmp_path, "t.csv")
     for sql in (
@@ -63,18 +65,21 @@ async def test_a_nfd_name_in_sql_reaches_its_table(tmp_path: Path, cache: Path) 
     assert data_of(await call(tmp_path, cache, "query_tables", sql=sql))["rows"] == [[2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sql", ["FROM été", "FROM ÉTÉ"])
 async def test_letters_beyond_ascii_have_no_case_either(tmp_path: Path, cache: Path, sql: str) -> None:
     csv(tmp_path, "Été.csv")
     assert data_of(await call(tmp_path, cache, "query_tables", sql=sql))["row_count"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["tables", "databases", "variables", "schemas"])
 async def test_describe_table_of_a_name_that_describe_reserves(tmp_path: Path, cache: Path, word: str) -> None:
     csv(tmp_path, f"{word}.csv")
     assert data_of(await call(tmp_path, cache, "describe_table", table=word))["rows"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sql", "params"),
     [("UPDATE EXTENSIONS", None), ("SELECT " + "[" * 500 + "]" * 500, None), ("SELECT $v", {"v": "\ud800"})],
@@ -84,6 +89,7 @@ async def test_no_statement_is_a_fault_of_the_server(tmp_path: Path, cache: Path
     assert error_of(result)["code"] != "error"
 
 
+@pytest.mark.slow
 async def test_a_cte_hides_the_table_of_its_name(tmp_path: Path, cache: Path) -> None:
     csv(tmp_path, "broken.parquet")
     csv(tmp_path, "t.csv")
@@ -93,6 +99,7 @@ async def test_a_cte_hides_the_table_of_its_name(tmp_path: Path, cache: Path) ->
         assert data["sources"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sql", ["SELECT current_setting('temp_directory')", "FROM duckdb_settings()", "SELECT sql FROM duckdb_views(), t"]
 )
@@ -105,6 +112,7 @@ async def test_no_path_of_the_machine_in_answers(tmp_path: Path, sql: str) -> No
         assert str(tmp_path) not in str(result)
 
 
+@pytest.mark.slow
 async def test_a_position_of_the_wrapper_is_not_shown_as_one_of_the_statement(tmp_path: Path, cache: Path) -> None:
     for sql, wrong in (("SELECT 1, nextval('x')", "column 15"), ("DESCRIBE nope", "column 14")):
         error = error_of(await call(tmp_path, cache, "query_tables", sql=sql))

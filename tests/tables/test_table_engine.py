@@ -97,6 +97,7 @@ STATEMENTS: list[tuple[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 async def test_both_engines_give_the_same_rows(local: Client, other: Client) -> None:
     for sql, params in STATEMENTS:
         given = {} if params is None else {"params": params}
@@ -197,6 +198,7 @@ async def test_prompts_and_resources_write_sql_that_the_engine_reads(other: Clie
     assert not chart.is_error, text_of(chart)
 
 
+@pytest.mark.slow
 async def test_the_documents_beside_are_served_and_what_needs_files_of_rows_says_so(other: Client) -> None:
     page = data_of(await other.call_tool("read_document", {"document": "note.md"}))
     assert "Rates are per month" in page["pages"][0]["text"]

@@ -111,6 +111,7 @@ async def names_of(client: Client, kind: str = "table") -> list[str]:
     return [source["name"] for source in data_of(await client.call_tool("list_sources", {"kind": kind}))["sources"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 async def test_a_file_of_each_format_is_a_table_with_the_same_rows(files: Path, cache: Path, name: str) -> None:
     async with connect(files / name.replace(".", "_"), cache=cache) as client:
@@ -175,6 +176,7 @@ async def test_an_edited_workbook_and_a_new_sheet_are_in_the_next_answer(tmp_pat
         assert await names_of(client) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["wal", "delete"])
 async def test_what_a_live_writer_commits_is_in_the_next_answer_and_what_it_has_not_is_not(
     tmp_path: Path, cache: Path, mode: str
@@ -318,6 +320,7 @@ async def test_lines_that_differ_in_length_are_told_by_number(tmp_path: Path, ca
     assert "line 10 has more" in described["notes"][0]
 
 
+@pytest.mark.slow
 async def test_a_cache_deleted_at_any_time_costs_no_answer(files: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     async with connect(files / "t_xlsx", cache=cache) as client:

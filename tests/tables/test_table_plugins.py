@@ -81,6 +81,7 @@ async def rows_of(client: Any, sql: str) -> list[list[Any]]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="folders are kept from workers by Landlock")
 async def test_a_plugin_that_is_allowed_reads_its_files_as_tables_confined_and_never_in_the_server(
     tmp_path: Path, cache: Path, offer: Offer
@@ -107,6 +108,7 @@ async def test_a_plugin_that_is_allowed_reads_its_files_as_tables_confined_and_n
         assert await rows_of(client, "FROM year_bank") == [["rent", 9000]]
 
 
+@pytest.mark.slow
 async def test_what_goes_wrong_in_a_plugin_is_told_of_its_file_and_costs_no_other(
     tmp_path: Path, cache: Path, offer: Offer
 ) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(importlib.util.find_spec("vl_convert") is None, reason="the extra 'charts' is not installed"),
+    pytest.mark.slow,
 ]
 
 BARS = "SELECT 'あ' AS name, 3 AS size UNION ALL SELECT 'い', 5"

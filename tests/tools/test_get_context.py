@@ -73,6 +73,7 @@ def marked_word(text: str) -> str:
     return text.partition("«")[2].partition("»")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_tokens", [100, 150, 250, 400, 800, 2_000])
 @pytest.mark.parametrize("question", ["How long is lost property kept?", "忘れ物は何日間保管されますか"])
 async def test_the_answer_is_in_the_pack_and_the_pack_in_its_budget(
@@ -155,6 +156,7 @@ async def test_a_document_that_is_gone_or_changed_since_it_was_found_is_named_an
     assert "gone.txt" in result.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("question", "sql", "value"),
     [
@@ -181,6 +183,7 @@ async def test_a_figure_asked_for_without_doubt_is_computed(
     assert value is None or computed["value"] == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "question",
     [
@@ -418,6 +421,7 @@ def test_a_short_text_without_a_break_goes_whole() -> None:
     assert cut_whole("One is here. Two is there now.", 15) == "One is here."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", range(470, 500, 3))
 async def test_a_long_sentence_without_blanks_is_not_cut_within_an_address(
     tmp_path: Path, cache: Path, before: int
@@ -510,6 +514,7 @@ async def test_a_passage_in_another_language_keeps_its_place(tmp_path: Path, cac
     assert "30日間" in result.text
 
 
+@pytest.mark.slow
 async def test_where_the_model_is_in_memory_it_counts_what_it_can_read(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "guide.txt").write_text(GUIDE * 20, encoding="utf-8")
     index = ScriptedIndex()
@@ -536,6 +541,7 @@ async def test_a_small_answer_budget_cuts_the_pack_and_says_so(cache: Path) -> N
     assert any("4,000 characters" in note for note in result.data["notes"])
 
 
+@pytest.mark.slow
 async def test_answer_without_sources_searches_and_says_what_it_searched(cache: Path) -> None:
     index = ScriptedIndex()
     async with services_with(index, EXAMPLE_DATA, cache=cache) as services:
@@ -562,6 +568,7 @@ JAPANESE = st.text(alphabet="港の駅忘れ物カタカナ終電。、時分１
 ANY = st.text(min_size=1, max_size=80)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     texts=st.lists(st.one_of(ENGLISH, JAPANESE, ANY), min_size=1, max_size=30),
@@ -604,6 +611,7 @@ class _Estimate(TokenCounter):
         self._model = None
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_a_pack_tells_once_for_each_file_when_it_changed(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -625,6 +633,7 @@ async def test_through_the_front_door_a_pack_tells_once_for_each_file_when_it_ch
                 assert line.endswith(f" (modified {shown})")
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_a_pack_holds_what_documents_and_tables_say(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "guide.txt").write_text(GUIDE, encoding="utf-8")
     (tmp_path / "stops.csv").write_text("stop,ward\nHarbour Gate,Middle\nTide Flats,Beach\n", encoding="utf-8")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mcp.client.client import Client
 
-pytestmark = [pytest.mark.anyio, pytest.mark.model]
+pytestmark = [pytest.mark.anyio, pytest.mark.model, pytest.mark.slow]
 
 LABELS = ["complaint", "praise", "question"]
 REVIEWS = [

@@ -102,7 +102,7 @@ async def test_a_cut_text_says_so_beside_another_problem(tmp_path: Path) -> None
 def identity(folder: Path, cache: Path, **settings: Any) -> str:
     source, card = candidate(RemoteModel("m", "", 4096, ("chat",)))
     made = Models(Workspace(WorkspaceSettings(), {}), ModelSettings(folder=folder, **settings), cache, 1 << 30)
-    return made.identity(Choice(replace(source, format="gguf"), card, ""))
+    return made.identity(Choice(replace(source, format="gguf", location=folder / "m"), card, ""))
 
 
 def test_a_model_is_another_one_with_another_context_cache_or_adapter(tmp_path: Path, cache: Path) -> None:
@@ -131,6 +131,7 @@ def chat_server(text: str) -> Any:
     return serving(behave)
 
 
+@pytest.mark.slow
 async def test_models_of_one_name_on_two_servers_share_nothing_and_scores_without_worth_are_told(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -227,6 +228,7 @@ def test_marks_need_the_secret_and_cant_be_put_together_from_pieces(tmp_path: Pa
 # The answer.
 
 
+@pytest.mark.slow
 async def test_an_answer_about_very_many_columns_stays_in_the_budget(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "rows.csv").write_text("text\none\n", encoding="utf-8")
     many = ", ".join(f"{number} AS a_column_with_quite_a_long_name_{number}" for number in range(1_500))

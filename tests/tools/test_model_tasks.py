@@ -275,6 +275,7 @@ async def test_each_statement_of_an_answer_is_quoted_from_where_it_stands(cache:
     assert data["saved_tokens"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("says", "status", "dropped"),
     [
@@ -297,6 +298,7 @@ async def test_what_is_not_there_or_not_verified_is_said_with_what_is_closest(
             assert flat(await cited_text(client, closest["uri"])) == closest["quote"]
 
 
+@pytest.mark.slow
 async def test_a_japanese_question_finds_the_english_sentence_by_its_meaning(cache: Path) -> None:
     told: list[tuple[str, str]] = []
 
@@ -486,6 +488,7 @@ async def test_points_that_were_made_up_give_way_to_the_sources_own_words(tmp_pa
     assert any(note.startswith(f"Dropped: {data['dropped']}") for note in data["notes"])
 
 
+@pytest.mark.slow
 async def test_a_summary_that_runs_out_of_time_says_which_parts_were_read(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "report.md").write_text(report_of(150), encoding="utf-8")
     asked = 0
@@ -522,6 +525,7 @@ async def test_a_japanese_summary_is_asked_for_in_japanese(cache: Path) -> None:
 # Bounds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [2_000, 6_000])
 async def test_long_answers_stay_within_the_budget_of_both_channels(tmp_path: Path, cache: Path, budget: int) -> None:
     lines = [f"Stop {number} was opened in {1900 + number} by the mayor of town {number}." for number in range(90)]

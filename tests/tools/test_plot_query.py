@@ -75,6 +75,7 @@ def pixels_of(png: bytes) -> tuple[int, int, bytes]:
     return *size, lines
 
 
+@pytest.mark.slow
 async def test_a_chart_is_a_real_picture_with_what_it_shows_in_words(client: Client) -> None:
     result = await plot(client, DAILY, title="乗車数")
     data = data_of(result)
@@ -91,6 +92,7 @@ async def test_a_chart_is_a_real_picture_with_what_it_shows_in_words(client: Cli
     assert "Source: trips (" in text_of(result)
 
 
+@pytest.mark.slow
 async def test_the_chart_of_a_result_can_be_sent_again_as_spec(client: Client) -> None:
     first = await plot(client, DAILY)
     again = await plot(client, DAILY, data_of(first)["chart"])
@@ -107,6 +109,7 @@ async def test_japanese_is_drawn_as_itself(client: Client) -> None:
     assert pixels_of(png_of(await plot(client, "SELECT '東京' AS t", bold))) != drawn[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sql", "mark", "says"),
     [
@@ -241,6 +244,7 @@ async def test_a_wrong_field_names_the_nearest_column(client: Client) -> None:
     assert "Did you mean 'size'?" in error["hint"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spec",
     [
@@ -274,6 +278,7 @@ async def test_types_left_out_are_those_of_the_columns_and_there_is_no_container
     assert data["notes"] == ["height 9000 was set to 1200."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["売上.合計[円]", "it's", 'a"b', "a\\b", "x y", "日本語"])
 async def test_columns_of_any_name_are_drawn(client: Client, name: str) -> None:
     quoted = '"' + name.replace('"', '""') + '"'
@@ -294,6 +299,7 @@ def plain_sql(_: CallToolResult) -> str:
     return "SELECT i * i AS n, 'k' || i AS k FROM range(5) t(i)"
 
 
+@pytest.mark.slow
 async def test_a_date_is_drawn_as_the_day_it_is_wherever_the_server_runs(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +326,7 @@ async def test_a_year_is_never_a_moment_of_1970(client: Client) -> None:
     assert "not dates" in data["notes"][0]
 
 
+@pytest.mark.slow
 async def test_a_cut_result_says_so_in_words_and_in_the_picture(cache: Path) -> None:
     async with connect(EXAMPLE_DATA, cache=cache, charts={"max_rows": 100}) as client:
         whole = await plot(client, "SELECT i AS a, i AS b FROM range(100) t(i)")
@@ -341,6 +348,7 @@ async def test_panels_are_few_and_laid_out_in_rows(client: Client) -> None:
     assert "50 panels; at most 24" in error["message"]
 
 
+@pytest.mark.slow
 async def test_a_picture_stays_small_however_much_it_shows(cache: Path) -> None:
     sql = "SELECT sin(i * 7919) AS a, cos(i * 104729) AS b FROM range(5000) t(i)"
     async with connect(EXAMPLE_DATA, cache=cache) as client:
@@ -351,6 +359,7 @@ async def test_a_picture_stays_small_however_much_it_shows(cache: Path) -> None:
     assert data_of(result)["width"] < 1280
 
 
+@pytest.mark.slow
 async def test_the_words_around_a_picture_keep_to_the_budget(cache: Path) -> None:
     async with connect(EXAMPLE_DATA, cache=cache, budget={"max_chars": 2_000}) as client:
         result = await plot(client, BARS, {**BAR, "description": "x" * 15_000})
@@ -365,12 +374,14 @@ SPIN = {
 }
 
 
+@pytest.mark.slow
 async def test_a_chart_that_never_ends_is_stopped_and_the_next_one_drawn(cache: Path) -> None:
     async with connect(EXAMPLE_DATA, cache=cache, charts={"deadline_seconds": 5}) as client:
         assert error_of(await plot(client, BARS, SPIN))["code"] == "deadline_exceeded"
         assert png_of(await plot(client, BARS))
 
 
+@pytest.mark.slow
 async def test_a_chart_too_large_to_draw_is_refused_and_the_next_one_drawn(client: Client) -> None:
     wide = {"hconcat": [{**BAR, "width": 500, "height": 500} for _ in range(20)]}
     error = error_of(await plot(client, BARS, wide))
@@ -380,6 +391,7 @@ async def test_a_chart_too_large_to_draw_is_refused_and_the_next_one_drawn(clien
     assert png_of(await plot(client, BARS))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is capped by the system only on Linux")
 async def test_a_chart_that_eats_memory_is_stopped_and_the_next_one_drawn(cache: Path) -> None:
     bomb = "+".join(["pad(datum.name, 100000000, 'y')"] * 20)
@@ -389,6 +401,7 @@ async def test_a_chart_that_eats_memory_is_stopped_and_the_next_one_drawn(cache:
         assert png_of(await plot(client, BARS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spec",
     [
@@ -407,6 +420,7 @@ async def test_the_renderer_itself_loads_nothing_even_from_an_unchecked_spec(spe
         await charts.aclose()
 
 
+@pytest.mark.slow
 async def test_the_renderer_is_neither_imported_nor_started_until_a_chart_is_drawn(cache: Path) -> None:
     import psutil
 

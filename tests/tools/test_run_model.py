@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mcp.client.client import Client
 
-pytestmark = [pytest.mark.anyio, pytest.mark.model]
+pytestmark = [pytest.mark.anyio, pytest.mark.model, pytest.mark.slow]
 
 YEN = {"type": "object", "properties": {"yen": {"type": "integer"}}, "required": ["yen"], "additionalProperties": False}
 

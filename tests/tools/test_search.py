@@ -277,6 +277,7 @@ async def test_through_the_front_door_an_edit_is_found_at_once_and_a_deleted_fil
         assert "guide.md" in near["hint"]
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_a_version_of_a_file_has_one_name_in_every_answer(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -331,6 +332,7 @@ def shown_of(result: CallToolResult) -> str:
     return re.sub(r"#chars=[0-9-]+|modified \S+|\"modified\": \S+|\*\*", "", told)
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_no_part_of_a_private_value_is_shown_to_who_searches_for_it(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -346,6 +348,7 @@ async def test_through_the_front_door_no_part_of_a_private_value_is_shown_to_who
     assert [hit["matches"] for hit in harbour] == [["Harbour"]] * len(PRIVATE)
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_no_private_value_is_cut_in_two_by_a_quote_or_a_heading(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -375,6 +378,7 @@ async def test_through_the_front_door_no_private_value_is_cut_in_two_by_a_quote_
     assert seen == 12 * len(PRIVATE)
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_no_private_value_is_cut_in_two_by_a_pack(tmp_path: Path, cache: Path) -> None:
     filling = "the boats lie at the pier and nobody counts them in winter " * 40
     for number, text in enumerate(PRIVATE):
@@ -418,6 +422,7 @@ async def test_what_cant_be_read_is_named_and_nobody_is_told_to_try_again(cache:
         assert "fits these filters" in (await search(services, "volcano", kinds=["table"])).data["hint"]
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_a_locked_file_is_told_as_locked(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "locked.pdf").write_bytes(encrypted_pdf("secret", user_password="open", owner_password="own"))
     async with connect(tmp_path, cache=cache, index={"vectors": "off"}) as client:
@@ -435,6 +440,7 @@ async def test_a_query_of_nothing_but_exclusions_asks_for_a_word(cache: Path, qu
     assert "Give a word to look for" in caught.value.hint
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_the_uri_of_a_hit_leads_back_to_its_source(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "案内 所.md").write_text("# Counter\n\nLost property is kept for 30 days.\n", encoding="utf-8")
     (tmp_path / "stops.csv").write_text("stop,ward\nLost Harbour,Middle\nTide Flats,Beach\n", encoding="utf-8")
@@ -495,6 +501,7 @@ async def test_an_absolute_folder_that_two_served_folders_have_is_not_guessed(tm
     assert [request.folder for request in index.asked] == ["own"]
 
 
+@pytest.mark.slow
 async def test_files_beyond_the_most_that_are_looked_at_are_told_by_search_and_context(
     tmp_path: Path, cache: Path
 ) -> None:

@@ -69,6 +69,7 @@ async def test_a_query_answer_is_cut_at_the_budget_and_its_cursor_yields_every_r
     assert [[str(cell) if cell is not None else "" for cell in row] for row in seen] == expected
 
 
+@pytest.mark.slow
 async def test_all_tables_can_be_shown_though_one_is_broken_and_they_are_many(tmp_path: Path, cache: Path) -> None:
     for number in range(120):
         (tmp_path / f"a_table_with_a_long_name_{number:03}.csv").write_text("a,b\n1,2\n", encoding="utf-8")
@@ -107,6 +108,7 @@ async def test_read_document_returns_the_pages_asked_for_in_english_and_japanese
     assert "見つかった日から30日間" in data["pages"][0]["text"].replace("\n", "")
 
 
+@pytest.mark.slow
 async def test_following_the_continuation_of_a_document_loses_and_repeats_no_character(cache: Path) -> None:
     async with connect(EXAMPLE_DATA, cache=cache) as client:
         whole = data_of(await client.call_tool("read_document", {"document": "passenger-handbook.pdf"}))
@@ -150,6 +152,7 @@ async def test_an_edit_on_disk_is_in_the_very_next_answer(tmp_path: Path, cache:
         assert (await client.call_tool("query_tables", sql)).is_error
 
 
+@pytest.mark.slow
 async def test_a_value_far_down_that_contradicts_the_first_rows_makes_no_query_fail(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -164,6 +167,7 @@ async def test_a_value_far_down_that_contradicts_the_first_rows_makes_no_query_f
         assert data_of(await client.call_tool("describe_table", {"table": "long"}))["rows"] == rows + 1
 
 
+@pytest.mark.slow
 async def test_ragged_lines_and_preambles_are_told(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "ragged.csv").write_text("a,b,c\n1,2,3\n4,5\n6,7,8\n", encoding="utf-8")
     (tmp_path / "titled.csv").write_text("Sales of 2026\n\na,b,c\n1,2,3\n4,5,6\n", encoding="utf-8")
@@ -176,6 +180,7 @@ async def test_ragged_lines_and_preambles_are_told(tmp_path: Path, cache: Path) 
         assert "left out" in titled["notes"][0]
 
 
+@pytest.mark.slow
 async def test_the_list_of_many_sources_comes_in_pages_that_hold_each_once(tmp_path: Path, cache: Path) -> None:
     for number in range(230):
         (tmp_path / f"観測所_{number:03}.csv").write_text("a\n1\n", encoding="utf-8")

@@ -54,6 +54,7 @@ async def started(flag: Path) -> None:
             await anyio.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "says"),
     [(worker_jobs.abort, "SIGABRT"), (worker_jobs.segfault, "SIGSEGV"), (worker_jobs.exit_quietly, "exit code 3")],
@@ -84,6 +85,7 @@ async def test_a_job_that_listens_stops_at_its_deadline_and_keeps_its_process(tm
         await pool.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("job", "survives"), [(worker_jobs.wait_politely, True), (worker_jobs.wait_deafly, False)])
 async def test_a_cancelled_call_stops_its_work_asking_first_and_killing_if_need_be(
     tmp_path: Path, job: Any, survives: bool
@@ -122,6 +124,7 @@ async def test_a_worker_that_grows_without_end_is_stopped_by_its_resident_memory
         await pool.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="mapped files are told apart on Linux only")
 async def test_of_an_engine_that_maps_files_only_what_it_writes_to_counts(tmp_path: Path) -> None:
     file = tmp_path / "large"
@@ -309,6 +312,7 @@ async def test_an_engine_that_needs_socket_pairs_reaches_nothing_else_through_th
             await roomy[0].run(worker_jobs.send_over_a_pair, path, deadline=30)
 
 
+@pytest.mark.slow
 async def test_closing_a_pool_ends_the_call_under_way_and_starts_nothing_any_more() -> None:
     for _ in range(4):
         pool = WorkerPool("test", size=2, preload=JOBS, confinement=Confinement())

@@ -196,6 +196,7 @@ async def test_what_is_no_regular_file_is_refused_without_being_opened(client: C
     assert error["hint"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["sub/deep.csv", "./sub/deep.csv", "sub/../sub/deep.csv", "folder_in/deep.csv"])
 async def test_a_path_inside_reaches_its_file_in_any_spelling(client: Client, place: Path, path: str) -> None:
     for spelling in (path, str(place / "data" / path), f"file://{place / 'data' / path}"):
@@ -253,6 +254,7 @@ def test_roots_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert {source.file for source in workspace.catalogue().sources} == {"data/x.csv", "data_2/x.csv"}
 
 
+@pytest.mark.slow
 async def test_a_root_deleted_while_it_is_served_makes_an_empty_list_and_clear_errors(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -349,6 +351,7 @@ def test_awkward_file_names_all_make_names_that_work_unquoted(
         assert_usable_unquoted(engine, name)
 
 
+@pytest.mark.slow
 def test_a_file_named_like_any_word_of_sql_makes_a_name_that_works_unquoted(engine: duckdb.DuckDBPyConnection) -> None:
     words = {word for (word,) in engine.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()}
     assert len(words) > 400
@@ -594,6 +597,7 @@ def test_a_name_two_files_claim_goes_to_neither_and_the_order_of_files_decides_n
         assert dict(zip(shuffled, table_names(shuffled), strict=True)) == named
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, database=None)
 @given(files=_FILES)
 def test_every_table_name_works_unquoted_as_an_identifier(engine: duckdb.DuckDBPyConnection, files: list[Spot]) -> None:

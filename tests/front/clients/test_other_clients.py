@@ -27,6 +27,7 @@ CLIENTS = {
 """What is installed for each; the name before the hyphen is that of the script that drives it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_client_lists_calls_reads_and_prompts(name: str, tmp_path: Path, cache: Path) -> None:
     seen = _driven(name, tmp_path, cache)
