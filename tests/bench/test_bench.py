@@ -478,6 +478,7 @@ def _read(name: str, path: Path, pages: tuple[int, ...]) -> tuple[Answer, dict[i
     return answer, {} if answer.failed else {page: str(text) for page, text in reader.texts(answer, pages).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [PDFIUM, PYPDF])
 def test_a_library_is_asked_over_the_same_wire(tmp_path: Path, name: str) -> None:
     path = tmp_path / "three.pdf"
@@ -535,6 +536,7 @@ def test_mutations_take_files_of_any_size() -> None:
             assert set(how.split("+")) <= MUTATIONS.keys()
 
 
+@pytest.mark.slow
 def test_crafted_files_are_the_same_each_time_and_small_enough_to_serve() -> None:
     for name, make in CRAFTED.items():
         content = make()

@@ -171,6 +171,7 @@ async def test_a_pattern_that_never_ends_is_stopped_at_the_deadline(tmp_path: Pa
         assert (await read(client, "a.pdf"))["pages"][0]["text"].startswith("aaa")
 
 
+@pytest.mark.slow
 async def test_properties_of_ten_thousand_fields_say_how_many_and_how_many_are_shown(unhurried: Client) -> None:
     data = await read(unhurried, "many_form_fields.pdf", view="properties")
     shown = data["properties"]["form_fields"]
@@ -255,6 +256,7 @@ async def test_the_continuation_of_a_cut_answer_carries_the_version(unhurried: C
     assert error["code"] == "stale_cursor"
 
 
+@pytest.mark.slow
 async def test_a_file_replaced_again_and_again_is_never_read_half_old_half_new(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "busy.pdf"
     versions = [drawn(*(page_of(f"version {number} sheet {sheet}") for sheet in range(30))) for number in range(2)]

@@ -268,6 +268,7 @@ def test_a_rule_after_a_list_or_a_table_is_no_heading(tmp_path: Path) -> None:
     assert headings(document) == [(0, "")]
 
 
+@pytest.mark.slow
 def test_headings_beyond_fifty_thousand_start_no_section(tmp_path: Path) -> None:
     document = read(tmp_path, "t.md", "# h\n" * 50_010)
     assert len(document.sections) == 50_001

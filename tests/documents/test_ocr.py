@@ -157,6 +157,7 @@ async def test_a_page_on_its_side_or_head_is_read_as_if_upright(pool: WorkerPool
     assert first.right <= (width if quarters == 2 else height)
 
 
+@pytest.mark.slow
 @recognising
 async def test_lines_lie_where_the_page_has_them(pool: WorkerPool) -> None:
     page = await read(pool, guide(ENGLISH))

@@ -287,6 +287,7 @@ def test_a_table_beside_prose_is_found_alone() -> None:
     assert texts(table) == ROWS
 
 
+@pytest.mark.slow
 def test_a_page_with_too_many_lines_gives_no_table_and_no_error() -> None:
     def draw(canvas: Canvas) -> None:
         for place in range(21_000):

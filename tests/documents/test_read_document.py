@@ -503,6 +503,7 @@ async def test_a_region_is_shown_alone_and_larger(client: Client) -> None:
     assert "595" in error["message"]
 
 
+@pytest.mark.slow
 async def test_a_cited_passage_is_marked_yellow_and_nothing_else(client: Client) -> None:
     data = await read(client, "marked.pdf", view="find", find="quote this line")
     (match,) = data["matches"]
@@ -835,6 +836,7 @@ def test_short_and_long_names_of_tables_are_told_apart_together() -> None:
     assert (prefixes["x.md"], prefixes["y.pdf"]) == ("x_md", "y")
 
 
+@pytest.mark.slow
 @given(NAMES, NAMES, st.data())
 def test_a_prefix_of_tables_never_comes_to_mean_another_document(
     earlier: list[str], later: list[str], data: st.DataObject

@@ -134,6 +134,7 @@ async def test_the_same_files_are_tables_where_the_plugin_may_read_tables(
         assert "depot.ics" not in await listed(client)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_plugin_that_is_not_allowed_is_as_if_it_were_not_there(
     installed: Path, calendars: Path, cache: Path

@@ -63,6 +63,7 @@ def test_other_uris_and_tools_have_no_page() -> None:
     assert tool_meta("list_sources") is None
 
 
+@pytest.mark.slow
 async def test_a_host_with_apps_gets_the_same_results_as_one_without(folder: Path, cache: Path) -> None:
     answers: list[Any] = []
     for extensions in ((), (advertise(EXTENSION, {"mimeTypes": [MIME_TYPE]}),)):

@@ -61,6 +61,7 @@ async def texts(app: App, selector: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 async def test_names_get_bars_as_long_as_their_numbers(browser: Browser, client: Client) -> None:
     async with await chart(browser, client, "FROM wards") as app:
         await app.click_text("Chart")
@@ -91,6 +92,7 @@ async def test_times_get_lines_in_their_order_one_a_series(browser: Browser, cli
         assert any("2025" in tick for tick in ticks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "tick"),
     [("MINUTE", "10:06"), ("DAY", "2 Aug, 10:05"), ("YEAR", "1 Aug 2026, 10:05"), ("SECOND", "10:05:01")],

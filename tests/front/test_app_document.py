@@ -218,6 +218,7 @@ async def test_an_outline_leads_to_its_pages(browser: Browser, client: Client) -
         await app.until(f"{_BODY}.includes('Second section.')")
 
 
+@pytest.mark.slow
 async def test_where_pictures_are_refused_the_text_stands_alone(browser: Browser, folder: Path, cache: Path) -> None:
     async with connect(folder, cache=cache, redaction={"enabled": True}) as client:
         result, given = await read(client, "handbook.pdf", pages="1")

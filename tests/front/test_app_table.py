@@ -84,6 +84,7 @@ async def status(app: App) -> str:
 _READY = "document.querySelector('tbody tr:not(.gap)')"
 
 
+@pytest.mark.slow
 async def test_rows_are_shown_with_their_types_and_their_source(browser: Browser, client: Client) -> None:
     async with shown(browser, client, *await query(client, "FROM mixed")) as app:
         await app.until(_READY)
@@ -115,6 +116,7 @@ async def test_a_heading_sorts_exactly_and_nulls_stay_last(browser: Browser, cli
         assert await app.read("document.querySelectorAll('th')[2].ariaSort") == "none"
 
 
+@pytest.mark.slow
 async def test_the_filter_finds_words_in_any_column_whatever_their_width(browser: Browser, client: Client) -> None:
     async with shown(browser, client, *await query(client, "FROM mixed")) as app:
         await app.write("input[type=search]", "ｶﾌｪ")
@@ -126,6 +128,7 @@ async def test_the_filter_finds_words_in_any_column_whatever_their_width(browser
         await app.until("document.querySelector('.status').textContent === '0 of 4 rows match'")
 
 
+@pytest.mark.slow
 async def test_one_column_can_be_compared(browser: Browser, client: Client) -> None:
     async with shown(browser, client, *await query(client, "FROM mixed")) as app:
         await app.until(_READY)
@@ -168,6 +171,7 @@ async def test_numbers_and_times_are_compared_as_people_write_them(
         assert await cells(app, 1) == found
 
 
+@pytest.mark.slow
 async def test_more_rows_come_from_the_server_and_only_those_in_sight_are_drawn(
     browser: Browser, client: Client
 ) -> None:
@@ -331,6 +335,7 @@ async def test_it_speaks_japanese_to_who_does(browser: Browser, client: Client) 
         await app.until("document.querySelector('.status').textContent.startsWith('5 rows')")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["Table", "Chart"])
 async def test_a_narrow_window_is_enough(browser: Browser, client: Client, view: str) -> None:
     async with shown(browser, client, *await query(client, "FROM sales"), width=320) as app:
@@ -361,6 +366,7 @@ async def test_an_error_is_told_with_its_hint(browser: Browser, client: Client) 
         assert "nowhere" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("result", "wanted"),
     [

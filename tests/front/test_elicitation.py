@@ -98,6 +98,7 @@ async def connected(
         yield client
 
 
+@pytest.mark.slow
 @ERAS
 async def test_the_person_chooses_among_tables_of_one_name_and_the_call_goes_on(
     folder: Path, cache: Path, era: str
@@ -197,6 +198,7 @@ async def test_private_values_in_names_are_shown_as_placeholders_and_turned_back
     assert "mika" not in person.asked[0].model_dump_json()
 
 
+@pytest.mark.slow
 @ERAS
 async def test_a_question_about_japanese_files_is_in_japanese(tmp_path: Path, cache: Path, era: str) -> None:
     folder = tmp_path / "files"

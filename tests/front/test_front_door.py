@@ -443,6 +443,7 @@ def test_a_pipe_that_broke_is_told_once_and_never_waited_for() -> None:
     assert outbox.offer(b"x")
 
 
+@pytest.mark.slow
 def test_what_waits_to_be_served_is_bounded_in_number_and_bytes() -> None:
     for inbox in (MessageQueue(most=3), MessageQueue(most_bytes=3 * len(json.dumps(request(0, "a"))))):
         for number in range(5):
@@ -641,6 +642,7 @@ def test_a_message_of_fifty_megabytes_is_refused_and_not_held(live: Server) -> N
     assert live.ask(request(51, "ping"))["result"] == {}
 
 
+@pytest.mark.slow
 def test_two_requests_of_one_number_both_get_an_answer(live: Server) -> None:
     live.tell(query(9, "SELECT 1"), query(9, "SELECT 1"), query(9, "SELECT 1", **ENVELOPE))
     answers = [live.heard() for _ in range(3)]

@@ -217,6 +217,7 @@ async def test_a_batch_is_refused(server: HttpServer, http: httpx2.AsyncClient, 
     assert (await http.post(server.url, json=batch, headers=headers_for(era, "tools/list"))).status_code == 400
 
 
+@pytest.mark.slow
 @ERAS
 async def test_a_body_too_large_is_refused_before_it_is_read(
     server: HttpServer, http: httpx2.AsyncClient, era: str
@@ -457,6 +458,7 @@ def slow_call(url: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 async def test_calls_wait_for_their_turn_and_not_for_ever(http: httpx2.AsyncClient) -> None:
     slow, limits = Slow(), HttpSettings(max_in_flight=1, wait_seconds=0.2)
     patient = HttpSettings(max_in_flight=1, wait_seconds=300)
@@ -564,6 +566,7 @@ async def read_all(stream: anyio.abc.SocketStream) -> bytes:
         return bytes(received)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [b"", b"POST /mcp HTTP/1.1\r\nHost: loc"], ids=["silent", "half-a-head"])
 async def test_a_connection_that_does_not_ask_is_closed(head: bytes) -> None:
     limits = HttpSettings(header_seconds=0.2)

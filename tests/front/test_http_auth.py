@@ -146,6 +146,7 @@ async def test_a_token_that_is_valid_here_is_let_in_by_either_era(issuer: Issuer
     assert issuer.asked == [issuer.metadata, "/tenant/keys"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "claims",
     [

@@ -728,6 +728,7 @@ def without(members: dict[str, Any], key: str) -> dict[str, Any]:
     return {other: value for other, value in members.items() if other != key}
 
 
+@pytest.mark.slow
 @given(config=configs(), name=server_names)
 def test_merging_keeps_every_other_key_and_server_and_their_order(config: dict[str, Any], name: str) -> None:
     before = ordered(config)
@@ -744,6 +745,7 @@ def test_merging_keeps_every_other_key_and_server_and_their_order(config: dict[s
     assert ordered(without(merged, "mcpServers")) == ordered(without(config, "mcpServers"))
 
 
+@pytest.mark.slow
 @given(config=configs(), name=server_names)
 @settings(max_examples=50, deadline=None)
 def test_adding_and_removing_a_server_on_disk_comes_back_to_the_same_configuration(

@@ -354,6 +354,7 @@ def test_in_json_everything_that_anything_prints_or_raises_is_a_line() -> None:
     assert "line 15, in <module>" in fatal["exception"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_with_redaction_what_is_printed_and_tracebacks_are_redacted(form: str) -> None:
     log = printed(server={"log_format": form, "log_arguments": True}, redaction={"enabled": True})

@@ -363,6 +363,7 @@ def test_a_cursor_hides_names_and_still_works() -> None:
     assert redactor.restored({"cursor": new})[0] == {"cursor": cursor}
 
 
+@pytest.mark.slow
 async def test_rows_are_redacted_in_both_channels_and_counted(people: Path, cache: Path) -> None:
     async with connect(people, cache=cache, redaction=ON) as client:
         result = await client.call_tool("query_tables", {"sql": "SELECT * FROM people ORDER BY id"})
@@ -470,6 +471,7 @@ async def test_saved_results_are_redacted_as_text_and_refused_otherwise(people: 
                 ]
 
 
+@pytest.mark.slow
 async def test_longer_placeholders_keep_the_budget(people: Path, cache: Path) -> None:
     lines = "".join(f"〒{i // 100:03}-{i:04}\n" for i in range(1_000, 4_000))
     (people / "places.csv").write_text(f"place\n{lines}", encoding="utf-8")

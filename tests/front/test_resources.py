@@ -115,6 +115,7 @@ async def refused(client: Client, uri: str) -> str:
     return caught.value.error.message
 
 
+@pytest.mark.slow
 async def test_the_list_holds_every_table_document_and_model_and_what_is_known_without_opening_it(
     client: Client,
 ) -> None:
@@ -467,6 +468,7 @@ async def test_what_is_private_is_taken_out_of_lists_reads_and_completions(
         assert not [text for text in said if "mika" in text or "taro" in text or "horse" in text]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:resources/subscribe:mcp.shared.exceptions.MCPDeprecationWarning")
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_private_part_of_a_name_is_hidden_in_uris_too_and_they_are_still_read(

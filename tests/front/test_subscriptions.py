@@ -159,6 +159,7 @@ async def test_a_table_and_its_schema_change_with_its_file(
         assert await ears.until(LIST, *wanted) == {LIST, *wanted}
 
 
+@pytest.mark.slow
 @by_era
 async def test_what_is_written_as_a_path_is_heard_of_as_it_is_read(era: str, tmp_path: Path, cache: Path) -> None:
     (tmp_path / "sub").mkdir()
@@ -181,6 +182,7 @@ async def test_a_file_that_a_link_leads_to_is_watched_wherever_it_lies(era: str,
         assert await ears.next() == "table://linked"
 
 
+@pytest.mark.slow
 async def test_a_subscription_that_is_ended_before_it_began_tells_nothing(tmp_path: Path, cache: Path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.csv").write_text("n\n1\n")
@@ -215,6 +217,7 @@ async def test_subscribing_to_nothing_is_refused_in_few_words(
     assert uri.startswith(refused.value.error.data["uri"])
 
 
+@pytest.mark.slow
 @by_era
 async def test_a_file_in_a_folder_that_is_one_table_changes_both(era: str, tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "trips"
@@ -228,6 +231,7 @@ async def test_a_file_in_a_folder_that_is_one_table_changes_both(era: str, tmp_p
         assert await ears.until(LIST, "table://trips") == {LIST, "table://trips"}
 
 
+@pytest.mark.slow
 @by_era
 async def test_a_workbook_changes_all_tables_in_it_and_a_new_sheet_the_list(
     era: str, tmp_path: Path, cache: Path
@@ -500,6 +504,7 @@ async def test_a_client_over_stdio_hears_of_changes(era: str, tmp_path: Path, ca
         assert "新規約.md" in names
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_its_input_while_a_stream_is_open(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "a.md").write_text("# A\n")
     parameters = process(tmp_path, cache)
@@ -550,6 +555,7 @@ async def test_a_client_over_http_hears_of_changes_until_the_server_stops(
     assert await anyio.to_thread.run_sync(server.wait) == 0
 
 
+@pytest.mark.slow
 async def test_a_session_over_http_hears_of_changes(tmp_path: Path, start: Callable[..., HttpServer]) -> None:
     (tmp_path / "a.md").write_text("# One\n")
     server = start(tmp_path, sessions=True)
@@ -567,6 +573,7 @@ async def test_a_session_over_http_hears_of_changes(tmp_path: Path, start: Calla
         assert heard == {"document://a.md"}
 
 
+@pytest.mark.slow
 async def test_without_sessions_nobody_with_a_handshake_is_promised_anything(
     tmp_path: Path, start: Callable[..., HttpServer]
 ) -> None:

@@ -275,6 +275,7 @@ def test_an_outline_says_where_headings_stand() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_very_many_headings_cost_no_more_than_their_text() -> None:
     count = 20_000
     text = "".join(f"Title {n}\n" for n in range(count))

@@ -120,6 +120,7 @@ async def test_headings_of_markdown_lead_to_its_passages(tmp_path: Path, cache: 
     assert [chunk.heading for chunk in chunks] == [("Rules",), ("Rules", "Fares"), ("Rules", "Lost")]
 
 
+@pytest.mark.slow
 async def test_a_long_document_goes_on_where_it_was_left(tmp_path: Path, cache: Path) -> None:
     text = "\n\n".join(f"Paragraph {n}. " + "It says something of its own. " * 12 for n in range(3_000))
     (tmp_path / "long.txt").write_text(text)
@@ -206,6 +207,7 @@ async def test_what_was_unreadable_is_tried_again_with_an_extra_that_was_added(
         before = after
 
 
+@pytest.mark.slow
 async def test_a_locked_document_needs_its_password_and_stays_with_the_server_that_knows_it(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -232,6 +234,7 @@ async def test_damaged_and_blank_documents_are_told_apart(tmp_path: Path, cache:
 # Tables
 
 
+@pytest.mark.slow
 async def test_a_table_is_described_by_its_columns_and_what_they_hold(cache: Path) -> None:
     async with rooms(EXAMPLE_DATA, cache) as opened:
         chunks = await chunks_of(opened.table_feed(), "trips")
@@ -294,6 +297,7 @@ async def write_table(path: Path, names: list[str], cache: Path) -> None:
         duckdb.sql(f"COPY (FROM read_csv('{csv}')) TO '{path}' (ROW_GROUP_SIZE 2048)")
 
 
+@pytest.mark.slow
 async def test_reading_rows_goes_on_where_it_was_left(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "t.csv").write_text("name\n" + "".join(f"Person number {n}\n" for n in range(7_000)))
     async with rooms(tmp_path, cache) as opened:
@@ -313,6 +317,7 @@ async def test_of_a_long_table_only_so_many_rows_are_there_and_it_is_said(tmp_pa
         assert [chunk.kind for chunk in await chunks_of(opened.table_feed(max_rows=0), "t")] == ["schema"]
 
 
+@pytest.mark.slow
 async def test_every_column_of_a_wide_table_is_named(tmp_path: Path, cache: Path) -> None:
     names = [f"measured_value_{n}" for n in range(600)]
     (tmp_path / "wide.csv").write_text(",".join(names) + "\n" + ",".join("1" for _ in names) + "\n")
@@ -342,6 +347,7 @@ async def test_codes_and_figures_are_no_words(tmp_path: Path, cache: Path) -> No
         assert {chunk.kind for chunk in await chunks_of(opened.table_feed(), "codes")} == {"schema"}
 
 
+@pytest.mark.slow
 async def test_a_folder_of_tables_has_its_rows_in_its_files_alone(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "months").mkdir()
     for month in ("may", "june"):

@@ -482,6 +482,7 @@ async def test_what_a_feed_says_of_a_source_is_told_with_its_hits() -> None:
     )
 
 
+@pytest.mark.slow
 async def test_a_build_ends_when_all_words_are_sorted_in_and_tells_how_far_that_is() -> None:
     index, told = MemoryIndex(), list[tuple[float, float | None, str | None]]()
     index.store.index_lag = 3

@@ -141,6 +141,7 @@ async def test_phrases_and_unwanted_words_hold_in_both_engines(engines: Engines,
         assert bool(local.answer.hits) == (text != '"property lost"')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "narrow",
     [{"kind": "table"}, {"kind": "document"}, {"names": ("found",)}, {"pattern": "*.md"}, {"folder": "guides"}],
@@ -179,6 +180,7 @@ async def test_both_rankings_are_fused_alike_over_both_engines(engines: Engines,
     assert local.answer.hits[0].chunk == memory.answer.hits[0].chunk
 
 
+@pytest.mark.slow
 async def test_a_store_is_opened_by_the_name_of_what_makes_it(tmp_path: Path) -> None:
     index = WorkerIndex(tmp_path, IndexSettings(), engine="tests.support.memory_index:open_store")
     try:

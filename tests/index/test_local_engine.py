@@ -569,6 +569,7 @@ async def test_a_search_tells_what_it_cannot_find_by_its_words_yet(copied: Path)
         assert (answer.total, answer.index_lag) == (200, 0)
 
 
+@pytest.mark.slow
 async def test_what_was_put_in_alone_is_found_at_once_however_long_it_is(tmp_path: Path) -> None:
     async with opened(tmp_path / "index") as index:
         await fill(index, [f"common word {number}" for number in range(500)])
@@ -705,6 +706,7 @@ async def test_damaged_files_of_words_are_made_anew_from_the_database(copied: Pa
         assert (await index.size()).chunks == len(LINES)
 
 
+@pytest.mark.slow
 async def test_files_of_words_that_are_gone_are_made_anew(copied: Path) -> None:
     async with opened(copied) as index:
         assert await found(index, "property") == [LINES[0]]
@@ -723,6 +725,7 @@ async def test_a_folder_removed_under_way_is_made_again(copied: Path) -> None:
         assert await found(index, "property") == [LINES[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits another process")
 async def test_a_full_disk_is_told_and_breaks_nothing(copied: Path) -> None:
     import resource

@@ -187,6 +187,7 @@ def test_folding_keeps_track_of_every_character(text: str) -> None:
         last = start
 
 
+@pytest.mark.slow
 @given(TEXTS, TEXTS)
 @settings(max_examples=150, deadline=None)
 def test_every_place_holds_a_word_of_the_query(text: str, query: str) -> None:

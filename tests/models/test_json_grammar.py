@@ -323,6 +323,7 @@ def test_usual_patterns_are_matched(pattern: str, text: str) -> None:
     assert (validation_problem(text, {"pattern": pattern}) is None) is bool(re.search(pattern, text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [12, 20, 40, 80])
 def test_what_is_open_is_closed_before_the_tokens_run_out(write: Write, limit: int) -> None:
     schemas: list[Schema] = [
@@ -373,6 +374,7 @@ def test_integers_between_bounds_are_exactly_those(may_be: MayBe, least: int | N
     assert not may_be(schema, "007")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("least", "most"), [*BOUNDS, (-0.5, 0.5), (0.2, 7.9), (-7.5, -2)])
 @pytest.mark.parametrize("open_ends", [False, True])
 def test_numbers_beyond_their_bounds_do_not_match(

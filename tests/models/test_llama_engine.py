@@ -51,6 +51,7 @@ def fixed(value: str, user: str = "x", max_tokens: int = 40) -> Generation:
 # Several texts at once
 
 
+@pytest.mark.slow
 def test_a_second_question_about_the_same_text_reads_only_what_is_new(tiny: Path) -> None:
     spec = model_spec(tiny)
     document = "The tram leaves at nine. " * 40
@@ -62,6 +63,7 @@ def test_a_second_question_about_the_same_text_reads_only_what_is_new(tiny: Path
     assert first.text
 
 
+@pytest.mark.slow
 def test_each_of_several_requests_gets_its_own_answer_in_order(tiny: Path) -> None:
     values = [f"answer {number}" for number in range(11)]  # more than the four sequences
     made = generate(model_spec(tiny), *(fixed(value, user="x" * (40 * n)) for n, value in enumerate(values)))
@@ -69,6 +71,7 @@ def test_each_of_several_requests_gets_its_own_answer_in_order(tiny: Path) -> No
     assert {one.finish for one in made} == {"stop"}
 
 
+@pytest.mark.slow
 def test_requests_that_do_not_fit_the_context_together_are_all_done(tiny: Path) -> None:
     values = list(LETTERS[:5])
     requests = [fixed(value, user=value * 1_500, max_tokens=2_000) for value in values]
@@ -96,6 +99,7 @@ def test_at_a_temperature_words_are_drawn_yet_the_same_each_time(tiny: Path) -> 
     assert warm[0] == warm[1] != calm.text
 
 
+@pytest.mark.slow
 def test_a_repeat_penalty_changes_what_is_written(tiny: Path) -> None:
     spec = model_spec(tiny)
     plain, penalised = (generate(spec, asking("Word", 40, repeat_penalty=penalty))[0] for penalty in (1.0, 1.5))
@@ -232,6 +236,7 @@ def test_a_prompt_beyond_the_context_tells_tokens_limit_and_summarize(tiny: Path
 # Stopping
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [1, 3, 7])
 def test_a_stop_while_reading_or_writing_returns_what_there_is(tiny: Path, asked: int) -> None:
     spec = model_spec(tiny)
@@ -282,6 +287,7 @@ LABEL_SETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", LABEL_SETS.values(), ids=LABEL_SETS)
 def test_every_prompt_gets_a_probability_for_each_label(tiny: Path, labels: list[str]) -> None:
     users = ["x" * length for length in (0, 3, 700, 1, 1_200, 40)]
@@ -324,6 +330,7 @@ def log_probability(model: loaded_model.Held, prompt: list[int], wanted: list[in
     return total
 
 
+@pytest.mark.slow
 def test_what_else_is_asked_at_once_does_not_change_a_score(tiny: Path) -> None:
     labels, users = ["river", "railway", "rain"], [letter * (30 * n) for n, letter in enumerate(LETTERS)]
     together = choose(model_spec(tiny), labels, users)
@@ -356,6 +363,7 @@ def test_labels_that_can_not_be_told_apart_or_scored_are_refused(tiny: Path) -> 
             choose(model_spec(tiny), labels, ["abc"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [0, 100, 200, 300, 330])
 def test_many_labels_in_a_small_context_fit_or_are_refused(tiny: Path, length: int) -> None:
     spec = model_spec(tiny, context_tokens=1_024)
@@ -366,6 +374,7 @@ def test_many_labels_in_a_small_context_fit_or_are_refused(tiny: Path, length: i
         choose(spec, labels, ["x" * length, "x" * 900])
 
 
+@pytest.mark.slow
 def test_labelling_that_is_stopped_returns_the_rows_done(tiny: Path) -> None:
     request = Choosing("s", tuple(letter * 20 for letter in LETTERS * 8), ("river", "railway"))
     made = work.choose(EngineJob(ask_limit=4), model_spec(tiny), request)

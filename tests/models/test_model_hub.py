@@ -147,6 +147,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
         yield made
 
 
+@pytest.mark.slow
 def test_a_model_is_fetched_checked_and_told_about_as_it_comes(tmp_path: Path, fake: FakeHub) -> None:
     seen: list[tuple[str, int, int]] = []
     pulled = hub.pull("hf:someone/some-GGUF", tmp_path, lambda *progress: seen.append(progress))
@@ -162,6 +163,7 @@ def test_a_model_is_fetched_checked_and_told_about_as_it_comes(tmp_path: Path, f
     assert len(fake.ranges()) == 1
 
 
+@pytest.mark.slow
 def test_a_token_is_sent_only_when_the_user_set_one(
     tmp_path: Path, fake: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +173,7 @@ def test_a_token_is_sent_only_when_the_user_set_one(
     assert [headers["authorization"] for headers in sent] == ["Bearer hf_secret"] * 2
 
 
+@pytest.mark.slow
 def test_a_broken_connection_is_taken_up_where_it_broke(tmp_path: Path, fake: FakeHub) -> None:
     fake.cut_after, fake.cuts = 100_000, 2
     pulled = hub.pull("hf:someone/some-GGUF", tmp_path)
@@ -178,6 +181,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(tmp_path: Path, fake: Fa
     assert fake.ranges() == ["", "bytes=100000-", "bytes=200000-"]
 
 
+@pytest.mark.slow
 def test_a_pull_that_was_given_up_goes_on_with_the_next(tmp_path: Path, fake: FakeHub) -> None:
     fake.cut_after, fake.cuts = 100_000, 1
     calls = iter([None])
@@ -195,6 +199,7 @@ def test_a_pull_that_was_given_up_goes_on_with_the_next(tmp_path: Path, fake: Fa
     assert fake.ranges()[-1] == "bytes=100000-"
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_resume_sends_all_again(tmp_path: Path, fake: FakeHub) -> None:
     fake.cut_after, fake.cuts, fake.ignores_range = 100_000, 1, True
     assert hub.pull("hf:someone/some-GGUF", tmp_path).files[0].read_bytes() == MODEL
@@ -207,6 +212,7 @@ def test_a_wrong_checksum_is_told_and_nothing_is_kept(tmp_path: Path, fake: Fake
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
 
 
+@pytest.mark.slow
 def test_what_is_no_gguf_is_refused_even_with_the_right_checksum(tmp_path: Path, fake: FakeHub) -> None:
     fake.files["some-Q4_K_M.gguf"] = b"<html>" + bytes(100)
     with pytest.raises(ModelUnavailableError, match=r"some-Q4_K_M\.gguf' is a web page"):
@@ -214,6 +220,7 @@ def test_what_is_no_gguf_is_refused_even_with_the_right_checksum(tmp_path: Path,
     assert not list(tmp_path.rglob("*.gguf"))
 
 
+@pytest.mark.slow
 def test_a_projector_and_all_parts_come_along(tmp_path: Path, fake: FakeHub) -> None:
     part = chat_model()
     fake.files = {
@@ -253,6 +260,7 @@ def test_what_the_hub_refuses_is_told_in_a_sentence(
     assert says in str(caught.value)
 
 
+@pytest.mark.slow
 def test_two_pulls_of_one_file_do_not_mix(tmp_path: Path, fake: FakeHub) -> None:
     folder = tmp_path / "someone" / "some-GGUF"
     folder.mkdir(parents=True)
@@ -264,6 +272,7 @@ def test_two_pulls_of_one_file_do_not_mix(tmp_path: Path, fake: FakeHub) -> None
         hub.pull("hf:someone/some-GGUF", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_before_anything_is_fetched(
     tmp_path: Path, fake: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +297,7 @@ def test_the_command_line_pulls_with_progress_and_then_lists_the_model(tmp_path:
     assert list((tmp_path / "store").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_without_a_network_one_sentence_says_what_to_do(tmp_path: Path) -> None:
     environment = {"HF_ENDPOINT": "http://127.0.0.1:9"}
     done = fresh_context(tmp_path, "pull", "hf:someone/some-GGUF", environment=environment)

@@ -248,6 +248,7 @@ def test_a_model_in_several_files_counts_as_one_and_missing_parts_are_named(tmp_
         card_of(first)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_model_stays_the_same_one_until_what_is_in_its_files_changes(tmp_path: Path, cache: Path) -> None:
     """An installer that links a package into another environment changes the file's inode time, not the file."""
@@ -278,6 +279,7 @@ async def test_a_model_stays_the_same_one_until_what_is_in_its_files_changes(tmp
     assert after[1] != before[1]
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_reranker_in_a_served_folder_is_found_for_its_role_and_ranks(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "rank.gguf").write_bytes(loadable_reranker())
@@ -319,6 +321,7 @@ def registry_of(tmp_path: Path, **settings: Any) -> Registry:
     return Registry(ModelSettings.model_validate(values), tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_models_come_from_settings_then_store_then_packages_and_no_name_twice(tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
@@ -377,6 +380,7 @@ def test_of_several_models_and_projectors_in_one_folder_those_of_like_names_belo
     }
 
 
+@pytest.mark.slow
 def test_a_model_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()

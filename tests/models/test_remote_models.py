@@ -388,6 +388,7 @@ def format_of(body: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "tries"),
     [
@@ -469,6 +470,7 @@ async def test_a_server_that_refuses_everything_is_given_up() -> None:
 # Deadlines and cancelling
 
 
+@pytest.mark.slow
 async def test_at_the_deadline_what_came_until_then_is_returned_and_the_server_hears_of_it() -> None:
     async with serving(lambda _: stream(chunk(content="So "), chunk(content="far"), hang=True)) as server:
         done, waiting = await generate(server.url, asking(), asking(), deadline=1.5, parallel=1)
@@ -511,6 +513,7 @@ async def test_other_work_at_its_deadline() -> None:
 # Broken servers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -948,6 +951,7 @@ async def test_lm_studio_tells_what_its_models_are_for() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -1074,6 +1078,7 @@ async def test_a_real_server_answers_several_at_once_as_one_by_one(real: tuple[R
     assert all(one.text and 0 < one.completion_tokens <= 8 for one in together)
 
 
+@pytest.mark.slow
 @needs_server
 async def test_a_real_server_is_held_to_a_schema(real: tuple[RemoteRuntime, ModelSpec]) -> None:
     runtime, spec = real
@@ -1083,6 +1088,7 @@ async def test_a_real_server_is_held_to_a_schema(real: tuple[RemoteRuntime, Mode
         assert json.loads(generated.text)["colour"] in {"red", "blue"}
 
 
+@pytest.mark.slow
 @needs_server
 async def test_a_real_server_stops_at_the_deadline_and_serves_the_next(real: tuple[RemoteRuntime, ModelSpec]) -> None:
     runtime, spec = real
@@ -1113,6 +1119,7 @@ async def test_a_real_server_chooses_among_labels(real: tuple[RemoteRuntime, Mod
     assert all(len(row) == 2 for row in chosen.probabilities)
 
 
+@pytest.mark.slow
 @needs_server
 async def test_a_real_server_chooses_among_japanese_labels(real: tuple[RemoteRuntime, ModelSpec]) -> None:
     runtime, spec = real

@@ -181,6 +181,7 @@ async def test_a_model_of_another_runtime_is_listed_described_and_chosen(
     assert runtime.closed
 
 
+@pytest.mark.slow
 async def test_rows_are_classified_and_embedded_by_another_runtime(
     tmp_path: Path, cache: Path, runtime: BigramRuntime
 ) -> None:

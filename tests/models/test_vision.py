@@ -249,6 +249,7 @@ def test_a_template_without_a_place_for_pictures_is_told(folder: Path, tmp_path:
         generate(replace(spec_of(folder), path=str(path)), about(PICTURE))
 
 
+@pytest.mark.slow
 def test_pictures_beyond_the_context_are_a_prompt_that_is_too_long(folder: Path) -> None:
     large = picture(1, width=800, height=800)
     spec = spec_of(folder, "qwen2vl")
@@ -334,6 +335,7 @@ async def test_in_its_confined_process_a_model_found_by_its_role_sees(folder: Pa
     assert alone.text == answers[0].text != answers[1].text
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_after_a_cancelled_answer_about_a_picture_the_model_sees_again(folder: Path, cache: Path) -> None:
     long = about(PICTURE, max_tokens=3_000)

@@ -129,6 +129,7 @@ async def test_a_broken_table_is_a_clear_error_in_every_tool_and_the_server_live
     assert data_of(await client.call_tool("query_tables", {"sql": "SELECT 42"}))["rows"] == [[42]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", GOOD_TABLES)
 async def test_an_odd_but_honest_table_is_read_whole(
     client: Client, listed: dict[str, dict[str, Any]], file: str
@@ -141,6 +142,7 @@ async def test_an_odd_but_honest_table_is_read_whole(
     assert data["rows"] == rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "encoding"),
     [("utf16", "utf-16"), ("utf16be", "utf-16"), ("euc", "euc_jp"), ("sjis", "cp932"), ("windows", "utf-8")],
@@ -250,6 +252,7 @@ async def test_a_problem_goes_away_with_its_cause(tmp_path: Path, cache: Path) -
         assert data["pages"][0]["text"] == "mended"
 
 
+@pytest.mark.slow
 async def test_a_file_that_breaks_while_it_is_served_is_an_error_and_not_old_rows(tmp_path: Path, cache: Path) -> None:
     table = tmp_path / "stock.csv"
     gz(tmp_path / "packed.csv.gz", b"a\n1\n")

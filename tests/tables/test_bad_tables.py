@@ -322,6 +322,7 @@ async def test_a_listing_over_all_of_them_names_every_one_with_its_problem(clien
     assert listed["healthy.csv"]["rows"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["half.parquet", "deep.json"])
 async def test_a_broken_file_beside_another_of_its_format_tells_its_reason_too(
     tmp_path: Path, cache: Path, file: str
@@ -389,6 +390,7 @@ async def test_ten_thousand_columns_are_described_and_each_can_be_asked_for(tmp_
         await lives(client)
 
 
+@pytest.mark.slow
 async def test_a_folder_called_like_a_file_is_walked_and_a_table_without_rows_is_one(odd: Client) -> None:
     assert await rows_of(odd, "FROM inner_") == [[1]] or await rows_of(odd, "FROM folder_csv_inner") == [[1]]
     assert await rows_of(odd, "FROM no_rows") == []
@@ -427,6 +429,7 @@ async def test_marks_of_patterns_in_a_file_name_mean_themselves(marked: Client, 
 # Folders. ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_partition_folders_of_any_name_give_values_and_lead_nowhere(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret.csv").write_text("v\nTOPSECRET\n", encoding="utf-8")

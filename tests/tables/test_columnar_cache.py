@@ -160,6 +160,7 @@ def sales(path: Path, rows: int, factor: int = 1) -> None:
     path.write_text("id,amount,item\n" + "".join(lines), encoding="utf-8")
 
 
+@pytest.mark.slow
 async def test_a_large_csv_is_copied_behind_the_first_query_and_an_edit_is_still_seen_at_once(tmp_path: Path) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     root.mkdir()
@@ -175,6 +176,7 @@ async def test_a_large_csv_is_copied_behind_the_first_query_and_an_edit_is_still
         assert (await client.call_tool("query_tables", {"sql": sql})).is_error
 
 
+@pytest.mark.slow
 async def test_pages_of_one_result_stay_as_they_were_when_a_copy_appears_between_them(tmp_path: Path) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     root.mkdir()

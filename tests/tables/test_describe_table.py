@@ -34,6 +34,7 @@ async def test_keys_frequent_values_and_dialect_are_told(tmp_path: Path, cache: 
     assert "A (20); B (10)" in text_of(result)
 
 
+@pytest.mark.slow
 async def test_a_column_joins_with_the_table_whose_key_holds_its_values_whatever_the_names(cache: Path) -> None:
     async with connect(EXAMPLE_DATA, cache=cache) as client:
         result = await client.call_tool("describe_table", {"table": "trips"})
@@ -74,6 +75,7 @@ async def test_join_partners_need_evidence(
     assert bool(data.get("join_partners")) is joined
 
 
+@pytest.mark.slow
 async def test_a_table_of_hundreds_of_columns_is_described(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "wide.csv").write_text(
         f"{','.join(f'c{n}' for n in range(230))}\n{','.join(map(str, range(230)))}\n{',' * 229}\n"

@@ -273,6 +273,7 @@ def with_member(source: Path, target: Path, member: str, change: Callable[[bytes
     return target
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, scratch: Path) -> None:
     plain = workbook(tmp_path / "plain.xlsx", [["a"], [1]])
     bomb = with_member(plain, tmp_path / "bomb.xlsx", "xl/worksheets/sheet1.xml", lambda old: old + b" " * (200 << 20))
@@ -362,6 +363,7 @@ SQLITE_COLUMNS: dict[str, tuple[str, str, str, list[Any], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SQLITE_COLUMNS)
 def test_sqlite_types_follow_the_values(case: str, tmp_path: Path, scratch: Path) -> None:
     declared, values, kind, expected, note = SQLITE_COLUMNS[case]
@@ -408,6 +410,7 @@ def test_text_that_is_not_utf8_is_shown_with_marks(tmp_path: Path, scratch: Path
     assert "not UTF-8" in loaded.notes
 
 
+@pytest.mark.slow
 def test_many_rows_keep_their_order_and_count(tmp_path: Path, scratch: Path) -> None:
     path = database(
         tmp_path / "t.db",
@@ -755,6 +758,7 @@ def test_a_page_without_an_encoding_is_recognised_as_japanese(tmp_path: Path, sc
     assert "cp932" in loaded.notes
 
 
+@pytest.mark.slow
 def test_a_page_with_absurd_spans_is_bounded(tmp_path: Path, scratch: Path) -> None:
     row = "<tr>" + '<td colspan="999999999" rowspan="999999999">x</td>' * 100 + "</tr>"
     (tmp_path / "t.html").write_text(f"<table>{row * 100}</table>")
@@ -843,6 +847,7 @@ def good_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", sorted(LOADED_FORMATS))
 def test_what_is_no_such_file_is_told(suffix: str, tmp_path: Path, scratch: Path) -> None:
     path = tmp_path / f"bad{suffix}"
@@ -865,6 +870,7 @@ def test_a_page_named_as_a_workbook_says_what_it_is(tmp_path: Path, scratch: Pat
     assert "is a page of HTML or XML, not a workbook" in refused(tmp_path / "t.xls", scratch).message
 
 
+@pytest.mark.slow
 def test_damaged_files_end_in_our_errors_or_in_rows(tmp_path: Path, scratch: Path) -> None:
     for name, content in good_files(tmp_path / "good").items():
         path, source = tmp_path / name, random.Random(name)
@@ -881,6 +887,7 @@ def test_damaged_files_end_in_our_errors_or_in_rows(tmp_path: Path, scratch: Pat
                 load(path, scratch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_workbooks_and_databases_that_were_cut_short_are_told(share: float, tmp_path: Path, scratch: Path) -> None:
     for name, content in good_files(tmp_path / "good").items():
@@ -889,6 +896,7 @@ def test_workbooks_and_databases_that_were_cut_short_are_told(share: float, tmp_
             refused(tmp_path / name, scratch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", sorted(LOADED_FORMATS))
 def test_a_call_past_its_deadline_stops(suffix: str, tmp_path: Path, scratch: Path) -> None:
     path = tmp_path / f"t{suffix}"
@@ -912,6 +920,7 @@ def test_a_missing_package_names_the_extra(tmp_path: Path, scratch: Path, monkey
         assert error.hint == "Install fresh-context[formats]."
 
 
+@pytest.mark.slow
 def test_workbooks_and_databases_are_read_without_pyarrow(tmp_path: Path, scratch: Path) -> None:
     workbook(tmp_path / "t.xlsx", [["a", "s"], [1, "x"], [None, None], [2, "日本"]])
     database(tmp_path / "t.db", "CREATE TABLE t (a INTEGER, s)", "INSERT INTO t VALUES (1, 'x'), (NULL, NULL)")

@@ -57,6 +57,7 @@ async def test_an_encoding_can_be_set_and_utf8_is_known_all_the_same(tmp_path: P
         assert data_of(await client.call_tool("query_tables", {"sql": "FROM marked"}))["rows"] == [["花"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [b"\n", b"\r\n\r\n", b"\xef\xbb\xbf\n"])
 async def test_blank_lines_before_the_header_are_no_rows(tmp_path: Path, cache: Path, start: bytes) -> None:
     line_end = b"\r\n" if b"\r" in start else b"\n"
@@ -70,6 +71,7 @@ async def test_how_dates_were_read_is_told(tmp_path: Path, cache: Path) -> None:
     assert any("Dates are read as %" in note for note in data["notes"])
 
 
+@pytest.mark.slow
 async def test_numbers_kept_as_text_come_with_their_remedy(tmp_path: Path, cache: Path) -> None:
     data = await describe(tmp_path, cache, b'shop,amount\nA,"1,234"\nB,"5,678"\nC,900\n')
     [note] = [note for note in data["notes"] if "amount is text" in note]
@@ -102,6 +104,7 @@ async def test_values_that_python_would_round_arrive_exact(tmp_path: Path, cache
     assert row == ["1 month", "infinity", "-infinity", "2025-01-01 00:00:00.123456789", "12345678901234567890.12"]
 
 
+@pytest.mark.slow
 async def test_a_cache_may_be_deleted_while_the_server_runs(tmp_path: Path) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     root.mkdir()
@@ -114,6 +117,7 @@ async def test_a_cache_may_be_deleted_while_the_server_runs(tmp_path: Path) -> N
         assert data_of(await client.call_tool("query_tables", {"sql": "FROM j"}))["rows"] == [["花子"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sql", ["SELECT error(repeat('y', 300000))", "SELECT repeat('x', 200000)::INT", f"SELECT {'x' * 50_000}"]
 )
@@ -143,6 +147,7 @@ def blank_pdf(path: Path, pages: int, *, prefix: str = "", title: str = "") -> N
     writer.close()
 
 
+@pytest.mark.slow
 async def test_a_thousand_blank_pages_keep_to_the_budget_and_can_be_followed_to_the_end(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -182,6 +187,7 @@ async def test_a_page_without_text_is_no_material_for_a_model(tmp_path: Path, ca
     assert error["code"] == "unreadable_source"
 
 
+@pytest.mark.slow
 async def test_a_listing_survives_a_file_that_its_worker_does_not(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "good.csv").write_text("a\n1\n", encoding="utf-8")
     blank_pdf(tmp_path / "good.pdf", 2)

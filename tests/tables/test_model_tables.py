@@ -210,6 +210,7 @@ async def test_a_replaced_table_is_still_there_for_who_was_given_it(tables: Tabl
     assert await rows_of(tables, "SELECT n FROM map_found WHERE text = 'one'") == [[2]]
 
 
+@pytest.mark.slow
 async def test_replaced_tables_do_not_pile_up(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcp_context_resources.tables.model_tables.service._MOST_EARLIER", 1)
     paths = []
@@ -252,6 +253,7 @@ async def test_a_table_replaced_between_listing_and_reading_is_read_anew(
 # Whether it is out of date.
 
 
+@pytest.mark.slow
 async def test_a_file_more_or_fewer_in_a_folder_that_is_a_table_is_told(tables: Tables, tmp_path: Path) -> None:
     found = {"tram 1 was late": {"n": 1}, "tram 2 was late": {"n": 2}}
     await written(tables, found, WHOLE, sql="FROM daily")
@@ -268,6 +270,7 @@ async def test_a_file_more_or_fewer_in_a_folder_that_is_a_table_is_told(tables: 
 # Rows and columns taken.
 
 
+@pytest.mark.slow
 async def test_names_of_fields_are_not_taken_for_types(tables: Tables) -> None:
     sql = "SELECT 'one' AS text, {'BITRATE': 1} AS s, '101'::BIT AS b, {'x': 1::HUGEINT} AS h"
     await written(tables, {"one": {"n": 1}}, WHOLE, sql=sql)

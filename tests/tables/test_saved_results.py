@@ -79,6 +79,7 @@ async def test_a_uri_that_names_no_result_is_an_error_that_names_it(client: Clie
     assert caught.value.error.data == {"uri": uri}
 
 
+@pytest.mark.slow
 async def test_a_result_too_large_to_save_or_to_read_is_told_with_what_to_do(tmp_path: Path) -> None:
     tables: dict[str, Any] = {"max_result_bytes": 5_000_000, "max_result_read_bytes": 1_000}
     async with connect(EXAMPLE_DATA, cache=tmp_path, tables=tables) as client:
@@ -109,6 +110,7 @@ async def test_a_pivot_and_a_parameter_can_be_saved_and_a_plan_can_not(client: C
     assert error["code"] == "invalid_input"
 
 
+@pytest.mark.slow
 async def test_a_call_may_ask_for_less_time_or_more_up_to_a_cap(client: Client) -> None:
     runaway = "SELECT count(*) FROM range(1000000000000) t(i)"
     error = error_of(await client.call_tool("query_tables", {"sql": runaway, "timeout_seconds": 0.5}))

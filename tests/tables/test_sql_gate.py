@@ -98,6 +98,7 @@ async def test_a_statement_that_is_not_one_reading_query_is_refused_and_writes_n
     assert await rows_of(client, "SELECT sum(amount) FROM sales") == [[65]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sql", REACHING)
 async def test_a_query_that_reaches_beyond_the_tables_gets_nothing(
     client: Client, place: Place, spill: str, sql: str
@@ -288,6 +289,7 @@ async def test_a_cursor_goes_with_its_statement_and_its_values_only(client: Clie
         assert (await failure_of(client, other, params, cursor=cursor))["code"] == "invalid_cursor"
 
 
+@pytest.mark.slow
 async def test_a_cursor_is_stale_once_its_file_changed_and_a_new_start_reads_the_new_rows(
     tmp_path: Path, cache: Path
 ) -> None:

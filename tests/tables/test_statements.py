@@ -24,6 +24,7 @@ def csv(folder: Path, name: str, text: str = "a\n1\n2\n") -> None:
     (folder / name).write_text(text, encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "clause", ["USING SAMPLE 2", "USING SAMPLE 50 PERCENT (bernoulli)", "TABLESAMPLE reservoir(2)"]
 )

@@ -106,6 +106,7 @@ async def test_both_engines_give_the_same_rows(local: Client, other: Client) -> 
         assert bool(found) == (params != NOBODY), sql
 
 
+@pytest.mark.slow
 async def test_pages_follow_one_another_alike(local: Client, other: Client) -> None:
     pages: list[list[list[list[Any]]]] = []
     for client in (local, other):
@@ -122,6 +123,7 @@ async def test_pages_follow_one_another_alike(local: Client, other: Client) -> N
     assert [len(page) for page in pages[1]] == [25, 25, 10]
 
 
+@pytest.mark.slow
 async def test_results_are_saved_alike(local: Client, other: Client) -> None:
     for form in ("csv", "json"):
         saved = []
@@ -134,6 +136,7 @@ async def test_results_are_saved_alike(local: Client, other: Client) -> None:
         assert parsed[0] == parsed[1]
 
 
+@pytest.mark.slow
 async def test_tables_are_described_alike(local: Client, other: Client) -> None:
     described = [data_of(await client.call_tool("describe_table", {"table": "accounts"})) for client in (local, other)]
     names = ("name", "type", "nulls", "distinct")
@@ -152,6 +155,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 async def test_what_one_engine_refuses_the_other_does(local: Client, other: Client) -> None:
     for client in (local, other):
         for sql, code in REFUSED.items():
@@ -187,6 +191,7 @@ async def test_rows_that_change_between_pages_are_not_mixed(other: Client, datab
     assert error_of(await other.call_tool("query_tables", arguments | {"cursor": cursor}))["code"] == "stale_cursor"
 
 
+@pytest.mark.slow
 async def test_prompts_and_resources_write_sql_that_the_engine_reads(other: Client) -> None:
     prompt = await other.get_prompt("explore_table", {"table": "entries"})
     text = "\n".join(message.content.text for message in prompt.messages if message.content.type == "text")

@@ -124,6 +124,7 @@ async def test_a_file_of_each_format_is_a_table_with_the_same_rows(files: Path, 
         assert rows == ROWS
 
 
+@pytest.mark.slow
 async def test_tables_of_all_formats_are_joined_in_one_statement(files: Path, cache: Path) -> None:
     async with connect(files, cache=cache) as client:
         names = await names_of(client)
@@ -132,6 +133,7 @@ async def test_tables_of_all_formats_are_joined_in_one_statement(files: Path, ca
         assert await rows_of(client, f"SELECT count(*) FROM {names[0]} {joined}", timeout_seconds=120) == [[3]]
 
 
+@pytest.mark.slow
 async def test_each_sheet_and_each_table_of_a_database_has_a_name_made_of_the_files_and_its_own(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -159,6 +161,7 @@ async def test_each_sheet_and_each_table_of_a_database_has_a_name_made_of_the_fi
         assert "shop_orders" in error["hint"]
 
 
+@pytest.mark.slow
 async def test_an_edited_workbook_and_a_new_sheet_are_in_the_next_answer(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "book.xlsx"
     FRAME.to_excel(path, index=False, engine="xlsxwriter")
@@ -197,6 +200,7 @@ async def test_what_a_live_writer_commits_is_in_the_next_answer_and_what_it_has_
     writer.close()
 
 
+@pytest.mark.slow
 async def test_a_locked_database_is_a_clear_error_and_costs_the_others_nothing(tmp_path: Path, cache: Path) -> None:
     writer = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
     writer.execute("CREATE TABLE t (a INTEGER)")
@@ -212,6 +216,7 @@ async def test_a_locked_database_is_a_clear_error_and_costs_the_others_nothing(t
     writer.close()
 
 
+@pytest.mark.slow
 async def test_a_folder_of_files_of_one_shape_is_a_table_that_tells_each_rows_file(tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "売上"
     folder.mkdir()
@@ -233,6 +238,7 @@ async def test_a_folder_of_files_of_one_shape_is_a_table_that_tells_each_rows_fi
         assert (await client.call_tool("query_tables", {"sql": "FROM 売上"})).is_error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
 async def test_a_folder_partitioned_by_names_is_one_table_with_a_column_for_each_key(
     tmp_path: Path, cache: Path, ending: str
@@ -251,6 +257,7 @@ async def test_a_folder_partitioned_by_names_is_one_table_with_a_column_for_each
         assert await rows_of(client, "SELECT count(*) FROM events") == [[2]]
 
 
+@pytest.mark.slow
 async def test_the_names_of_files_come_before_those_of_folders(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "sales").mkdir()
     for name in ("sales/a.csv", "sales/b.csv", "sales.csv"):
@@ -261,6 +268,7 @@ async def test_the_names_of_files_come_before_those_of_folders(tmp_path: Path, c
         assert await rows_of(client, f"SELECT count(*) FROM {folder}") == [[2]]
 
 
+@pytest.mark.slow
 async def test_a_folder_does_not_count_rows_twice_through_a_link(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "logs").mkdir()
     for name in ("a", "b"):
@@ -296,6 +304,7 @@ async def test_a_container_that_can_not_be_read_is_listed_with_the_reason(tmp_pa
         assert "Left out: page" in text_of(result)
 
 
+@pytest.mark.slow
 async def test_files_that_could_hold_tables_but_do_not_are_told_in_one_line(tmp_path: Path, cache: Path) -> None:
     for number in range(5):
         with contextlib.closing(sqlite3.connect(tmp_path / f"{number}.sqlite")) as empty:

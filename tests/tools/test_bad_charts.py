@@ -52,7 +52,7 @@ def listener() -> Iterator[tuple[str, list[object]]]:
 
 @pytest.fixture(scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> AsyncIterator[Client]:
-    charts = {"deadline_seconds": 2.5, "worker_memory_mb": 768}
+    charts = {"deadline_seconds": 5, "worker_memory_mb": 768}
     async with connect(tmp_path_factory.mktemp("charts"), cache=cache, charts=charts) as connected:
         yield connected
 

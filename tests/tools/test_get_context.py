@@ -90,6 +90,7 @@ async def test_the_answer_is_in_the_pack_and_the_pack_in_its_budget(
         assert passage["text"] in result.text
 
 
+@pytest.mark.slow
 async def test_a_passage_is_expanded_to_whole_sentences_and_adjoining_ones_are_one(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "guide.txt").write_text(GUIDE, encoding="utf-8")
     index = ScriptedIndex()
@@ -107,6 +108,7 @@ async def test_a_passage_is_expanded_to_whole_sentences_and_adjoining_ones_are_o
     assert passage["modified"] <= passage["read_at"]
 
 
+@pytest.mark.slow
 async def test_sources_come_in_the_order_of_their_best_hit_and_each_in_reading_order(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -123,6 +125,7 @@ async def test_sources_come_in_the_order_of_their_best_hit_and_each_in_reading_o
     assert data["sources"][0]["name"] == "b.txt"
 
 
+@pytest.mark.slow
 async def test_what_two_files_say_alike_is_there_once_and_both_are_named(tmp_path: Path, cache: Path) -> None:
     for name in ("guide.txt", "copy.txt"):
         (tmp_path / name).write_text(GUIDE, encoding="utf-8")
@@ -137,6 +140,7 @@ async def test_what_two_files_say_alike_is_there_once_and_both_are_named(tmp_pat
     assert "also in copy.txt" in result.text
 
 
+@pytest.mark.slow
 async def test_a_document_that_is_gone_or_changed_since_it_was_found_is_named_and_not_quoted(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -208,6 +212,7 @@ async def test_a_figure_that_the_question_narrows_down_is_not_computed_but_sql_i
     assert rows.fetched.rows
 
 
+@pytest.mark.slow
 async def test_a_row_that_was_found_comes_with_its_values_and_sql_for_others_like_it(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -226,6 +231,7 @@ async def test_a_row_that_was_found_comes_with_its_values_and_sql_for_others_lik
     assert f"row 2: {text}" in result.text
 
 
+@pytest.mark.slow
 async def test_the_column_of_matched_words_is_that_whose_cell_holds_them(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "people.csv").write_text('surname,note,name\nOkapi,"a; name: fake; zebra hill; b",Ann\n')
     index = ScriptedIndex()
@@ -325,6 +331,7 @@ def test_a_japanese_question_for_one_figure_gets_its_statement(question: str, sq
     assert (found.sql, found.certain) == (sql, True)
 
 
+@pytest.mark.slow
 async def test_which_has_the_lowest_is_answered_where_one_row_alone_has_it(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "products.csv").write_text("name,price,year\nkettle,29.5,2023\nlamp,31,2024\ntoaster,45,2024\n")
     index = ScriptedIndex(every=True)
@@ -345,6 +352,7 @@ async def test_which_has_the_lowest_is_answered_where_one_row_alone_has_it(tmp_p
     assert "result" not in names
 
 
+@pytest.mark.slow
 async def test_of_tables_with_the_same_column_only_the_one_named_gives_a_figure(tmp_path: Path, cache: Path) -> None:
     index = ScriptedIndex(every=True)
     for name in ("north", "south"):
@@ -357,6 +365,7 @@ async def test_of_tables_with_the_same_column_only_the_one_named_gives_a_figure(
     assert [(table["table"], table["computed"]["value"]) for table in south] == [("south", "3")]
 
 
+@pytest.mark.slow
 async def test_a_figure_that_answers_comes_alone(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "trams.csv").write_text("tram,seats\nA,50\nB,60\n")
     index = ScriptedIndex()
@@ -374,6 +383,7 @@ async def test_a_figure_that_answers_comes_alone(tmp_path: Path, cache: Path) ->
     assert not data["truncated"]
 
 
+@pytest.mark.slow
 async def test_what_scores_far_below_the_best_is_not_packed(tmp_path: Path, cache: Path) -> None:
     index = ScriptedIndex()
     texts = {
@@ -448,6 +458,7 @@ async def test_files_that_could_not_be_searched_are_told_in_one_line(tmp_path: P
     assert len(result.data["left_out"]) == 10
 
 
+@pytest.mark.slow
 async def test_passages_are_told_as_read_only_when_they_are(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "guide.txt").write_text(GUIDE, encoding="utf-8")
     index = ScriptedIndex()
@@ -531,6 +542,7 @@ async def test_where_the_model_is_in_memory_it_counts_what_it_can_read(tmp_path:
     assert japanese.data["counted_by"].startswith("estimate")
 
 
+@pytest.mark.slow
 async def test_a_small_answer_budget_cuts_the_pack_and_says_so(cache: Path) -> None:
     index = ScriptedIndex(every=True)
     async with services_with(index, EXAMPLE_DATA, cache=cache, budget={"max_chars": 4_000}) as services:

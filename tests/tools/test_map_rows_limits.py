@@ -245,6 +245,7 @@ async def test_an_answer_about_very_many_columns_stays_in_the_budget(tmp_path: P
     assert "Left out here" in text_of(result)
 
 
+@pytest.mark.slow
 async def test_a_column_in_the_prompt_is_read_or_refused_whatever_its_case(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "rows.csv").write_text("title,body\nA,B\n", encoding="utf-8")
     async with chat_server("fine") as server:

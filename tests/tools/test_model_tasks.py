@@ -258,6 +258,7 @@ async def cited_text(client: Client, uri: str) -> str:
     return "\n".join(match["text"] for match in data["matches"])
 
 
+@pytest.mark.slow
 async def test_each_statement_of_an_answer_is_quoted_from_where_it_stands(cache: Path) -> None:
     says = "Lost property is kept for 30 days. It is then given to charity for 900 yen. The moon is made of cheese."
     async with scripted(lambda *_: says, cache=cache) as client:
@@ -338,6 +339,7 @@ async def test_an_instruction_in_a_source_stays_data(tmp_path: Path, cache: Path
     assert evil in inside
 
 
+@pytest.mark.slow
 async def test_tables_queries_pages_and_citations_are_sources_alike(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "fares.csv").write_text("ticket,yen\nday pass,650\nten-ride book,1890\n", encoding="utf-8")
     (tmp_path / "rules.md").write_text("Dogs ride free on Sundays.\n\nCats never ride.\n", encoding="utf-8")
@@ -369,6 +371,7 @@ async def test_what_is_said_of_a_row_is_verified_by_its_column_names(tmp_path: P
     assert [one["text"] for one in japanese["points"]] == ["id: 8; name: ボブ; salary: 4100; note: two"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["With love.txt", "From Tokyo to Osaka.md", "Summarize this report.txt"])
 async def test_a_document_whose_name_reads_like_sql_is_that_document(tmp_path: Path, cache: Path, name: str) -> None:
     (tmp_path / name).write_text("The letter was sent by a friend in May.\n", encoding="utf-8")
@@ -378,6 +381,7 @@ async def test_a_document_whose_name_reads_like_sql_is_that_document(tmp_path: P
             assert data["statements"][0]["source"] == name
 
 
+@pytest.mark.slow
 async def test_a_generated_text_comes_with_its_cost(cache: Path) -> None:
     async with scripted(lambda *_: "Thirty days.", cache=cache) as client:
         data = await run(client, "generate", "How long?", f"{HANDBOOK}#pages=5")
@@ -398,6 +402,7 @@ FARE: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 async def test_extracted_values_are_traced_to_their_characters(cache: Path) -> None:
     says = json.dumps({"ticket": "Ten-ride book", "yen": 1890, "note": "not there"})
     schema = {**FARE, "properties": {**FARE["properties"], "note": {"type": "string"}}}
@@ -411,6 +416,7 @@ async def test_extracted_values_are_traced_to_their_characters(cache: Path) -> N
     assert set(data) == {*ALWAYS, "json", "traced", "untraced", "notes"}
 
 
+@pytest.mark.slow
 async def test_an_answer_that_breaks_the_schema_is_asked_for_again_with_what_was_wrong(cache: Path) -> None:
     told: list[str] = []
 
@@ -428,6 +434,7 @@ async def test_an_answer_that_breaks_the_schema_is_asked_for_again_with_what_was
     assert data["completion_tokens"] == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("says", ['{"ticket": "book", "yen": 1895}', "The book costs 1,890 yen.", "[" * 5_000, "1"])
 async def test_an_answer_that_breaks_the_schema_twice_is_an_error(cache: Path, says: str) -> None:
     async with scripted(lambda *_: says, cache=cache) as client:
@@ -456,6 +463,7 @@ def first_sentence(_system: str, user: str) -> str:
     return "\n".join(f"- {flat(line)}" for line in figures[:2]) or "- Nothing was said."
 
 
+@pytest.mark.slow
 async def test_a_long_report_is_read_whole_and_every_point_is_quoted(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "report.md").write_text(report_of(60), encoding="utf-8")
     parts: list[str] = []
@@ -508,6 +516,7 @@ async def test_a_summary_that_runs_out_of_time_says_which_parts_were_read(tmp_pa
     assert any(f"Only {data['parts_read']} of {data['parts']} parts" in note for note in data["notes"])
 
 
+@pytest.mark.slow
 async def test_a_japanese_summary_is_asked_for_in_japanese(cache: Path) -> None:
     told: list[tuple[str, str]] = []
 

@@ -153,6 +153,7 @@ async def test_a_fitting_chart_is_chosen_by_the_kinds_of_columns(
     assert pixels_of(png_of(result))
 
 
+@pytest.mark.slow
 async def test_bars_keep_the_order_of_a_sorted_result_and_are_sorted_else(client: Client) -> None:
     assert data_of(await plot(client, f"{BARS} ORDER BY name"))["chart"]["encoding"]["y"]["sort"] is None
     assert data_of(await plot(client, BARS))["chart"]["encoding"]["y"]["sort"] == "-x"
@@ -339,6 +340,7 @@ async def test_a_cut_result_says_so_in_words_and_in_the_picture(cache: Path) -> 
     assert pixels_of(png_of(cut)) != pixels_of(png_of(whole))  # the same rows, and the warning above them
 
 
+@pytest.mark.slow
 async def test_panels_are_few_and_laid_out_in_rows(client: Client) -> None:
     sql = "SELECT 'g' || i % {} AS g, i AS n FROM range(100) t(i)"
     spec = {"mark": "tick", "encoding": {"x": {"field": "n"}, "column": {"field": "g"}}}

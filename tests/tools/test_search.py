@@ -249,6 +249,7 @@ def test_its_definition_costs_a_conversation_little() -> None:
     assert len(_definition(SEARCH).model_dump_json(by_alias=True, exclude_none=True).encode()) <= 1_300
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_an_edit_is_found_at_once_and_a_deleted_file_never(
     tmp_path: Path, cache: Path
 ) -> None:
@@ -298,6 +299,7 @@ async def test_through_the_front_door_a_version_of_a_file_has_one_name_in_every_
         assert "document://guide.md" in packed
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_personal_data_is_taken_out_of_hits(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "guide.md").write_text("Lost property: write to mika.sato@example.jp.\n", encoding="utf-8")
     async with connect(tmp_path, cache=cache, index={"vectors": "off"}, redaction={"enabled": True}) as client:
@@ -461,6 +463,7 @@ async def test_through_the_front_door_the_uri_of_a_hit_leads_back_to_its_source(
             assert "Lost" in content.model_dump()["text"]
 
 
+@pytest.mark.slow
 async def test_through_the_front_door_a_folder_may_be_absolute_and_one_that_is_not_there_is_an_error(
     tmp_path: Path, cache: Path
 ) -> None:

@@ -24,6 +24,7 @@ async def client(cache: Path) -> AsyncIterator[Client]:
         yield connected
 
 
+@pytest.mark.slow
 async def test_list_sources_names_every_table_and_document_with_its_size(client: Client) -> None:
     data = data_of(await client.call_tool("list_sources", {}))
     counts = {source["name"]: source.get("rows", source.get("pages")) for source in data["sources"]}
@@ -51,6 +52,7 @@ async def test_a_cp932_table_joins_a_utf8_one_and_both_channels_hold_the_rows(cl
     assert all(source["modified"] and source["read_at"] for source in data["sources"])
 
 
+@pytest.mark.slow
 async def test_a_query_answer_is_cut_at_the_budget_and_its_cursor_yields_every_row_once(cache: Path) -> None:
     seen: list[list[object]] = []
     arguments = {"sql": "SELECT date, stop_no, line, boardings FROM trips WHERE line <> 'Canal'", "max_rows": 2_000}
@@ -88,6 +90,7 @@ async def test_a_cursor_refuses_to_go_on_when_rows_come_in_another_order(client:
     assert error_of(second)["code"] == "stale_cursor"
 
 
+@pytest.mark.slow
 async def test_describe_table_tells_encoding_types_nulls_and_ranges(client: Client) -> None:
     data = data_of(await client.call_tool("describe_table", {"table": "停留所"}))
     assert (data["rows"], data["encoding"]) == (24, "cp932")
@@ -138,6 +141,7 @@ async def test_text_from_a_document_is_marked_as_untrusted_with_a_word_of_its_ow
     assert word not in second
 
 
+@pytest.mark.slow
 async def test_an_edit_on_disk_is_in_the_very_next_answer(tmp_path: Path, cache: Path) -> None:
     table = tmp_path / "stock.csv"
     table.write_text("item,count\npen,1\n", encoding="utf-8")

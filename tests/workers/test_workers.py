@@ -68,6 +68,7 @@ async def test_a_crash_becomes_an_error_and_the_next_call_works(
     assert await pool.run(worker_jobs.pid, deadline=30) > 0
 
 
+@pytest.mark.slow
 async def test_a_loop_is_killed_at_its_deadline_and_its_process_is_gone(roomy: tuple[WorkerPool, Path]) -> None:
     pool, _ = roomy
     with pytest.raises(DeadlineExceededError, match=r"0\.2 s"):
@@ -147,6 +148,7 @@ async def test_of_an_engine_that_maps_files_only_what_it_writes_to_counts(tmp_pa
         await pool.aclose()
 
 
+@pytest.mark.slow
 async def test_other_calls_go_on_while_one_hangs(roomy: tuple[WorkerPool, Path]) -> None:
     pool, _ = roomy
     async with anyio.create_task_group() as group:
@@ -157,6 +159,7 @@ async def test_other_calls_go_on_while_one_hangs(roomy: tuple[WorkerPool, Path])
         group.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 async def test_a_call_that_finds_all_workers_busy_for_too_long_is_told_so() -> None:
     pool = WorkerPool("test", size=1, preload=JOBS, confinement=Confinement(), queue_seconds=0.1)
     try:
@@ -177,6 +180,7 @@ async def test_an_error_of_ours_arrives_whole(roomy: tuple[WorkerPool, Path]) ->
     assert (caught.value.message, caught.value.hint) == ("There is no such thing.", "Look elsewhere.")
 
 
+@pytest.mark.slow
 async def test_progress_arrives_and_only_grows(roomy: tuple[WorkerPool, Path]) -> None:
     pool, _ = roomy
     seen: list[tuple[float, float]] = []
@@ -342,6 +346,7 @@ async def test_closing_a_pool_leaves_no_process_behind() -> None:
     assert not psutil.pid_exists(process) or sys.platform == "win32"
 
 
+@pytest.mark.slow
 async def test_while_a_call_takes_long_another_process_is_started_for_the_next_one(tmp_path: Path) -> None:
     pool = WorkerPool("spare", size=2, preload=JOBS, confinement=Confinement(writable=(str(tmp_path),)))
     flag = tmp_path / "started"

@@ -32,6 +32,7 @@ async def test_an_undecodable_file_name_does_not_end_the_session(tmp_path: Path,
     assert result.model_dump_json()
 
 
+@pytest.mark.slow
 async def test_a_root_replaced_while_served_is_read_or_refused_without_its_path(tmp_path: Path, cache: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()

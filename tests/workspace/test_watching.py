@@ -92,6 +92,7 @@ async def watching(*roots: Path, how: dict[str, Any], **workspace: Any) -> Async
         group.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 @by_both
 async def test_a_file_that_comes_changes_and_goes_is_told_as_that(how: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a\n1\n")
@@ -108,6 +109,7 @@ async def test_a_file_that_comes_changes_and_goes_is_told_as_that(how: dict[str,
         assert await watched.next() == (True, {"費用"})
 
 
+@pytest.mark.slow
 @by_both
 async def test_an_editors_way_of_saving_is_one_change(how: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "notes.md"
@@ -123,6 +125,7 @@ async def test_an_editors_way_of_saving_is_one_change(how: dict[str, Any], tmp_p
         assert await watched.next() == (False, {"notes.md"})
 
 
+@pytest.mark.slow
 @by_both
 async def test_folders_that_come_later_are_watched_with_what_is_in_them(
     how: dict[str, Any], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
@@ -156,6 +159,7 @@ async def test_a_folder_made_anew_under_its_old_name_is_still_watched(tmp_path: 
         await watched.until({"b"})
 
 
+@pytest.mark.slow
 async def test_a_storm_of_changes_is_told_whole_and_seldom(tmp_path: Path) -> None:
     def storm() -> None:
         for folder in range(10):
@@ -225,6 +229,7 @@ async def test_links_that_lead_out_are_not_followed(
         assert await watched.next() == (True, {"own"})
 
 
+@pytest.mark.slow
 @by_both
 async def test_a_root_that_goes_and_comes_back_is_watched_again(how: dict[str, Any], tmp_path: Path) -> None:
     gone, there = tmp_path / "gone", tmp_path / "there"

@@ -293,6 +293,7 @@ def test_a_japanese_name_is_found_in_either_unicode_form(tmp_path: Path, on_disk
             assert unicodedata.is_normalized("NFC", found.name + found.file)
 
 
+@pytest.mark.slow
 async def test_a_table_named_in_nfd_on_disk_answers_to_its_listed_name_in_sql(tmp_path: Path, cache: Path) -> None:
     put(tmp_path, unicodedata.normalize("NFD", "ガイド.csv"), text="数\n5\n")
     async with connect(tmp_path, cache=cache) as client:
@@ -515,6 +516,7 @@ _FILE_PARTS = ("real.csv", "deep.csv", "secret.csv", "file_out.csv", "twice_out.
 _PARTS = st.sampled_from(_FOLDER_PARTS) | st.sampled_from(_FILE_PARTS)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, database=None)
 @given(parts=st.lists(_PARTS, max_size=8), absolute=st.booleans())
 def test_the_guard_never_lets_a_path_out_however_it_is_spelled(
@@ -562,6 +564,7 @@ _PARTS = st.sampled_from(["", "", "", "data", "a_b"])
 _FILES = st.lists(st.tuples(st.sampled_from(["root", "root_2", "data"]), _PATHS, _PARTS), max_size=12, unique=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, database=None)
 @given(files=_FILES)
 def test_names_are_unique_without_regard_to_case_and_the_same_every_time(files: list[Spot]) -> None:
@@ -580,6 +583,7 @@ _PLAIN_PATHS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, database=None)
 @given(paths=st.lists(_PLAIN_PATHS, min_size=1, max_size=10, unique=True), data=st.data())
 def test_a_name_two_files_claim_goes_to_neither_and_the_order_of_files_decides_nothing(

@@ -41,8 +41,8 @@ def is_boundary(text: str, at: int) -> bool:
     before, after = text[at - 1], text[at]
     if before in "\r\n":
         return not (before == "\r" and after == "\n")
-    if after < "\u0300":
-        return before != _JOINER
+    if after < "\u0300" or after.isspace():
+        return before != _JOINER or after.isspace()
     if before == _JOINER or _extends(after) or _is_jamo_pair(ord(before), ord(after)):
         return False
     if ord(after) in _REGIONAL and ord(before) in _REGIONAL:
